@@ -1,0 +1,132 @@
+// Types that travel between the stations of the packet path. Layouts that the host sees are in gw_layout_pkg (generated).
+package gw_pkg;
+  import gw_layout_pkg::*;
+
+  // ---- the beat -------------------------------------------------------------------------------------------------
+  localparam int unsigned BeatBytes = 64;
+  localparam int unsigned BeatBits = 512;
+  localparam int unsigned WindowBytes = 128;  // the first two beats: all that is parsed
+  localparam int unsigned WireBeats = 4096;  // payload ring of the wire
+  localparam int unsigned InjectBeats = 512;  // payload ring of injected frames
+  localparam int unsigned FrameBeatsMax = 145;  // room that a frame must find at its first beat: (9216 + 63) / 64 + 1
+  localparam int unsigned EgressFrames = 4096;  // frames in the egress queue
+  localparam int unsigned DecisionDepth = 256;  // decisions waiting for the end of their frame
+  localparam int unsigned InjectCredits = 32;  // injected frames between window and admission
+
+  // ---- RAM read latencies, in cycles, from address to data (silicon's, error correction included) ---------------
+  localparam int unsigned RingLatency = 12;
+  localparam int unsigned FlowLatency = 10;
+  localparam int unsigned TableLatency = 3;
+
+  typedef logic [11:0] payload_addr_t;  // beat in a payload ring
+  typedef logic [13:0] frame_len_t;  // bytes, up to 9216 (larger ones saturate at 9217)
+
+  typedef enum logic {
+    SourceWire   = 1'b0,
+    SourceInject = 1'b1
+  } gw_source_e;
+
+  // What the host says beside an injected frame.
+  typedef struct packed {
+    gw_tx_op_e   op;
+    logic        install;
+    logic        ends_punt;
+    logic [11:0] vip;
+    logic [15:0] backend;
+    logic [7:0]  generation;
+  } gw_inject_t;
+
+  // ingress -> parse: the window of one frame.
+  typedef struct packed {
+    gw_source_e    source;
+    gw_inject_t    inject;  // valid with SourceInject
+    payload_addr_t payload;  // first beat in its source's ring
+    logic          complete;  // the frame ended inside the window
+    logic [7:0]    bytes;  // bytes of the frame in `data`, 1 to 128
+    logic [WindowBytes*8-1:0] data;  // byte 0 in bits 7:0
+  } gw_window_t;
+
+  // ingress -> admit: the end of one frame, in the order of each source's windows.
+  typedef struct packed {
+    frame_len_t length;
+    logic       error;  // the MAC's error flag
+  } gw_frame_end_t;
+
+  localparam int unsigned HeaderBytes = 66;  // Ethernet 14, VLAN 4, IPv6 40, UDP 8
+
+  // encap -> admit: everything that the window decided.
+  // `when_whole` holds unless the frame's end says otherwise: row 1 (error), 2 (oversize), 3 (runt), then a frame shorter
+  // than `needed` is `when_short`.
+  typedef struct packed {
+    gw_source_e      source;
+    gw_inject_t      inject;
+    payload_addr_t   payload;
+    gw_disposition_e when_whole;
+    gw_disposition_e when_short;
+    frame_len_t      needed;  // bytes that the frame must have: 14 + IP length; 0: any
+    gw_egress_class_e egress_class;
+    logic            heartbeat_fallback;  // count it when `when_whole` stands
+    logic            count_vip;  // count the VIP, whatever admission says (not for when_short, error, oversize)
+    logic            count_backend;  // count the backend when the frame is forwarded
+    logic [11:0]     vip;
+    logic [15:0]     backend;
+    logic [15:0]     ip_bytes;  // inner IP packet, for the byte counters
+    // egress: the frame that leaves is `header`, then the received bytes from `keep_from` to `keep_to`
+    logic [6:0]      header_bytes;  // 0, 34 or 54 (up to 66)
+    logic [HeaderBytes*8-1:0] header;  // byte 0 in bits 7:0
+    logic [6:0]      keep_from;  // 0 (raw) or 14
+    frame_len_t      keep_to;  // 14 + IP length; raw: all ones, meaning the frame's length
+    gw_rx_completion_t record;  // for the host: everything but phase, index, length, error, timestamp, disposition, class
+  } gw_decision_t;
+
+  // admit -> egress
+  typedef struct packed {
+    gw_source_e    source;
+    payload_addr_t payload;
+    logic [6:0]    header_bytes;
+    logic [HeaderBytes*8-1:0] header;
+    logic [6:0]    keep_from;
+    frame_len_t    keep_to;
+    frame_len_t    length;  // of the received frame: beats to read
+  } gw_egress_t;
+
+  // admit -> host queue; the record is complete but for phase and index
+  typedef struct packed {
+    gw_source_e    source;
+    payload_addr_t payload;
+    gw_rx_completion_t record;
+  } gw_host_frame_t;
+
+  // ---- configuration that registers give the path ------------------------------------------------------------------
+  typedef struct packed {
+    logic         port_enable;
+    logic         unmatched_drop;
+    logic         compute_only;
+    logic         mac_filter;
+    logic [47:0]  mac;  // most significant byte first
+    logic [31:0]  ipip_source_v4;
+    logic [127:0] ipip_source_v6;  // register word 0 is the most significant
+    logic [3:0][15:0] egress_threshold;
+    logic [Banks-1:0][SecretBits-1:0] secret;
+  } gw_config_t;
+
+  // ---- table access by commands ------------------------------------------------------------------------------------
+  // One port for all tables, driven by gw_command. `write` takes effect in one cycle. A `read` is answered by the table's
+  // `rvalid` TableAccessLatency cycles later for every table (tables with shorter latency pad). `clear` (after a card reset)
+  // writes zero at `index` of every table at once, where the table is that long.
+  localparam int unsigned TableAccessLatency = 16;
+  typedef struct packed {
+    logic              write;
+    logic              read;
+    logic              clear;
+    gw_table_e         table_id;
+    logic [19:0]       index;
+    logic [BeatBits-1:0] wdata;
+  } gw_table_req_t;
+
+  // One command, checked in `gw_command`; see CARD.md 7.
+  typedef struct packed {
+    gw_status_e  status;
+    logic [31:0] result;
+  } gw_command_rsp_t;
+endpackage

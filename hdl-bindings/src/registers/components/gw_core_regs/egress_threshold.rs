@@ -1,0 +1,85 @@
+//! Register: Egress threshold
+
+#[allow(unused_imports)]
+use super::_root; // alias to root module of generated code
+
+
+
+
+
+
+/// Egress threshold
+///
+/// Frames in the egress queue at which a class (raw, hit, new, over_meter) is no longer admitted.
+#[repr(transparent)]
+#[derive(Copy, Clone, Eq, PartialEq)]
+pub struct EgressThreshold(u32);
+
+unsafe impl Send for EgressThreshold {}
+unsafe impl Sync for EgressThreshold {}
+
+impl core::default::Default for EgressThreshold {
+    fn default() -> Self {
+        Self(0x1000)
+    }
+}
+
+impl peakrdl_rust::reg::Register for EgressThreshold {
+    type Regwidth = u32;
+    type Accesswidth = u32;
+    type Access = peakrdl_rust::access::RW;
+    type ByteEndian = peakrdl_rust::endian::LittleEndian;
+    type WordEndian = peakrdl_rust::endian::LittleEndian;
+
+    unsafe fn from_raw(val: Self::Regwidth) -> Self {
+        Self(val)
+    }
+
+    fn to_raw(self) -> Self::Regwidth {
+        self.0
+    }
+}
+
+impl EgressThreshold {
+    pub const FRAMES_OFFSET: usize = 0;
+    pub const FRAMES_WIDTH: usize = 16;
+    pub const FRAMES_MASK: u32 = 0xFFFF;
+
+    /// frames
+    #[inline(always)]
+    #[allow(clippy::missing_panics_doc)]
+    #[must_use]
+    pub fn frames(&self) -> u16 {
+        let val = (self.0 >> Self::FRAMES_OFFSET) & Self::FRAMES_MASK;
+        val as u16
+    }
+
+
+    /// frames
+    #[inline(always)]
+    pub fn set_frames(&mut self, val: u16) {
+        let val = val as u32;
+        self.0 = (self.0 & !(Self::FRAMES_MASK << Self::FRAMES_OFFSET)) | ((val & Self::FRAMES_MASK) << Self::FRAMES_OFFSET);
+    }
+
+
+}
+
+impl core::fmt::Debug for EgressThreshold {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("EgressThreshold")
+            .field("frames", &self.frames())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn test_default() {
+        let reg = EgressThreshold::default();
+        assert_eq!(reg.frames(), 4096);
+    }
+}

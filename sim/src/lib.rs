@@ -1,0 +1,3 @@
+//! The Guideway card as a device on plain Linux: its models, their PCI function, wires and time.
+
+pub mod card;
