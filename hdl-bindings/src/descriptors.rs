@@ -201,7 +201,7 @@ layout! {
         /// [`crate::verdict::Disposition`].
         disposition: u8 [6],
         /// [`crate::verdict::HostClass`], the queue's number.
-        class: u8 [2],
+        host_class: u8 [2],
         /// The completion's index in its ring, free-running; the frame lies in the buffer of this index.
         index: u16 [16],
         /// Bytes of the frame without FCS.

@@ -1,6 +1,6 @@
 // Generated from hdl-bindings/src by `make generate`: change it there.
 package gw_layout_pkg;
-  localparam logic [31:0] LayoutHash = 32'h2597ee25;
+  localparam logic [31:0] LayoutHash = 32'h1b7fdc5c;
   localparam int unsigned Magic = 1196900697;
   localparam int unsigned CardResetKey = 1380275013;
   localparam int unsigned Vips = 256;
@@ -346,7 +346,7 @@ package gw_layout_pkg;
     logic error;  // The frame came in with this error flag.
     logic [15:0] length;  // Bytes of the frame without FCS.
     logic [15:0] index;  // The completion's index in its ring, free-running; the frame lies in the buffer of this index.
-    logic [1:0] class;  // [`crate::verdict::HostClass`], the queue's number.
+    logic [1:0] host_class;  // [`crate::verdict::HostClass`], the queue's number.
     logic [5:0] disposition;  // [`crate::verdict::Disposition`].
     logic [6:0] reserved0;  // Reserved.
     logic phase;  // 1 on the ring's first pass, then alternating. The card writes the whole completion in one beat.
