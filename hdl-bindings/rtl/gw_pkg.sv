@@ -18,6 +18,23 @@ package gw_pkg;
   localparam int unsigned FlowLatency = 10;
   localparam int unsigned TableLatency = 3;
 
+  // ---- latencies of the stations from window to decision, in cycles from a station's input to its output -------
+  localparam int unsigned ParseLatency = 4;
+  localparam int unsigned VipFoundLatency = 2 + TableLatency + 2;  // rows of the banks, match tables, compare, select
+  localparam int unsigned VipEntryLatency = VipFoundLatency + TableLatency;
+  localparam int unsigned VipPoolLatency = VipEntryLatency + TableLatency;
+  localparam int unsigned SourceHashLatency = 15;  // jhash over 16 bytes, one addition a stage
+  localparam int unsigned FlowHashLatency = SourceHashLatency + 8;
+  localparam int unsigned RingIndexLatency = 10;  // Barrett reduction and the ring's base
+  localparam int unsigned RingLookupLatency = RingIndexLatency + RingLatency;
+  localparam int unsigned FlowLookupLatency = 2 + FlowLatency + 4;  // gw_flow_lookup: rows, tables, compare, select
+  localparam int unsigned BackendLatency = 1 + TableLatency;  // range check, backend entries
+  localparam int unsigned VerdictLatency = 3;
+  localparam int unsigned EncapLatency = 1 + TableLatency + 2;  // next hop beside the checksum, then the header
+  // window in to decision out
+  localparam int unsigned DecisionLatency =
+      ParseLatency + FlowHashLatency + RingLookupLatency + BackendLatency + VerdictLatency + EncapLatency;
+
   typedef logic [11:0] payload_addr_t;  // beat in a payload ring
   typedef logic [13:0] frame_len_t;  // bytes, up to 9216 (larger ones saturate at 9217)
 
@@ -96,6 +113,69 @@ package gw_pkg;
     payload_addr_t payload;
     gw_rx_completion_t record;
   } gw_host_frame_t;
+
+  // ---- between the stations of the lookup --------------------------------------------------------------------------
+  // parse -> vip, hash, verdict: what the window says. The fields below `control_port` hold only while `decided` is 0.
+  typedef struct packed {
+    gw_source_e      source;
+    gw_inject_t      inject;
+    payload_addr_t   payload;
+    logic            decided;  // rows 4 to 15 of CARD.md 2 gave `disposition`
+    gw_disposition_e disposition;
+    gw_disposition_e when_short;
+    frame_len_t      needed;
+    logic            control_port;  // row 17's ports
+    logic            ipv6;
+    logic [7:0]      protocol;
+    logic [127:0]    source_address;  // IPv4 in the low 32 bits
+    logic [127:0]    destination_address;
+    logic [15:0]     source_port;
+    logic [15:0]     destination_port;
+    logic            syn;
+    logic            ack;
+    logic            fin;
+    logic            rst;
+    logic [7:0]      traffic_class;  // IPv4: TOS
+    logic [15:0]     ip_length;  // IPv4 total length, IPv6 payload length
+    logic [47:0]     destination_mac;
+  } gw_parsed_t;
+
+  // vip -> flow, verdict: which VIP the packet is for.
+  typedef struct packed {
+    logic        matched;
+    logic        any_port;
+    logic [11:0] vip;
+  } gw_vip_found_t;
+
+  // flow -> backend: what the flow table holds for the packet's key.
+  typedef struct packed {
+    logic        found;
+    logic [15:0] backend;
+    logic [7:0]  generation;
+    logic [15:0] place;  // index in the `flow` table: {bank, way, row}
+  } gw_flow_result_t;
+
+  // ring -> backend
+  typedef struct packed {
+    logic [31:0] hash;
+    logic [16:0] index;
+    logic [15:0] slot;  // SlotEmpty without a ring
+  } gw_ring_result_t;
+
+  // backend -> verdict: both candidates with their entries; `exists` 0: no backend of that index
+  typedef struct packed {
+    logic              flow_exists;
+    gw_backend_entry_t flow_entry;  // of the flow's backend; ASSIGN: of the descriptor's
+    logic              ring_exists;
+    gw_backend_entry_t ring_entry;
+  } gw_candidates_t;
+
+  // verdict -> flow stamps: a packet of the wire hit this entry.
+  typedef struct packed {
+    logic [15:0] place;
+    logic        fin;
+    logic        rst;
+  } gw_flow_hit_t;
 
   // ---- configuration that registers give the path ------------------------------------------------------------------
   typedef struct packed {
