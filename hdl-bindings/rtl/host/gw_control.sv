@@ -1,0 +1,145 @@
+// The core's registers and what keeps time: configuration of the path, heartbeat, card time, card reset.
+//
+// Latency:    a register write takes effect in the path 2 cycles after its handshake.
+// Throughput: one register access at a time.
+// Drops when: never.
+module gw_control
+  import gw_layout_pkg::*;
+  import gw_pkg::*;
+(
+    input logic clk_i,
+    input logic rst_ni,
+    input logic tick_i,  // 1 us
+    input logic host_reset_i,  // level; the heartbeat is 0 as long as it lasts
+
+    input  logic        s_axil_awvalid,
+    output logic        s_axil_awready,
+    input  logic [ 8:0] s_axil_awaddr,
+    input  logic        s_axil_wvalid,
+    output logic        s_axil_wready,
+    input  logic [31:0] s_axil_wdata,
+    input  logic [ 3:0] s_axil_wstrb,
+    output logic        s_axil_bvalid,
+    input  logic        s_axil_bready,
+    output logic [ 1:0] s_axil_bresp,
+    input  logic        s_axil_arvalid,
+    output logic        s_axil_arready,
+    input  logic [ 8:0] s_axil_araddr,
+    output logic        s_axil_rvalid,
+    input  logic        s_axil_rready,
+    output logic [31:0] s_axil_rdata,
+    output logic [ 1:0] s_axil_rresp,
+
+    // what the path reports
+    input logic        ready_i,  // tables are clear and usable
+    input logic        idle_i,  // nothing is in flight
+    input logic        miss_enable_i,  // the host's miss queue is enabled
+    input logic [31:0] punts_outstanding_i,
+    input logic [31:0] in_flight_i,
+
+    // what the path is told
+    output gw_config_t  config_o,
+    output logic        port_enabled_o,  // frames are taken from the wire: control.port_enable and ready
+    output logic        host_alive_o,  // heartbeat runs and the miss queue is enabled
+    output logic        card_reset_o,  // pulse: the key was written
+    output logic [63:0] time_us_o  // card time
+);
+
+  gw_core_regs_pkg::gw_core_regs__in_t  to_regs;
+  gw_core_regs_pkg::gw_core_regs__out_t from_regs;
+
+  gw_core_regs u_regs (
+      .clk           (clk_i),
+      .rst_n         (rst_ni),
+      .s_axil_awvalid(s_axil_awvalid),
+      .s_axil_awready(s_axil_awready),
+      .s_axil_awaddr (s_axil_awaddr),
+      .s_axil_awprot (3'b000),
+      .s_axil_wvalid (s_axil_wvalid),
+      .s_axil_wready (s_axil_wready),
+      .s_axil_wdata  (s_axil_wdata),
+      .s_axil_wstrb  (s_axil_wstrb),
+      .s_axil_bvalid (s_axil_bvalid),
+      .s_axil_bready (s_axil_bready),
+      .s_axil_bresp  (s_axil_bresp),
+      .s_axil_arvalid(s_axil_arvalid),
+      .s_axil_arready(s_axil_arready),
+      .s_axil_araddr (s_axil_araddr),
+      .s_axil_arprot (3'b000),
+      .s_axil_rvalid (s_axil_rvalid),
+      .s_axil_rready (s_axil_rready),
+      .s_axil_rdata  (s_axil_rdata),
+      .s_axil_rresp  (s_axil_rresp),
+      .hwif_in       (to_regs),
+      .hwif_out      (from_regs)
+  );
+
+  // ---- time ------------------------------------------------------------------------------------------------------
+  logic [63:0] time_us_q;
+  logic        heartbeat_runs;
+  assign heartbeat_runs = from_regs.heartbeat.remaining_us.value != 32'd0;
+  assign time_us_o      = time_us_q;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) time_us_q <= '0;
+    else if (tick_i) time_us_q <= time_us_q + 64'd1;
+  end
+
+  // ---- card reset: the key shows one cycle after the write's strobe ------------------------------------------------
+  logic key_written_q;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) key_written_q <= 1'b0;
+    else key_written_q <= from_regs.card_reset.key.swmod;
+  end
+  assign card_reset_o = key_written_q && from_regs.card_reset.key.value == CardResetKey;
+
+  // ---- to and from the registers ---------------------------------------------------------------------------------
+  assign host_alive_o   = heartbeat_runs && miss_enable_i;
+  assign port_enabled_o = from_regs.control.port_enable.value && ready_i;
+
+  always_comb begin
+    to_regs.layout_hash.value.next         = LayoutHash;
+    to_regs.size_vips.vips.next            = 16'(Vips);
+    to_regs.size_vips.pools.next           = 16'(Pools);
+    to_regs.size_backends.backends.next    = 16'(Backends);
+    to_regs.size_backends.next_hops.next   = 16'(NextHops);
+    to_regs.size_ring_slots.value.next     = RingSlots;
+    to_regs.size_flows.value.next          = Flows;
+    to_regs.size_payload_beats.value.next  = WireBeats;
+    to_regs.status.ready.next              = ready_i;
+    to_regs.status.host_alive.next         = host_alive_o;
+    to_regs.status.idle.next               = idle_i;
+    to_regs.heartbeat.remaining_us.we      = host_reset_i || (tick_i && heartbeat_runs);
+    to_regs.heartbeat.remaining_us.next    = host_reset_i ? '0 : from_regs.heartbeat.remaining_us.value - 32'd1;
+    to_regs.time_us_low.value.next         = time_us_q[31:0];
+    to_regs.time_us_high.value.next        = time_us_q[63:32];
+    to_regs.punts_outstanding.value.next   = punts_outstanding_i;
+    to_regs.in_flight.value.next           = in_flight_i;
+  end
+
+  always_comb begin
+    config_o.port_enable    = from_regs.control.port_enable.value;
+    config_o.unmatched_drop = from_regs.control.unmatched_drop.value;
+    config_o.compute_only   = from_regs.control.compute_only.value;
+    config_o.mac_filter     = from_regs.mac_high.filter.value;
+    config_o.mac            = {from_regs.mac_high.high.value, from_regs.mac_low.value.value};
+    config_o.ipip_source_v4 = from_regs.ipip_source_v4.value.value;
+    for (int unsigned i = 0; i < 4; i++) begin
+      config_o.ipip_source_v6[127-32*i-:32] = from_regs.ipip_source_v6[i].value.value;
+      config_o.egress_threshold[i]          = from_regs.egress_threshold[i].frames.value;
+    end
+    for (int unsigned bank = 0; bank < Banks; bank++) begin
+      for (int unsigned i = 0; i < SecretBits / 32; i++) begin
+        config_o.secret[bank][32*i+:32] = from_regs.secret[bank*(SecretBits/32)+i].value.value;
+      end
+    end
+  end
+
+  // Outer sources of GRE and GUE, and the host's scratch block: kept for the host, not used by the path of this build.
+  logic unused_ok;
+  always_comb begin
+    unused_ok = from_regs.heartbeat.remaining_us.swmod ^ (^from_regs.source_v4.value.value);
+    for (int unsigned i = 0; i < 4; i++) unused_ok ^= ^from_regs.source_v6[i].value.value;
+    for (int unsigned i = 0; i < 32; i++) unused_ok ^= ^from_regs.scratch[i].value.value;
+  end
+endmodule
