@@ -1,1 +1,7 @@
-//! Under construction.
+//! Guideway's host side: it builds Maglev tables, pushes them into the card, decides the connections that the card does not
+//! know, and serves operators.
+//!
+//! `device` and `card` reach the card, `maglev` builds rings, `config` reads what the operator wants, `slow_path` decides misses,
+//! `control` brings the card to what is wanted, `cli` is the command line.
+
+pub mod maglev;
