@@ -170,6 +170,47 @@ package gw_pkg;
     gw_backend_entry_t ring_entry;
   } gw_candidates_t;
 
+  localparam int unsigned FlowPlaces = Banks * FlowWays;  // places of a key, by {bank, way}
+  localparam int unsigned FlowRowBits = 12;  // log2 of the rows of a flow bank
+
+  // flow table -> flow lookup: what a word whose key matched says besides its key.
+  typedef struct packed {
+    logic [8:0]  ecc;
+    logic        confirmed;
+    logic        pinned;
+    logic [7:0]  generation;
+    logic [15:0] backend;
+  } gw_flow_payload_t;
+
+  // Who writes the flow table (commands; later the card's own learning and the sweep) -> flow table: one write.
+  typedef struct packed {
+    logic        word;   // write the entry; the table adds the SECDED bits
+    logic        stamp;  // write stamp and closing bits
+    logic        close;  // set those closing bits that are 1
+    logic [15:0] place;  // index in the `flow` table: {bank, way, row}
+    logic [FlowWordDataBits-1:0] data;
+    logic [29:0] last_seen;
+    logic        fin;
+    logic        rst;
+  } gw_flow_write_t;
+
+  // verdict -> encap: the decision, and what encapsulation needs of VIP and backend.
+  typedef struct packed {
+    gw_disposition_e   disposition;
+    gw_disposition_e   when_short;
+    frame_len_t        needed;
+    gw_egress_class_e  egress_class;
+    logic              heartbeat_fallback;
+    logic              count_vip;
+    logic              count_backend;
+    logic [11:0]       vip;
+    logic [15:0]       backend;
+    gw_backend_entry_t entry;  // of `backend`
+    logic              encapsulate;
+    logic              source_zero;  // the VIP hashes the destination port only
+    logic              port_zero;  // the VIP hashes without the source port
+  } gw_verdict_t;
+
   // verdict -> flow stamps: a packet of the wire hit this entry.
   typedef struct packed {
     logic [15:0] place;
