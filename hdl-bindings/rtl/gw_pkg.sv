@@ -218,6 +218,18 @@ package gw_pkg;
     logic        rst;
   } gw_flow_hit_t;
 
+  // admit -> counters: the final disposition of one frame.
+  typedef struct packed {
+    logic            valid;
+    gw_disposition_e disposition;
+    logic            heartbeat_fallback;
+    logic            count_vip;
+    logic [11:0]     vip;
+    logic            count_backend;
+    logic [15:0]     backend;
+    logic [15:0]     ip_bytes;
+  } gw_admission_t;
+
   // ---- configuration that registers give the path ------------------------------------------------------------------
   typedef struct packed {
     logic         port_enable;

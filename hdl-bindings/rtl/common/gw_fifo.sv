@@ -1,0 +1,71 @@
+// Purpose: a shallow FIFO whose oldest entry is visible before it is taken (show-ahead).
+// Latency: 1 cycle from push to visible.
+// Throughput: one push and one pop each cycle.
+// Drops when: never: a push into a full FIFO is the caller's error, asserted.
+//
+// `level_o`, `full_o` and `almost_full_o` come from registers. A deep FIFO is gw_deep_fifo.
+module gw_fifo #(
+    parameter int unsigned Width = 32,
+    parameter int unsigned Depth = 16,
+    parameter int unsigned AlmostFull = Depth,  // level at which `almost_full_o` rises
+    localparam int unsigned LevelBits = $clog2(Depth + 1)
+) (
+    input  logic                 clk_i,
+    input  logic                 rst_ni,
+    input  logic                 push_i,
+    input  logic [Width-1:0]     data_i,
+    output logic                 valid_o,
+    input  logic                 pop_i,
+    output logic [Width-1:0]     data_o,
+    output logic [LevelBits-1:0] level_o,
+    output logic                 full_o,
+    output logic                 almost_full_o
+);
+  localparam int unsigned AddrBits = Depth > 1 ? $clog2(Depth) : 1;
+
+  logic [Width-1:0]     mem[Depth];
+  logic [AddrBits-1:0]  write_q, write_d, read_q, read_d;
+  logic [LevelBits-1:0] level_q, level_d;
+  logic                 full_q, almost_full_q;
+
+  always_comb begin
+    write_d = write_q;
+    read_d  = read_q;
+    level_d = level_q;
+    if (push_i) write_d = write_q == AddrBits'(Depth - 1) ? '0 : write_q + 1'b1;
+    if (pop_i) read_d = read_q == AddrBits'(Depth - 1) ? '0 : read_q + 1'b1;
+    if (push_i && !pop_i) level_d = level_q + 1'b1;
+    if (!push_i && pop_i) level_d = level_q - 1'b1;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (push_i) mem[write_q] <= data_i;
+    write_q       <= write_d;
+    read_q        <= read_d;
+    level_q       <= level_d;
+    full_q        <= level_d == LevelBits'(Depth);
+    almost_full_q <= level_d >= LevelBits'(AlmostFull);
+    if (!rst_ni) begin
+      write_q       <= '0;
+      read_q        <= '0;
+      level_q       <= '0;
+      full_q        <= 1'b0;
+      almost_full_q <= 1'b0;
+    end
+  end
+
+  assign valid_o       = level_q != '0;
+  assign data_o        = mem[read_q];
+  assign level_o       = level_q;
+  assign full_o        = full_q;
+  assign almost_full_o = almost_full_q;
+
+`ifdef VERILATOR
+  always_ff @(posedge clk_i) begin
+    if (rst_ni) begin
+      assert (!(push_i && full_q && !pop_i)) else $error("gw_fifo: push into a full FIFO");
+      assert (!(pop_i && level_q == '0)) else $error("gw_fifo: pop from an empty FIFO");
+    end
+  end
+`endif
+endmodule
