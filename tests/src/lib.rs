@@ -1,1 +1,4 @@
-//! Under construction.
+//! What the end-to-end tests, the demo and the benchmarks share: networks of namespaces, traffic with known bytes.
+
+pub mod net;
+pub mod traffic;

@@ -1,0 +1,176 @@
+//! Verilates `gw_card` and compiles it with its shim into a static library, which is kept under the hash of everything that
+//! goes into it: RTL, flags, tool, shim. The same sources never compile twice, whatever profile or target folder asks.
+
+use sha2::{Digest, Sha256};
+use std::{
+    env,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+const TOP: &str = "gw_card";
+const FLAGS: &[&str] = &[
+    "--cc",
+    "-O3",
+    "--assert",
+    "--trace-fst",
+    "--trace-structs",
+    "--x-assign",
+    "fast",
+    "--x-initial",
+    "fast",
+    "-Wno-fatal",
+    "--prefix",
+    "Vgw_card",
+];
+const LIBRARY: &str = "guideway_rtl";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let manifest = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let workspace = manifest.join("../..").canonicalize()?;
+    let rtl = workspace.join("hdl-bindings/rtl");
+    println!("cargo:rerun-if-changed={}", rtl.display());
+    println!("cargo:rerun-if-changed=src/shim.cpp");
+    println!("cargo:rerun-if-env-changed=VERILATOR_ROOT");
+
+    let verilator = verilator_root(&workspace)?;
+    let sources = sources(&rtl)?;
+    let shim = manifest.join("src/shim.cpp");
+    let hash = hash(&sources, &shim, &verilator)?;
+    let cache = workspace.join("target/rtl-model").join(&hash[..16]);
+    let library = cache.join(format!("lib{LIBRARY}.a"));
+    if !library.exists() {
+        build(&cache, &verilator, &rtl, &sources, &shim)?;
+    }
+    println!("cargo:rustc-link-search=native={}", cache.display());
+    println!("cargo:rustc-link-lib=static={LIBRARY}");
+    for library in ["stdc++", "z", "lz4"] {
+        println!("cargo:rustc-link-lib={library}");
+    }
+    println!("cargo:rustc-env=GUIDEWAY_RTL_HASH={hash}");
+    Ok(())
+}
+
+/// `VERILATOR_ROOT`, or the one that `make deps` installed.
+fn verilator_root(workspace: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    if let Some(root) = env::var_os("VERILATOR_ROOT") {
+        return Ok(root.into());
+    }
+    let lib = workspace.join(".deps/venv/lib");
+    let found = fs::read_dir(&lib)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path().join("site-packages/verilator"))
+        .find(|root| root.join("bin/verilator_bin").exists());
+    found.ok_or_else(|| "Verilator is missing: run `make deps`, or set VERILATOR_ROOT".into())
+}
+
+/// Every RTL file, packages first, then by path.
+fn sources(rtl: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let mut files = Vec::new();
+    let mut folders = vec![rtl.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "sv" || e == "vlt") {
+                files.push(path);
+            }
+        }
+    }
+    let rank = |path: &Path| {
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let rank = match name.as_str() {
+            n if n.ends_with(".vlt") => 0,
+            "gw_layout_pkg.sv" => 1,
+            "gw_pkg.sv" => 2,
+            n if n.ends_with("_pkg.sv") => 3,
+            _ => 4,
+        };
+        (rank, name)
+    };
+    files.sort_by_key(|path| rank(path));
+    Ok(files)
+}
+
+fn hash(sources: &[PathBuf], shim: &Path, verilator: &Path) -> Result<String, Box<dyn Error>> {
+    let mut hash = Sha256::new();
+    for flag in FLAGS {
+        hash.update(flag.as_bytes());
+    }
+    hash.update(fs::read(verilator.join("bin/verilator_bin"))?);
+    hash.update(fs::read(shim)?);
+    hash.update(fs::read("build.rs")?);
+    for source in sources {
+        hash.update(source.file_name().map(|n| n.as_encoded_bytes().to_vec()).unwrap_or_default());
+        hash.update(fs::read(source)?);
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn build(cache: &Path, verilator: &Path, rtl: &Path, sources: &[PathBuf], shim: &Path) -> Result<(), Box<dyn Error>> {
+    // built in OUT_DIR and moved whole, so that two builds at once, or a broken one, leave no half library behind
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let generated = out.join("verilated");
+    let _ = fs::remove_dir_all(&generated);
+    let status = Command::new(verilator.join("bin/verilator_bin"))
+        .env("VERILATOR_ROOT", verilator)
+        .args(FLAGS)
+        .arg(format!("-I{}", rtl.display()))
+        .args(["--top-module", TOP, "--Mdir"])
+        .arg(&generated)
+        .args(sources)
+        .status()
+        .map_err(|e| format!("{}: {e}", verilator.display()))?;
+    if !status.success() {
+        return Err(format!("Verilator refused the RTL ({status})").into());
+    }
+    let include = verilator.join("include");
+    let mut compiler = cc::Build::new();
+    compiler
+        .cpp(true)
+        .std("c++17")
+        .opt_level(3)
+        .debug(false)
+        .warnings(false)
+        .cargo_metadata(false)
+        .flag_if_supported("-fno-strict-aliasing")
+        .include(&generated)
+        .include(&include)
+        .include(include.join("vltstd"))
+        .include(include.join("gtkwave"))
+        .define("VM_TRACE", "1")
+        .define("VM_TRACE_FST", "1")
+        .define("VM_COVERAGE", "0")
+        .define("VM_SC", "0")
+        .define("VL_TIME_CONTEXT", None)
+        .define("VL_USER_FATAL", None)
+        .file(shim);
+    for entry in fs::read_dir(&generated)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == "cpp") {
+            compiler.file(path);
+        }
+    }
+    for file in ["verilated.cpp", "verilated_threads.cpp", "verilated_fst_c.cpp"] {
+        compiler.file(include.join(file));
+    }
+    let fst = include.join("fstcpp");
+    if fst.exists() {
+        compiler.include(&fst);
+        for file in ["fstcpp_writer.cpp", "fstcpp_variable_info.cpp"] {
+            compiler.file(fst.join(file));
+        }
+    }
+    compiler.try_compile(LIBRARY)?;
+    fs::create_dir_all(cache)?;
+    let library = format!("lib{LIBRARY}.a");
+    let partial = cache.join(format!("{library}.{}", std::process::id()));
+    fs::copy(out.join(&library), &partial)?;
+    fs::rename(&partial, cache.join(&library))?;
+    Ok(())
+}

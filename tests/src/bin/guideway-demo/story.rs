@@ -1,0 +1,273 @@
+//! What happens in the demo, step by step.
+
+use crate::{
+    network::{self, Backend, CARD_MAC, Network, ROUTER_MAC, VIP_V4, VIP_V6},
+    process::Process,
+    report::{self, Summary},
+};
+use anyhow::{Context, Result, bail};
+use guideway_tests::{net::Host, traffic};
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    io::{BufRead, BufReader, Write},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Downloads that run through everything.
+const DOWNLOADS: u64 = 32;
+/// Bytes of each, and the pause of its server after each 2 KiB.
+const DOWNLOAD_BYTES: u64 = 1_300_000;
+const PACE_MS: u64 = 20;
+/// Requests before the change, after it, and around the host's death.
+const BEFORE: u64 = 1000;
+const AFTER: u64 = 700;
+const DEAD: u64 = 200;
+const TAKEN_OVER: u64 = 300;
+const PARALLEL: usize = 24;
+/// The backend that is removed.
+const REMOVED: usize = 2;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Stage<'a> {
+    bin: PathBuf,
+    out: &'a Path,
+    start: Instant,
+    network: Network,
+}
+
+impl Stage<'_> {
+    fn say(&self, what: &str) {
+        println!("{:6.2} s  {what}", self.start.elapsed().as_secs_f32());
+    }
+
+    fn product(&self, host: &Host, program: &str) -> Command {
+        host.command(self.bin.join(program))
+    }
+
+    fn myself(&self, host: &Host) -> Result<Command> {
+        Ok(host.command(env::current_exe()?))
+    }
+}
+
+/// Tells the whole story, and writes `{out}/summary.json`.
+pub fn tell(out: &Path, bin: &Path, model: &str) -> Result<()> {
+    fs::create_dir_all(out)?;
+    let bin = bin.canonicalize().with_context(|| format!("{}: run `make build` first", bin.display()))?;
+    let network = network::build()?;
+    let stage = Stage { bin, out, start: Instant::now(), network };
+    stage.say("network: client, router, card, four backends with weights 1:2:3:4");
+
+    let _backends = stage.start_backends()?;
+    let control = out.join("control.sock");
+    let socket = out.join("card.sock");
+    let mut simulator = stage.start_simulator(model, &socket, &control)?;
+    simulator.wait_for("listening", PATIENCE)?;
+    let config = out.join("guideway.toml");
+    fs::write(&config, stage.configuration(&socket, None))?;
+    let mut host = stage.start_host("host-1", &config)?;
+    host.wait_for("serving", PATIENCE)?;
+    stage.say(&format!("card ({model}) programmed, port open"));
+
+    let downloads = stage.start_downloads()?;
+    let placed = stage.wait_for_downloads(&downloads)?;
+    stage.say(&format!("{DOWNLOADS} downloads run: {}", report::shares(&placed)));
+
+    let mut requests = stage.requests("before", BEFORE)?;
+    stage.say(&format!("{BEFORE} requests: {}", report::shares(&requests.answered)));
+
+    let removed = stage.network.backends[REMOVED].clone();
+    fs::write(&config, stage.configuration(&socket, Some(REMOVED)))?;
+    host.signal(rustix::process::Signal::HUP)?;
+    host.wait_for("committed generation 2", PATIENCE)?;
+    stage.say(&format!("{} drained and removed, new rings live; its downloads go on", removed.host.name()));
+    let after = stage.requests("after", AFTER)?;
+    stage.say(&format!("{AFTER} requests: {}", report::shares(&after.answered)));
+    if after.answered.contains_key(removed.host.name()) {
+        bail!("{} still gets new connections", removed.host.name());
+    }
+
+    let stats_1 = host_stats(&host)?;
+    host.kill()?;
+    stage.say("host killed (SIGKILL): the card goes on alone");
+    let dead = stage.requests("dead", DEAD)?;
+    stage.say(&format!("{DEAD} requests without a host: {}", report::shares(&dead.answered)));
+    let mut host = stage.start_host("host-2", &config)?;
+    host.wait_for("serving", PATIENCE)?;
+    stage.say("a new host has taken over the running card");
+    let taken_over = stage.requests("taken-over", TAKEN_OVER)?;
+    stage.say(&format!("{TAKEN_OVER} requests: {}", report::shares(&taken_over.answered)));
+
+    let (done, broken) = stage.finish_downloads(downloads)?;
+    stage.say(&format!("downloads: {done} whole and right in every byte, {} broken", broken.len()));
+    host.signal(rustix::process::Signal::TERM)?;
+    host.wait(PATIENCE)?;
+    let stats_2 = host_stats(&host)?;
+    let card = ask(&control, "stats")?;
+
+    for more in [&after, &dead, &taken_over] {
+        requests.failed += more.failed;
+        requests.reasons.extend(more.reasons.iter().cloned());
+        for (backend, count) in &more.answered {
+            *requests.answered.entry(backend.clone()).or_default() += count;
+        }
+    }
+    let phases = [(BEFORE, None), (AFTER + DEAD + TAKEN_OVER, Some(REMOVED))];
+    let summary = Summary::new(&stage.network.backends, &requests, &phases, DOWNLOADS, broken.len() as u64, card, [stats_1, stats_2]);
+    report::write(&summary, out)?;
+    report::print(&summary);
+    for reason in requests.reasons.iter().chain(&broken).take(10) {
+        println!("  {reason}");
+    }
+    if requests.failed > 0 || !broken.is_empty() {
+        bail!("{} requests failed, {} downloads broke; logs are in {}", requests.failed, broken.len(), out.display());
+    }
+    Ok(())
+}
+
+impl Stage<'_> {
+    fn start_backends(&self) -> Result<Vec<Process>> {
+        let mut processes = Vec::new();
+        for Backend { host, .. } in &self.network.backends {
+            let name = host.name();
+            let mut server = self.myself(host)?;
+            server.args(["backend", "--name", name, "--pace-ms", &PACE_MS.to_string()]);
+            server.args(["--listen", &format!("{VIP_V4}:80"), "--listen", &format!("[{VIP_V6}]:80")]);
+            processes.push(Process::start(&format!("http-{name}"), server, self.out)?);
+            let mut decap = self.product(host, "guideway");
+            decap.args(["decap", "--interface", "eth0"]);
+            processes.push(Process::start(&format!("decap-{name}"), decap, self.out)?);
+        }
+        Ok(processes)
+    }
+
+    fn start_simulator(&self, model: &str, socket: &Path, control: &Path) -> Result<Process> {
+        for old in [socket, control] {
+            let _ = fs::remove_file(old);
+        }
+        let mut command = self.product(&self.network.lb, "guideway-sim");
+        command.arg("--socket").arg(socket).arg("--control").arg(control).args(["--wire", "veth:card0", "--model", model]);
+        Process::start("card", command, self.out)
+    }
+
+    fn start_host(&self, name: &str, config: &Path) -> Result<Process> {
+        let mut command = self.product(&self.network.lb, "guideway");
+        command.arg("run").arg("--config").arg(config).arg("--runtime-dir").arg(self.out.join("run"));
+        Process::start(name, command, self.out)
+    }
+
+    fn start_downloads(&self) -> Result<Process> {
+        let mut command = self.myself(&self.network.client)?;
+        command.args(["downloads", "--count", &DOWNLOADS.to_string(), "--first-seed", "1"]);
+        command.args(["--bytes", &DOWNLOAD_BYTES.to_string(), &url_v4(), &url_v6()]);
+        Process::start("downloads", command, self.out)
+    }
+
+    /// Waits until every download has begun; says how many each backend serves.
+    fn wait_for_downloads(&self, downloads: &Process) -> Result<BTreeMap<String, u64>> {
+        let start = Instant::now();
+        loop {
+            let mut placed = BTreeMap::new();
+            for event in events(downloads)? {
+                match event {
+                    traffic::Download::Began { backend, .. } => *placed.entry(backend).or_default() += 1,
+                    traffic::Download::Broke { seed, reason } => bail!("download {seed} broke at once: {reason}"),
+                    traffic::Download::Done { .. } => {}
+                }
+            }
+            if placed.values().sum::<u64>() == DOWNLOADS {
+                for backend in &self.network.backends {
+                    if placed.get(backend.host.name()).copied().unwrap_or(0) < 2 {
+                        bail!("{} serves fewer than two downloads: {placed:?}", backend.host.name());
+                    }
+                }
+                return Ok(placed);
+            }
+            if start.elapsed() > PATIENCE {
+                bail!("only {placed:?} of {DOWNLOADS} downloads have begun");
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn finish_downloads(&self, mut downloads: Process) -> Result<(usize, Vec<String>)> {
+        downloads.wait(PATIENCE)?;
+        let (mut done, mut broken) = (0, Vec::new());
+        for event in events(&downloads)? {
+            match event {
+                traffic::Download::Done { .. } => done += 1,
+                traffic::Download::Broke { seed, reason } => broken.push(format!("download {seed}: {reason}")),
+                traffic::Download::Began { .. } => {}
+            }
+        }
+        Ok((done, broken))
+    }
+
+    fn requests(&self, name: &str, count: u64) -> Result<traffic::Requests> {
+        let mut command = self.myself(&self.network.client)?;
+        command.args(["requests", "--count", &count.to_string(), "--parallel", &PARALLEL.to_string(), &url_v4(), &url_v6()]);
+        let mut process = Process::start(&format!("requests-{name}"), command, self.out)?;
+        process.wait(2 * PATIENCE)?;
+        Ok(serde_json::from_str(&process.output()?)?)
+    }
+
+    fn configuration(&self, socket: &Path, without: Option<usize>) -> String {
+        let mut text = format!(
+            "version = 1\n[card]\ndevice = \"vfio-user:{}\"\n[node]\nname = \"lb1\"\nmac = \"{CARD_MAC}\"\nmtu = 1540\n\
+             [[node.next_hop]]\nmac = \"{ROUTER_MAC}\"\n",
+            socket.display()
+        );
+        for (family, vip) in [("v4", VIP_V4), ("v6", VIP_V6)] {
+            text += &format!("[[pool]]\nname = \"web-{family}\"\nencap = \"ipip\"\n");
+            for (n, backend) in self.network.backends.iter().enumerate() {
+                if without != Some(n) {
+                    let address = if family == "v4" { &backend.v4 } else { &backend.v6 };
+                    text += &format!("[[pool.backend]]\naddress = \"{address}\"\nweight = {}\n", backend.weight);
+                }
+            }
+            text += &format!(
+                "[[vip]]\nname = \"web-{family}\"\naddress = \"{vip}\"\nport = 80\nprotocol = \"tcp\"\npool = \"web-{family}\"\non_miss = \"punt\"\n"
+            );
+        }
+        text
+    }
+}
+
+fn url_v4() -> String {
+    format!("http://{VIP_V4}")
+}
+
+fn url_v6() -> String {
+    format!("http://[{VIP_V6}]")
+}
+
+fn events(downloads: &Process) -> Result<Vec<traffic::Download>> {
+    let output = downloads.output()?;
+    let whole = output.rfind('\n').map_or("", |end| &output[..end]);
+    whole.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+}
+
+/// What the host says of itself in its log: the last line that is a JSON object with `punts`.
+fn host_stats(host: &Process) -> Result<serde_json::Value> {
+    let output = host.output()?;
+    let last = output.lines().rev().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    Ok(last.into_iter().find(|value| value.get("punts").is_some()).unwrap_or_default())
+}
+
+/// Asks the simulator.
+fn ask(control: &Path, command: &str) -> Result<serde_json::Value> {
+    let mut stream = UnixStream::connect(control).context("the simulator's control socket")?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    writeln!(stream, "{{\"command\":\"{command}\"}}")?;
+    for line in BufReader::new(stream).lines() {
+        let value: serde_json::Value = serde_json::from_str(&line?)?;
+        if value.get("cycles").is_some() && value.get("event").is_none() {
+            return Ok(value);
+        }
+    }
+    bail!("the simulator has closed its control socket")
+}
