@@ -4,4 +4,5 @@
 //! `device` and `card` reach the card, `maglev` builds rings, `config` reads what the operator wants, `slow_path` decides misses,
 //! `control` brings the card to what is wanted, `cli` is the command line.
 
+pub mod config;
 pub mod maglev;

@@ -1,0 +1,111 @@
+//! What may stand in the configuration file, and how it is spelt.
+//!
+//! Owns the keys. Unknown ones are errors; those of later builds are known here, so that their error can say so. Values keep
+//! their place in the file ([`Spanned`]).
+
+use serde::Deserialize;
+use toml::Spanned;
+
+/// A value with its place.
+pub type At<T> = Spanned<T>;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// The file's version: 1.
+    pub version: At<i64>,
+    /// `[card]`.
+    pub card: At<Card>,
+    /// `[node]`.
+    #[serde(default)]
+    pub node: Option<At<Node>>,
+    /// `[[pool]]`.
+    #[serde(default)]
+    pub pool: Vec<At<Pool>>,
+    /// `[[vip]]`.
+    #[serde(default)]
+    pub vip: Vec<At<Vip>>,
+}
+
+/// `[card]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)] // the keys are explained with the checked form
+pub struct Card {
+    pub device: At<String>,
+    pub flow_entries: Option<At<i64>>,
+    pub simulator: Option<At<String>>,
+}
+
+/// `[node]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Node {
+    pub name: Option<At<String>>,
+    pub mac: Option<At<String>>,
+    pub source_v4: Option<At<String>>,
+    pub source_v6: Option<At<String>>,
+    pub ipip_source_v4: Option<At<String>>,
+    pub ipip_source_v6: Option<At<String>>,
+    pub unmatched: Option<At<String>>,
+    pub mtu: Option<At<i64>>,
+    #[serde(default)]
+    pub next_hop: Vec<At<NextHop>>,
+}
+
+/// `[[node.next_hop]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct NextHop {
+    pub mac: Option<At<String>>,
+    /// Later.
+    pub address: Option<At<toml::Value>>,
+    /// Later.
+    pub vlan: Option<At<toml::Value>>,
+}
+
+/// `[[pool]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Pool {
+    pub name: At<String>,
+    pub encap: Option<At<String>>,
+    pub table: Option<At<String>>,
+    pub table_size: Option<At<i64>>,
+    #[serde(default)]
+    pub backend: Vec<At<Backend>>,
+}
+
+/// `[[pool.backend]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Backend {
+    pub address: At<String>,
+    pub weight: Option<At<i64>>,
+}
+
+/// `[[vip]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Vip {
+    pub name: At<String>,
+    pub address: At<String>,
+    pub port: At<i64>,
+    pub protocol: At<String>,
+    pub pool: At<String>,
+    pub on_miss: Option<At<String>>,
+}
+
+/// Reads the text, without judging values.
+///
+/// # Errors
+/// The first thing that is not TOML, not a known key, or not of the key's type.
+pub fn parse(text: &str) -> Result<File, toml::de::Error> {
+    toml::from_str(text)
+}
