@@ -76,7 +76,7 @@ module gw_table_ram #(
   assign a_data_o = a_pipe_q[Latency-2];
   assign b_data_o = b_pipe_q[Latency-2];
 
-`ifdef SIMULATION
+`ifdef VERILATOR
   always_ff @(posedge clk_i) begin
     if (rst_ni) assert (!(b_read_i && b_write_i)) else $error("gw_table_ram: port B reads and writes at once");
   end
