@@ -151,9 +151,6 @@ module gw_vip_lookup
   function automatic candidate_t match(logic valid, logic [11:0] vip, key_t held, key_t wanted);
     return '{hit: valid && vip < 12'(Vips) && held == wanted, vip: vip};
   endfunction
-  function automatic key_t any_port_key(key_t exact_key);
-    return {exact_key[VipKeyBits-1:PortBits], PortBits'(0)};
-  endfunction
 
   key_t [Banks-1:0] exact_held, any_held;
   logic                   select_valid_q, found_valid_q;
@@ -204,7 +201,7 @@ module gw_vip_lookup
       if (compare.search) begin
         for (int unsigned b = 0; b < Banks; b++) begin
           exact_q[b] <= match(exact[b].valid, exact[b].vip, exact_held[b], compare.key);
-          any_q[b]   <= match(any[b].valid, any[b].vip, any_held[b], any_port_key(compare.key));
+          any_q[b]   <= match(any[b].valid, any[b].vip, any_held[b], {compare.key[VipKeyBits-1:PortBits], PortBits'(0)});
         end
       end
     end
