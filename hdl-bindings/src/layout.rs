@@ -91,7 +91,10 @@ impl Bits for bool {
 /// # Panics
 /// When the value does not fit: whoever fills an entry has checked its ranges, so this is a programming error.
 pub fn put(words: &mut [u32], offset: usize, bits: usize, value: u128) {
-    assert!(bits == 128 || value >> bits == 0, "a value of more than {bits} bits at bit {offset}");
+    assert!(
+        bits == 128 || value >> bits == 0,
+        "a value of more than {bits} bits at bit {offset}"
+    );
     for i in 0..bits {
         let (word, bit) = ((offset + i) / 32, (offset + i) % 32);
         let one = u32::from(value >> i & 1 == 1);
@@ -107,7 +110,11 @@ pub fn get(words: &[u32], offset: usize, bits: usize) -> u128 {
     while done < bits {
         let at = offset + done;
         let take = (32 - at % 32).min(bits - done);
-        let mask = if take == 32 { u32::MAX } else { (1 << take) - 1 };
+        let mask = if take == 32 {
+            u32::MAX
+        } else {
+            (1 << take) - 1
+        };
         value |= u128::from(words[at / 32] >> (at % 32) & mask) << done;
         done += take;
     }

@@ -135,7 +135,11 @@ mod tests {
 
     #[test]
     fn a_field_lands_on_its_bits() {
-        let entry = tables::PoolEntry { ring_base: 0x12_3456, ring_size: 65537, barrett: 0xffff_0000 };
+        let entry = tables::PoolEntry {
+            ring_base: 0x12_3456,
+            ring_size: 65537,
+            barrett: 0xffff_0000,
+        };
         let words = entry.to_words();
         assert_eq!(words[0], 0x0112_3456); // base in bits 0..24, the ring size's low byte above it
         assert_eq!(words[1], 0xfe00_0100); // size 0x10001 >> 8, then the Barrett constant from bit 41
@@ -146,9 +150,15 @@ mod tests {
     fn toeplitz_follows_its_definition() {
         // key with bits 0 and 33 set: row = secret[0..7] ^ secret[33..40]
         let secret = [0x0000_0055, 0x0000_00f0 << 1, 0, 0, 0, 0];
-        assert_eq!(tables::bank_row(&[1, 2, 0, 0, 0, 0], 153, &secret, 128), (0x55 ^ 0xf0) & 0x7f);
+        assert_eq!(
+            tables::bank_row(&[1, 2, 0, 0, 0, 0], 153, &secret, 128),
+            (0x55 ^ 0xf0) & 0x7f
+        );
         // a key bit beyond the hashed ones does not count
-        assert_eq!(tables::bank_row(&[0, 0, 0, 0, 1 << 25, 0], 153, &[u32::MAX; 6], 128), 0);
+        assert_eq!(
+            tables::bank_row(&[0, 0, 0, 0, 1 << 25, 0], 153, &[u32::MAX; 6], 128),
+            0
+        );
     }
 
     #[test]
@@ -156,7 +166,11 @@ mod tests {
         for set in CODES {
             for (i, code) in set.codes.iter().enumerate() {
                 assert!(code.value < 1 << set.bits, "{} {}", set.name, code.name);
-                assert!(set.codes[..i].iter().all(|other| other.value != code.value && other.name != code.name));
+                assert!(
+                    set.codes[..i]
+                        .iter()
+                        .all(|other| other.value != code.value && other.name != code.name)
+                );
             }
         }
     }

@@ -8,9 +8,16 @@ use core::fmt::{Result, Write};
 /// # Errors
 /// What `out` answers.
 pub fn write_package(out: &mut impl Write) -> Result {
-    writeln!(out, "// Generated from hdl-bindings/src by `make generate`: change it there.")?;
+    writeln!(
+        out,
+        "// Generated from hdl-bindings/src by `make generate`: change it there."
+    )?;
     writeln!(out, "package gw_layout_pkg;")?;
-    writeln!(out, "  localparam logic [31:0] LayoutHash = 32'h{:08x};", crate::LAYOUT_HASH)?;
+    writeln!(
+        out,
+        "  localparam logic [31:0] LayoutHash = 32'h{:08x};",
+        crate::LAYOUT_HASH
+    )?;
     for (name, value) in crate::CONSTANTS {
         if *value > i32::MAX as u64 {
             writeln!(out, "  localparam logic [31:0] {name} = 32'h{value:08x};")?;
@@ -35,10 +42,17 @@ fn write_codes(out: &mut impl Write, codes: &Codes) -> Result {
     writeln!(out, "  typedef enum logic [{}:0] {{", codes.bits - 1)?;
     for (i, code) in codes.codes.iter().enumerate() {
         write!(out, "    ")?;
-        write_upper_camel(out, codes.name.trim_start_matches("gw_").trim_end_matches("_e"))?;
+        write_upper_camel(
+            out,
+            codes.name.trim_start_matches("gw_").trim_end_matches("_e"),
+        )?;
         write_upper_camel(out, code.name)?;
         let comma = if i + 1 == codes.codes.len() { "" } else { "," };
-        writeln!(out, " = {}'d{}{comma}  //{}", codes.bits, code.value, code.doc)?;
+        writeln!(
+            out,
+            " = {}'d{}{comma}  //{}",
+            codes.bits, code.value, code.doc
+        )?;
     }
     writeln!(out, "  }} {};", codes.name)
 }
@@ -51,13 +65,23 @@ fn write_layout(out: &mut impl Write, layout: &Layout) -> Result {
     writeln!(out, "  typedef struct packed {{")?;
     let used: usize = layout.fields.iter().map(|f| f.bits).sum();
     if used < layout.bits {
-        writeln!(out, "    logic [{}:0] reserved_top;", layout.bits - used - 1)?;
+        writeln!(
+            out,
+            "    logic [{}:0] reserved_top;",
+            layout.bits - used - 1
+        )?;
     }
     for field in layout.fields.iter().rev() {
         if field.bits == 1 {
             writeln!(out, "    logic {};  //{}", field.name, field.doc)?;
         } else {
-            writeln!(out, "    logic [{}:0] {};  //{}", field.bits - 1, field.name, field.doc)?;
+            writeln!(
+                out,
+                "    logic [{}:0] {};  //{}",
+                field.bits - 1,
+                field.name,
+                field.doc
+            )?;
         }
     }
     writeln!(out, "  }} {};", layout.name)

@@ -300,9 +300,17 @@ pub fn bank_row(key: &[u32], key_bits: usize, secret: &[u32; SECRET_WORDS], rows
         let mut parity = 0u32;
         for (i, word) in key.iter().enumerate().take(key_bits.div_ceil(32)) {
             let kept = (key_bits - i * 32).min(32);
-            let mask = if kept == 32 { u32::MAX } else { (1 << kept) - 1 };
+            let mask = if kept == 32 {
+                u32::MAX
+            } else {
+                (1 << kept) - 1
+            };
             let low = secret[i] >> j;
-            let high = if j == 0 || i + 1 == SECRET_WORDS { 0 } else { secret[i + 1] << (32 - j) };
+            let high = if j == 0 || i + 1 == SECRET_WORDS {
+                0
+            } else {
+                secret[i + 1] << (32 - j)
+            };
             parity ^= word & mask & (low | high);
         }
         row |= (parity.count_ones() as usize & 1) << j;

@@ -83,7 +83,10 @@ fn sources(rtl: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
         }
     }
     let rank = |path: &Path| {
-        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default();
         let rank = match name.as_str() {
             n if n.ends_with(".vlt") => 0,
             "gw_layout_pkg.sv" => 1,
@@ -106,13 +109,28 @@ fn hash(sources: &[PathBuf], shim: &Path, verilator: &Path) -> Result<String, Bo
     hash.update(fs::read(shim)?);
     hash.update(fs::read("build.rs")?);
     for source in sources {
-        hash.update(source.file_name().map(|n| n.as_encoded_bytes().to_vec()).unwrap_or_default());
+        hash.update(
+            source
+                .file_name()
+                .map(|n| n.as_encoded_bytes().to_vec())
+                .unwrap_or_default(),
+        );
         hash.update(fs::read(source)?);
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
-fn build(cache: &Path, verilator: &Path, rtl: &Path, sources: &[PathBuf], shim: &Path) -> Result<(), Box<dyn Error>> {
+fn build(
+    cache: &Path,
+    verilator: &Path,
+    rtl: &Path,
+    sources: &[PathBuf],
+    shim: &Path,
+) -> Result<(), Box<dyn Error>> {
     // built in OUT_DIR and moved whole, so that two builds at once, or a broken one, leave no half library behind
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let generated = out.join("verilated");
@@ -156,7 +174,11 @@ fn build(cache: &Path, verilator: &Path, rtl: &Path, sources: &[PathBuf], shim: 
             compiler.file(path);
         }
     }
-    for file in ["verilated.cpp", "verilated_threads.cpp", "verilated_fst_c.cpp"] {
+    for file in [
+        "verilated.cpp",
+        "verilated_threads.cpp",
+        "verilated_fst_c.cpp",
+    ] {
         compiler.file(include.join(file));
     }
     let fst = include.join("fstcpp");

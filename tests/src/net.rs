@@ -25,7 +25,10 @@ pub fn enter_sandbox() -> Result<()> {
         return prepare_sandbox();
     }
     let mut probe = sandbox();
-    let output = probe.arg("true").output().context("`unshare` (package util-linux) is missing: run `make deps`")?;
+    let output = probe
+        .arg("true")
+        .output()
+        .context("`unshare` (package util-linux) is missing: run `make deps`")?;
     if !output.status.success() {
         bail!(
             "this user may not make namespaces: {}\nRun as root, or allow them: `sudo sysctl kernel.unprivileged_userns_clone=1` \
@@ -33,13 +36,26 @@ pub fn enter_sandbox() -> Result<()> {
             String::from_utf8_lossy(&output.stderr).trim()
         );
     }
-    let error = sandbox().arg(env::current_exe()?).args(env::args_os().skip(1)).env(INSIDE, "1").exec();
+    let error = sandbox()
+        .arg(env::current_exe()?)
+        .args(env::args_os().skip(1))
+        .env(INSIDE, "1")
+        .exec();
     Err(error).context("entering the sandbox")
 }
 
 fn sandbox() -> Command {
     let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+    command.args([
+        "--user",
+        "--map-root-user",
+        "--net",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+    ]);
     command
 }
 
@@ -73,7 +89,11 @@ pub fn run<'a>(program: &str, arguments: impl IntoIterator<Item = &'a str>) -> R
         .output()
         .with_context(|| format!("`{program}` cannot be started: run `make deps`"))?;
     if !output.status.success() {
-        bail!("`{program} {}` failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "`{program} {}` failed: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     Ok(())
 }
@@ -99,7 +119,9 @@ impl Host {
     /// As [`run`].
     pub fn new(name: &str) -> Result<Self> {
         ip(&format!("netns add {name}"))?;
-        let host = Self { name: name.to_owned() };
+        let host = Self {
+            name: name.to_owned(),
+        };
         host.ip("link set lo up")?;
         for setting in [
             "net.ipv6.conf.all.accept_dad=0",
@@ -140,7 +162,17 @@ impl Host {
     fn sysctl(&self, setting: &str) -> Result<()> {
         let (key, value) = setting.split_once('=').context("a setting is key=value")?;
         let file = format!("/proc/sys/{}", key.replace('.', "/"));
-        run("ip", ["netns", "exec", &self.name, "sh", "-c", &format!("echo {value} > {file}")])
+        run(
+            "ip",
+            [
+                "netns",
+                "exec",
+                &self.name,
+                "sh",
+                "-c",
+                &format!("echo {value} > {file}"),
+            ],
+        )
     }
 
     /// Turns an interface's offloads off.
@@ -149,7 +181,12 @@ impl Host {
     /// As [`run`].
     fn ethtool(&self, interface: &str) -> Result<()> {
         let words = ["netns", "exec", &self.name, "ethtool", "-K", interface];
-        run("ip", words.into_iter().chain(["tx", "off", "tso", "off", "gso", "off", "gro", "off"]))
+        run(
+            "ip",
+            words
+                .into_iter()
+                .chain(["tx", "off", "tso", "off", "gso", "off", "gro", "off"]),
+        )
     }
 
     /// A command that runs on this host.

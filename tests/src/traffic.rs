@@ -24,7 +24,8 @@ const CHUNK: u64 = 2048;
 /// The byte at `offset` of the download with this `seed`: neighbours, chunks and downloads all differ.
 #[must_use]
 pub fn content(seed: u64, offset: u64) -> u8 {
-    let mixed = (offset ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let mixed =
+        (offset ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     (mixed >> 56) as u8
 }
 
@@ -39,11 +40,19 @@ struct Server {
 /// # Errors
 /// When an address cannot be bound.
 pub async fn serve(name: &str, addresses: &[SocketAddr], pace: Duration) -> Result<()> {
-    let server = Server { name: name.into(), pace };
-    let router = Router::new().route("/", get(page)).route("/download/{seed}/{bytes}", get(download)).with_state(server);
+    let server = Server {
+        name: name.into(),
+        pace,
+    };
+    let router = Router::new()
+        .route("/", get(page))
+        .route("/download/{seed}/{bytes}", get(download))
+        .with_state(server);
     let mut listeners = JoinSet::new();
     for address in addresses {
-        let listener = TcpListener::bind(address).await.with_context(|| format!("binding {address}"))?;
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("binding {address}"))?;
         listeners.spawn(axum::serve(listener, router.clone()).into_future());
     }
     while let Some(ended) = listeners.join_next().await {
@@ -53,7 +62,11 @@ pub async fn serve(name: &str, addresses: &[SocketAddr], pace: Duration) -> Resu
 }
 
 async fn page(State(server): State<Server>) -> Response {
-    ([(BACKEND, server.name.to_string())], format!("Hello from {}\n", server.name)).into_response()
+    (
+        [(BACKEND, server.name.to_string())],
+        format!("Hello from {}\n", server.name),
+    )
+        .into_response()
 }
 
 async fn download(State(server): State<Server>, Path((seed, bytes)): Path<(u64, u64)>) -> Response {
@@ -63,7 +76,10 @@ async fn download(State(server): State<Server>, Path((seed, bytes)): Path<(u64, 
         let end = (start + CHUNK).min(bytes);
         Ok::<_, std::io::Error>((start..end).map(|at| content(seed, at)).collect::<Bytes>())
     });
-    let headers = [(BACKEND, server.name.to_string()), (header::CONTENT_LENGTH.as_str(), bytes.to_string())];
+    let headers = [
+        (BACKEND, server.name.to_string()),
+        (header::CONTENT_LENGTH.as_str(), bytes.to_string()),
+    ];
     (headers, Body::from_stream(chunks)).into_response()
 }
 
@@ -80,7 +96,10 @@ pub struct Requests {
 
 fn client() -> Result<reqwest::Client> {
     // every request is a connection of its own: a flow of its own for the card
-    Ok(reqwest::Client::builder().pool_max_idle_per_host(0).timeout(Duration::from_secs(20)).build()?)
+    Ok(reqwest::Client::builder()
+        .pool_max_idle_per_host(0)
+        .timeout(Duration::from_secs(20))
+        .build()?)
 }
 
 /// Makes `count` requests, `parallel` at a time, round robin over `urls`.
@@ -126,7 +145,10 @@ async fn one_request(client: &reqwest::Client, url: &str) -> Result<String> {
 }
 
 fn backend_of(answer: &reqwest::Response) -> Result<String> {
-    let name = answer.headers().get(BACKEND).context("the answer names no backend")?;
+    let name = answer
+        .headers()
+        .get(BACKEND)
+        .context("the answer names no backend")?;
     Ok(name.to_str()?.to_owned())
 }
 
@@ -160,15 +182,25 @@ pub enum Download {
 ///
 /// # Errors
 /// When no client can be made.
-pub async fn download_all(jobs: Vec<(String, u64)>, bytes: u64, report: impl Fn(Download) + Clone + Send + 'static) -> Result<()> {
-    let client = reqwest::Client::builder().pool_max_idle_per_host(0).read_timeout(Duration::from_secs(20)).build()?;
+pub async fn download_all(
+    jobs: Vec<(String, u64)>,
+    bytes: u64,
+    report: impl Fn(Download) + Clone + Send + Sync + 'static,
+) -> Result<()> {
+    let client = reqwest::Client::builder()
+        .pool_max_idle_per_host(0)
+        .read_timeout(Duration::from_secs(20))
+        .build()?;
     let mut running = JoinSet::new();
     for (url, seed) in jobs {
         let (client, report) = (client.clone(), report.clone());
         running.spawn(async move {
             let end = match one_download(&client, &url, seed, bytes, &report).await {
                 Ok(()) => Download::Done { seed },
-                Err(error) => Download::Broke { seed, reason: format!("{error:#}") },
+                Err(error) => Download::Broke {
+                    seed,
+                    reason: format!("{error:#}"),
+                },
             };
             report(end);
         });
@@ -179,9 +211,22 @@ pub async fn download_all(jobs: Vec<(String, u64)>, bytes: u64, report: impl Fn(
     Ok(())
 }
 
-async fn one_download(client: &reqwest::Client, url: &str, seed: u64, bytes: u64, report: &impl Fn(Download)) -> Result<()> {
-    let answer = client.get(format!("{url}/download/{seed}/{bytes}")).send().await?.error_for_status()?;
-    report(Download::Began { seed, backend: backend_of(&answer)? });
+async fn one_download(
+    client: &reqwest::Client,
+    url: &str,
+    seed: u64,
+    bytes: u64,
+    report: &impl Fn(Download),
+) -> Result<()> {
+    let answer = client
+        .get(format!("{url}/download/{seed}/{bytes}"))
+        .send()
+        .await?
+        .error_for_status()?;
+    report(Download::Began {
+        seed,
+        backend: backend_of(&answer)?,
+    });
     let mut at = 0u64;
     let mut chunks = answer.bytes_stream();
     while let Some(chunk) = chunks.next().await {
@@ -208,14 +253,20 @@ mod tests {
         let address = listener.local_addr().unwrap();
         // a server that answers seed 1 with the bytes of seed 2
         let wrong = |Path((_, bytes)): Path<(u64, u64)>| async move {
-            ([(BACKEND, "b")], (0..bytes).map(|at| content(2, at)).collect::<Vec<u8>>()).into_response()
+            (
+                [(BACKEND, "b")],
+                (0..bytes).map(|at| content(2, at)).collect::<Vec<u8>>(),
+            )
+                .into_response()
         };
         let router: Router = Router::new().route("/download/{seed}/{bytes}", get(wrong));
         tokio::spawn(axum::serve(listener, router).into_future());
         let client = client().unwrap();
         let url = format!("http://{address}");
         assert!(one_download(&client, &url, 2, 5000, &|_| ()).await.is_ok());
-        let error = one_download(&client, &url, 1, 5000, &|_| ()).await.unwrap_err();
+        let error = one_download(&client, &url, 1, 5000, &|_| ())
+            .await
+            .unwrap_err();
         assert!(error.to_string().starts_with("byte 0 is"), "{error}");
     }
 }

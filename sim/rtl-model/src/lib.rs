@@ -116,7 +116,9 @@ impl RtlModel {
     pub fn new(seed: u64) -> Self {
         // SAFETY: takes no pointers; returns an owned model.
         let raw = unsafe { gw_model_new(seed) };
-        Self { raw: NonNull::new(raw).expect("the model's memory") }
+        Self {
+            raw: NonNull::new(raw).expect("the model's memory"),
+        }
     }
 
     /// Writes a waveform (FST) to `path` from now on.

@@ -63,7 +63,10 @@ impl Bridge {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.reads.is_empty() && self.answering.is_none() && self.writes.is_empty() && self.write_answers.is_empty()
+        self.reads.is_empty()
+            && self.answering.is_none()
+            && self.writes.is_empty()
+            && self.write_answers.is_empty()
     }
 
     /// Before the cycle: what the bridge drives.
@@ -76,25 +79,27 @@ impl Bridge {
         if !self.reads.is_empty() && self.answering.is_none() {
             self.answer_read(memory, cycle);
         }
-        if !self.r_shown && !self.dice.percent(stall) {
-            if let Some((id, beats, code)) = &self.answering {
-                self.r_shown = true;
-                inputs.r_id = *id;
-                inputs.r_resp = *code;
-                inputs.r_data = beats[0];
-                inputs.r_last = u8::from(beats.len() == 1);
-            }
+        if !self.r_shown
+            && !self.dice.percent(stall)
+            && let Some((id, beats, code)) = &self.answering
+        {
+            self.r_shown = true;
+            inputs.r_id = *id;
+            inputs.r_resp = *code;
+            inputs.r_data = beats[0];
+            inputs.r_last = u8::from(beats.len() == 1);
         }
         inputs.r_valid = u8::from(self.r_shown);
         if !self.writes.is_empty() {
             self.perform_write(memory, cycle);
         }
-        if !self.b_shown && !self.dice.percent(stall) {
-            if let Some((id, code)) = self.write_answers.front() {
-                self.b_shown = true;
-                inputs.b_id = *id;
-                inputs.b_resp = *code;
-            }
+        if !self.b_shown
+            && !self.dice.percent(stall)
+            && let Some((id, code)) = self.write_answers.front()
+        {
+            self.b_shown = true;
+            inputs.b_id = *id;
+            inputs.b_resp = *code;
         }
         inputs.b_valid = u8::from(self.b_shown);
     }
@@ -117,13 +122,24 @@ impl Bridge {
             assert_burst("write", outputs.aw_addr, beats, inputs);
             let due = cycle + u64::from(self.dice.within(&self.timing.latency));
             let data = Vec::with_capacity(beats as usize);
-            self.writes.push_back(WriteBurst { id: outputs.aw_id, address: outputs.aw_addr, beats, data, due, whole: false });
+            self.writes.push_back(WriteBurst {
+                id: outputs.aw_id,
+                address: outputs.aw_addr,
+                beats,
+                data,
+                due,
+                whole: false,
+            });
         }
         if outputs.w_valid & inputs.w_ready == 1 {
             let burst = &mut self.writes[self.written];
             burst.data.push((outputs.w_data, outputs.w_strb));
             burst.whole = burst.data.len() == burst.beats as usize;
-            assert_eq!(outputs.w_last == 1, burst.whole, "m_axi_dma_wlast does not fit its burst");
+            assert_eq!(
+                outputs.w_last == 1,
+                burst.whole,
+                "m_axi_dma_wlast does not fit its burst"
+            );
             self.written += usize::from(burst.whole);
         }
         if inputs.r_valid & outputs.r_ready == 1 {
@@ -142,7 +158,12 @@ impl Bridge {
     }
 
     /// Chooses a due burst: the oldest of its ID; of several IDs any, when the bridge reorders.
-    fn choose(&mut self, due: impl Fn(usize) -> bool, id: impl Fn(usize) -> u8, count: usize) -> Option<usize> {
+    fn choose(
+        &mut self,
+        due: impl Fn(usize) -> bool,
+        id: impl Fn(usize) -> u8,
+        count: usize,
+    ) -> Option<usize> {
         let mut seen = 0u16;
         let mut ready = Vec::new();
         for i in 0..count {
@@ -161,7 +182,9 @@ impl Bridge {
         match ready.len() {
             0 => None,
             1 => Some(ready[0]),
-            n => usize::try_from(self.dice.next() % n as u64).ok().map(|i| ready[i]),
+            n => usize::try_from(self.dice.next() % n as u64)
+                .ok()
+                .map(|i| ready[i]),
         }
     }
 
@@ -169,21 +192,33 @@ impl Bridge {
         let reads = std::mem::take(&mut self.reads);
         let chosen = self.choose(|i| reads[i].due <= cycle, |i| reads[i].id, reads.len());
         self.reads = reads;
-        let Some(burst) = chosen.and_then(|i| self.reads.remove(i)) else { return };
+        let Some(burst) = chosen.and_then(|i| self.reads.remove(i)) else {
+            return;
+        };
         let aligned = burst.address & !(BEAT - 1);
         let mut bytes = vec![0u8; burst.beats as usize * 64];
         // the first beat's bytes below the address were not asked for, and may not be mapped
         let skip = (burst.address - aligned) as usize;
-        let code = if memory.read(burst.address, &mut bytes[skip..]).is_ok() { OKAY } else { SLVERR };
-        let beats = bytes.chunks_exact(64).map(|chunk| words(chunk)).collect();
+        let code = if memory.read(burst.address, &mut bytes[skip..]).is_ok() {
+            OKAY
+        } else {
+            SLVERR
+        };
+        let beats = bytes.chunks_exact(64).map(words).collect();
         self.answering = Some((burst.id, beats, code));
     }
 
     fn perform_write(&mut self, memory: &mut dyn HostMemory, cycle: u64) {
         let writes = std::mem::take(&mut self.writes);
-        let chosen = self.choose(|i| writes[i].whole && writes[i].due <= cycle, |i| writes[i].id, writes.len());
+        let chosen = self.choose(
+            |i| writes[i].whole && writes[i].due <= cycle,
+            |i| writes[i].id,
+            writes.len(),
+        );
         self.writes = writes;
-        let Some(burst) = chosen.and_then(|i| self.writes.remove(i)) else { return };
+        let Some(burst) = chosen.and_then(|i| self.writes.remove(i)) else {
+            return;
+        };
         self.written -= 1;
         let mut code = OKAY;
         let aligned = burst.address & !(BEAT - 1);
@@ -205,7 +240,12 @@ fn words(bytes: &[u8]) -> [u32; 16] {
 }
 
 /// Writes the runs of bytes that the strobe names.
-fn write_beat(memory: &mut dyn HostMemory, address: u64, data: &[u32; 16], strobe: u64) -> Result<(), crate::card::DmaError> {
+fn write_beat(
+    memory: &mut dyn HostMemory,
+    address: u64,
+    data: &[u32; 16],
+    strobe: u64,
+) -> Result<(), crate::card::DmaError> {
     let mut bytes = [0u8; 64];
     for (chunk, word) in bytes.chunks_exact_mut(4).zip(data) {
         chunk.copy_from_slice(&word.to_le_bytes());
@@ -227,6 +267,13 @@ fn write_beat(memory: &mut dyn HostMemory, address: u64, data: &[u32; 16], strob
 fn assert_burst(kind: &str, address: u64, beats: u32, inputs: &Inputs) {
     let first = address & !(BEAT - 1);
     let last = first + u64::from(beats) * BEAT - 1;
-    assert_eq!(first >> 12, last >> 12, "a DMA {kind} burst at {address:#x} of {beats} beats crosses 4 KiB");
-    assert!(inputs.bus_master == 1 || inputs.host_reset == 1, "a DMA {kind} at {address:#x} while bus mastering is off");
+    assert_eq!(
+        first >> 12,
+        last >> 12,
+        "a DMA {kind} burst at {address:#x} of {beats} beats crosses 4 KiB"
+    );
+    assert!(
+        inputs.bus_master == 1 || inputs.host_reset == 1,
+        "a DMA {kind} at {address:#x} while bus mastering is off"
+    );
 }

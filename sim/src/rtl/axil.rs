@@ -33,7 +33,13 @@ impl RtlCard {
         u32::MAX
     }
 
-    pub(super) fn axil_write(&mut self, memory: &mut dyn HostMemory, bar: Bar, offset: u32, value: u32) {
+    pub(super) fn axil_write(
+        &mut self,
+        memory: &mut dyn HostMemory,
+        bar: Bar,
+        offset: u32,
+        value: u32,
+    ) {
         self.inputs.axil_awaddr = address(bar, offset);
         self.inputs.axil_wdata = value;
         self.inputs.axil_awvalid = 1;

@@ -24,7 +24,11 @@ pub struct DmaTiming {
 
 impl Default for DmaTiming {
     fn default() -> Self {
-        Self { latency: 40..=40, reorder: false, stall_percent: 0 }
+        Self {
+            latency: 40..=40,
+            reorder: false,
+            stall_percent: 0,
+        }
     }
 }
 
@@ -99,7 +103,11 @@ impl RtlCard {
     pub fn new(config: RtlConfig) -> Self {
         let mut card = Self {
             model: RtlModel::new(config.seed),
-            inputs: Inputs { tx_ready: 1, axil_wstrb: 0xf, ..Inputs::default() },
+            inputs: Inputs {
+                tx_ready: 1,
+                axil_wstrb: 0xf,
+                ..Inputs::default()
+            },
             outputs: Outputs::default(),
             dice: Dice(config.seed),
             receive: stream::Receive::default(),
@@ -136,21 +144,30 @@ impl RtlCard {
         while waited < 8 || self.outputs.ready == 0 {
             self.cycle(memory);
             waited += 1;
-            assert!(waited < ANSWER_LIMIT, "the card does not become ready after its reset");
+            assert!(
+                waited < ANSWER_LIMIT,
+                "the card does not become ready after its reset"
+            );
         }
     }
 
     /// One clock cycle.
     #[inline]
     fn cycle(&mut self, memory: &mut dyn HostMemory) {
-        self.receive.drive(&mut self.inputs, &mut self.dice, self.config.rx_idle_percent);
+        self.receive.drive(
+            &mut self.inputs,
+            &mut self.dice,
+            self.config.rx_idle_percent,
+        );
         self.inputs.tx_ready = u8::from(!self.dice.percent(self.config.tx_stall_percent));
         self.inputs.tick = self.tick();
         self.bridge.drive(&mut self.inputs, memory, self.cycles);
         self.model.cycle(&self.inputs, &mut self.outputs);
         self.receive.settle(&self.inputs, &self.outputs);
-        self.transmit.collect(&self.inputs, &self.outputs, self.cycles);
-        self.bridge.collect(&self.inputs, &self.outputs, self.cycles);
+        self.transmit
+            .collect(&self.inputs, &self.outputs, self.cycles);
+        self.bridge
+            .collect(&self.inputs, &self.outputs, self.cycles);
         self.cycles += 1;
         self.settle = self.settle.saturating_sub(1);
     }
@@ -179,10 +196,16 @@ struct Unconnected;
 
 impl HostMemory for Unconnected {
     fn read(&mut self, address: u64, data: &mut [u8]) -> Result<(), crate::card::DmaError> {
-        Err(crate::card::DmaError { address, bytes: data.len() })
+        Err(crate::card::DmaError {
+            address,
+            bytes: data.len(),
+        })
     }
     fn write(&mut self, address: u64, data: &[u8]) -> Result<(), crate::card::DmaError> {
-        Err(crate::card::DmaError { address, bytes: data.len() })
+        Err(crate::card::DmaError {
+            address,
+            bytes: data.len(),
+        })
     }
 }
 

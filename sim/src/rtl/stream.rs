@@ -9,7 +9,11 @@ const BEAT: usize = 64;
 
 /// The first `bytes` bytes of a beat.
 fn keep(bytes: usize) -> u64 {
-    if bytes >= BEAT { u64::MAX } else { (1 << bytes) - 1 }
+    if bytes >= BEAT {
+        u64::MAX
+    } else {
+        (1 << bytes) - 1
+    }
 }
 
 /// The wire's receive side.
@@ -60,7 +64,10 @@ impl Receive {
         if inputs.rx_valid == 0 {
             return;
         }
-        assert!(outputs.rx_ready == 1 || inputs.rst_n == 0, "s_axis_rx_tready fell: a MAC cannot wait");
+        assert!(
+            outputs.rx_ready == 1 || inputs.rst_n == 0,
+            "s_axis_rx_tready fell: a MAC cannot wait"
+        );
         if inputs.rx_last == 1 {
             self.frames.pop_front();
             self.taken = 0;
@@ -92,8 +99,15 @@ impl Transmit {
             self.first_cycle = cycle;
         }
         let bytes = outputs.tx_keep.count_ones() as usize;
-        assert!(outputs.tx_keep == keep(bytes) && bytes > 0, "m_axis_tx_tkeep has holes: {:#018x}", outputs.tx_keep);
-        assert!(bytes == BEAT || outputs.tx_last == 1, "m_axis_tx: a beat that is not full ends no frame");
+        assert!(
+            outputs.tx_keep == keep(bytes) && bytes > 0,
+            "m_axis_tx_tkeep has holes: {:#018x}",
+            outputs.tx_keep
+        );
+        assert!(
+            bytes == BEAT || outputs.tx_last == 1,
+            "m_axis_tx: a beat that is not full ends no frame"
+        );
         let start = self.bytes.len();
         for word in outputs.tx_data {
             self.bytes.extend_from_slice(&word.to_le_bytes());
@@ -101,7 +115,11 @@ impl Transmit {
         self.bytes.truncate(start + bytes);
         if outputs.tx_last == 1 {
             let bytes = std::mem::take(&mut self.bytes);
-            self.done.push_back(SentFrame { bytes, first_cycle: self.first_cycle, last_cycle: cycle });
+            self.done.push_back(SentFrame {
+                bytes,
+                first_cycle: self.first_cycle,
+                last_cycle: cycle,
+            });
         }
     }
 }

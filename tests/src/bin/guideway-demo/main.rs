@@ -65,22 +65,44 @@ enum Role {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     match arguments.role {
         None => {
             net::enter_sandbox()?;
             story::tell(&arguments.out, &arguments.bin, &arguments.model)
         }
-        Some(Role::Backend { name, pace_ms, listen }) => {
-            runtime.block_on(traffic::serve(&name, &listen, Duration::from_millis(pace_ms)))
-        }
-        Some(Role::Requests { count, parallel, urls }) => {
+        Some(Role::Backend {
+            name,
+            pace_ms,
+            listen,
+        }) => runtime.block_on(traffic::serve(
+            &name,
+            &listen,
+            Duration::from_millis(pace_ms),
+        )),
+        Some(Role::Requests {
+            count,
+            parallel,
+            urls,
+        }) => {
             let requests = runtime.block_on(traffic::request(&urls, count, parallel))?;
             println!("{}", serde_json::to_string(&requests)?);
             Ok(())
         }
-        Some(Role::Downloads { count, first_seed, bytes, urls }) => {
-            let jobs = urls.iter().cycle().cloned().zip(first_seed..first_seed + count).collect();
+        Some(Role::Downloads {
+            count,
+            first_seed,
+            bytes,
+            urls,
+        }) => {
+            let jobs = urls
+                .iter()
+                .cycle()
+                .cloned()
+                .zip(first_seed..first_seed + count)
+                .collect();
             let report = |event: traffic::Download| {
                 if let Ok(line) = serde_json::to_string(&event) {
                     println!("{line}");

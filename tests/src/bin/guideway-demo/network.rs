@@ -73,8 +73,14 @@ pub fn build() -> Result<Network> {
     router.ip(&format!("route add {VIP_V4}/32 via 10.2.0.2"))?;
     router.ip(&format!("-6 route add {VIP_V6}/128 via fc02::2"))?;
 
-    let backends = (1..=4).map(|n| backend(&router, n)).collect::<Result<_>>()?;
-    Ok(Network { client, lb, backends })
+    let backends = (1..=4)
+        .map(|n| backend(&router, n))
+        .collect::<Result<_>>()?;
+    Ok(Network {
+        client,
+        lb,
+        backends,
+    })
 }
 
 fn backend(router: &Host, n: u32) -> Result<Backend> {
@@ -94,5 +100,10 @@ fn backend(router: &Host, n: u32) -> Result<Backend> {
     host.ip(&format!("-6 route add default via fc03:{n}::1 mtu 1500"))?;
     router.ip(&format!("route add {v4}/32 via 10.0.{n}.2"))?;
     router.ip(&format!("-6 route add {v6}/128 via fc03:{n}::2"))?;
-    Ok(Backend { host, v4, v6, weight: n })
+    Ok(Backend {
+        host,
+        v4,
+        v6,
+        weight: n,
+    })
 }

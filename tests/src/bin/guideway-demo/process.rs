@@ -31,7 +31,11 @@ impl Process {
             .stderr(file)
             .spawn()
             .with_context(|| format!("starting {name}"))?;
-        Ok(Self { name: name.to_owned(), child, log })
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            log,
+        })
     }
 
     /// What it has written.
@@ -53,7 +57,11 @@ impl Process {
                 bail!("{} ended ({status}):\n{}", self.name, self.output()?);
             }
             if start.elapsed() > limit {
-                bail!("{} has not said {text:?} in {limit:?}:\n{}", self.name, self.output()?);
+                bail!(
+                    "{} has not said {text:?} in {limit:?}:\n{}",
+                    self.name,
+                    self.output()?
+                );
             }
             thread::sleep(Duration::from_millis(10));
         }
@@ -69,7 +77,9 @@ impl Process {
         let status: ExitStatus = loop {
             match self.child.try_wait()? {
                 Some(status) => break status,
-                None if start.elapsed() > limit => bail!("{} has not ended in {limit:?}", self.name),
+                None if start.elapsed() > limit => {
+                    bail!("{} has not ended in {limit:?}", self.name)
+                }
                 None => thread::sleep(Duration::from_millis(10)),
             }
         };
@@ -100,7 +110,10 @@ impl Process {
     /// # Errors
     /// When it is gone.
     pub fn signal(&self, signal: rustix::process::Signal) -> Result<()> {
-        let pid = i32::try_from(self.id()).ok().and_then(rustix::process::Pid::from_raw).context("a process id")?;
+        let pid = i32::try_from(self.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw)
+            .context("a process id")?;
         Ok(rustix::process::kill_process(pid, signal)?)
     }
 }

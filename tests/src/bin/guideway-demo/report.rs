@@ -49,17 +49,40 @@ impl Summary {
         let total: u64 = phases.iter().map(|(count, _)| count).sum();
         let share = |n: usize| {
             let expected = phases.iter().map(|(count, without)| {
-                let weights: u32 = backends.iter().enumerate().filter(|(m, _)| *without != Some(*m)).map(|(_, b)| b.weight).sum();
-                if *without == Some(n) { 0.0 } else { *count as f64 * f64::from(backends[n].weight) / f64::from(weights) }
+                let weights: u32 = backends
+                    .iter()
+                    .enumerate()
+                    .filter(|(m, _)| *without != Some(*m))
+                    .map(|(_, b)| b.weight)
+                    .sum();
+                if *without == Some(n) {
+                    0.0
+                } else {
+                    *count as f64 * f64::from(backends[n].weight) / f64::from(weights)
+                }
             });
             expected.sum::<f64>() / total as f64
         };
         let backends = (0..backends.len()).map(|n| {
-            let count = requests.answered.get(backends[n].host.name()).copied().unwrap_or(0);
+            let count = requests
+                .answered
+                .get(backends[n].host.name())
+                .copied()
+                .unwrap_or(0);
             let share_of = count as f64 / answered.max(1) as f64;
-            BackendShare { address: backends[n].v4.clone(), requests: count, share: share_of, expected_share: share(n) }
+            BackendShare {
+                address: backends[n].v4.clone(),
+                requests: count,
+                share: share_of,
+                expected_share: share(n),
+            }
         });
-        let sum = |key: &str| hosts.iter().filter_map(|host| host.get(key)?.as_u64()).sum();
+        let sum = |key: &str| {
+            hosts
+                .iter()
+                .filter_map(|host| host.get(key)?.as_u64())
+                .sum()
+        };
         Self {
             requests: total,
             failed_requests: requests.failed,
@@ -67,7 +90,11 @@ impl Summary {
             broken_long_connections,
             backends: backends.collect(),
             card,
-            host: HostShare { punts: sum("punts"), installs: sum("installs"), takeovers: sum("takeovers") },
+            host: HostShare {
+                punts: sum("punts"),
+                installs: sum("installs"),
+                takeovers: sum("takeovers"),
+            },
         }
     }
 }
@@ -77,13 +104,18 @@ impl Summary {
 /// # Errors
 /// When the file cannot be written.
 pub fn write(summary: &Summary, out: &Path) -> Result<()> {
-    Ok(fs::write(out.join("summary.json"), serde_json::to_string_pretty(summary)? + "\n")?)
+    Ok(fs::write(
+        out.join("summary.json"),
+        serde_json::to_string_pretty(summary)? + "\n",
+    )?)
 }
 
 /// Prints the tables.
 pub fn print(summary: &Summary) {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY).set_header(["backend", "requests", "share", "expected"]);
+    table
+        .load_style(presets::UTF8_BORDERS_ONLY)
+        .set_header(["backend", "requests", "share", "expected"]);
     for backend in &summary.backends {
         table.add_row([
             backend.address.clone(),
@@ -96,23 +128,47 @@ pub fn print(summary: &Summary) {
     println!("{table}");
 
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY).set_header(["card", ""]);
-    let number = |key: &str| summary.card.get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
+    table
+        .load_style(presets::UTF8_BORDERS_ONLY)
+        .set_header(["card", ""]);
+    let number = |key: &str| {
+        summary
+            .card
+            .get(key)
+            .and_then(serde_json::Value::as_u64)
+            .unwrap_or(0)
+    };
     let (cycles, frames) = (number("cycles"), number("frames_in"));
     table.add_row(["cycles".to_owned(), cycles.to_string()]);
-    table.add_row(["packets per cycle".to_owned(), format!("{:.6}", frames as f64 / cycles.max(1) as f64)]);
-    if let Some(dispositions) = summary.card.get("dispositions").and_then(serde_json::Value::as_object) {
-        for (name, count) in dispositions.iter().filter(|(_, count)| count.as_u64() != Some(0)) {
+    table.add_row([
+        "packets per cycle".to_owned(),
+        format!("{:.6}", frames as f64 / cycles.max(1) as f64),
+    ]);
+    if let Some(dispositions) = summary
+        .card
+        .get("dispositions")
+        .and_then(serde_json::Value::as_object)
+    {
+        for (name, count) in dispositions
+            .iter()
+            .filter(|(_, count)| count.as_u64() != Some(0))
+        {
             table.add_row([name.clone(), count.to_string()]);
         }
     }
     right_align(&mut table, 1..2);
     println!("{table}");
     let host = &summary.host;
-    println!("host: {} punts, {} installs, {} takeovers", host.punts, host.installs, host.takeovers);
+    println!(
+        "host: {} punts, {} installs, {} takeovers",
+        host.punts, host.installs, host.takeovers
+    );
     println!(
         "{} requests, {} failed; {} long downloads, {} broken",
-        summary.requests, summary.failed_requests, summary.long_connections, summary.broken_long_connections
+        summary.requests,
+        summary.failed_requests,
+        summary.long_connections,
+        summary.broken_long_connections
     );
 }
 
@@ -128,6 +184,11 @@ fn right_align(table: &mut Table, columns: std::ops::Range<usize>) {
 #[must_use]
 pub fn shares(counts: &BTreeMap<String, u64>) -> String {
     let total: u64 = counts.values().sum();
-    let each = counts.iter().map(|(name, count)| format!("{name} {count} ({:.0} %)", *count as f64 * 100.0 / total.max(1) as f64));
+    let each = counts.iter().map(|(name, count)| {
+        format!(
+            "{name} {count} ({:.0} %)",
+            *count as f64 * 100.0 / total.max(1) as f64
+        )
+    });
     each.collect::<Vec<_>>().join(", ")
 }

@@ -57,9 +57,16 @@ impl Stage<'_> {
 /// Tells the whole story, and writes `{out}/summary.json`.
 pub fn tell(out: &Path, bin: &Path, model: &str) -> Result<()> {
     fs::create_dir_all(out)?;
-    let bin = bin.canonicalize().with_context(|| format!("{}: run `make build` first", bin.display()))?;
+    let bin = bin
+        .canonicalize()
+        .with_context(|| format!("{}: run `make build` first", bin.display()))?;
     let network = network::build()?;
-    let stage = Stage { bin, out, start: Instant::now(), network };
+    let stage = Stage {
+        bin,
+        out,
+        start: Instant::now(),
+        network,
+    };
     stage.say("network: client, router, card, four backends with weights 1:2:3:4");
 
     let _backends = stage.start_backends()?;
@@ -75,18 +82,30 @@ pub fn tell(out: &Path, bin: &Path, model: &str) -> Result<()> {
 
     let downloads = stage.start_downloads()?;
     let placed = stage.wait_for_downloads(&downloads)?;
-    stage.say(&format!("{DOWNLOADS} downloads run: {}", report::shares(&placed)));
+    stage.say(&format!(
+        "{DOWNLOADS} downloads run: {}",
+        report::shares(&placed)
+    ));
 
     let mut requests = stage.requests("before", BEFORE)?;
-    stage.say(&format!("{BEFORE} requests: {}", report::shares(&requests.answered)));
+    stage.say(&format!(
+        "{BEFORE} requests: {}",
+        report::shares(&requests.answered)
+    ));
 
     let removed = stage.network.backends[REMOVED].clone();
     fs::write(&config, stage.configuration(&socket, Some(REMOVED)))?;
     host.signal(rustix::process::Signal::HUP)?;
     host.wait_for("committed generation 2", PATIENCE)?;
-    stage.say(&format!("{} drained and removed, new rings live; its downloads go on", removed.host.name()));
+    stage.say(&format!(
+        "{} drained and removed, new rings live; its downloads go on",
+        removed.host.name()
+    ));
     let after = stage.requests("after", AFTER)?;
-    stage.say(&format!("{AFTER} requests: {}", report::shares(&after.answered)));
+    stage.say(&format!(
+        "{AFTER} requests: {}",
+        report::shares(&after.answered)
+    ));
     if after.answered.contains_key(removed.host.name()) {
         bail!("{} still gets new connections", removed.host.name());
     }
@@ -95,15 +114,24 @@ pub fn tell(out: &Path, bin: &Path, model: &str) -> Result<()> {
     host.kill()?;
     stage.say("host killed (SIGKILL): the card goes on alone");
     let dead = stage.requests("dead", DEAD)?;
-    stage.say(&format!("{DEAD} requests without a host: {}", report::shares(&dead.answered)));
+    stage.say(&format!(
+        "{DEAD} requests without a host: {}",
+        report::shares(&dead.answered)
+    ));
     let mut host = stage.start_host("host-2", &config)?;
     host.wait_for("serving", PATIENCE)?;
     stage.say("a new host has taken over the running card");
     let taken_over = stage.requests("taken-over", TAKEN_OVER)?;
-    stage.say(&format!("{TAKEN_OVER} requests: {}", report::shares(&taken_over.answered)));
+    stage.say(&format!(
+        "{TAKEN_OVER} requests: {}",
+        report::shares(&taken_over.answered)
+    ));
 
     let (done, broken) = stage.finish_downloads(downloads)?;
-    stage.say(&format!("downloads: {done} whole and right in every byte, {} broken", broken.len()));
+    stage.say(&format!(
+        "downloads: {done} whole and right in every byte, {} broken",
+        broken.len()
+    ));
     host.signal(rustix::process::Signal::TERM)?;
     host.wait(PATIENCE)?;
     let stats_2 = host_stats(&host)?;
@@ -117,14 +145,27 @@ pub fn tell(out: &Path, bin: &Path, model: &str) -> Result<()> {
         }
     }
     let phases = [(BEFORE, None), (AFTER + DEAD + TAKEN_OVER, Some(REMOVED))];
-    let summary = Summary::new(&stage.network.backends, &requests, &phases, DOWNLOADS, broken.len() as u64, card, [stats_1, stats_2]);
+    let summary = Summary::new(
+        &stage.network.backends,
+        &requests,
+        &phases,
+        DOWNLOADS,
+        broken.len() as u64,
+        card,
+        [stats_1, stats_2],
+    );
     report::write(&summary, out)?;
     report::print(&summary);
     for reason in requests.reasons.iter().chain(&broken).take(10) {
         println!("  {reason}");
     }
     if requests.failed > 0 || !broken.is_empty() {
-        bail!("{} requests failed, {} downloads broke; logs are in {}", requests.failed, broken.len(), out.display());
+        bail!(
+            "{} requests failed, {} downloads broke; logs are in {}",
+            requests.failed,
+            broken.len(),
+            out.display()
+        );
     }
     Ok(())
 }
@@ -136,7 +177,12 @@ impl Stage<'_> {
             let name = host.name();
             let mut server = self.myself(host)?;
             server.args(["backend", "--name", name, "--pace-ms", &PACE_MS.to_string()]);
-            server.args(["--listen", &format!("{VIP_V4}:80"), "--listen", &format!("[{VIP_V6}]:80")]);
+            server.args([
+                "--listen",
+                &format!("{VIP_V4}:80"),
+                "--listen",
+                &format!("[{VIP_V6}]:80"),
+            ]);
             processes.push(Process::start(&format!("http-{name}"), server, self.out)?);
             let mut decap = self.product(host, "guideway");
             decap.args(["decap", "--interface", "eth0"]);
@@ -150,19 +196,35 @@ impl Stage<'_> {
             let _ = fs::remove_file(old);
         }
         let mut command = self.product(&self.network.lb, "guideway-sim");
-        command.arg("--socket").arg(socket).arg("--control").arg(control).args(["--wire", "veth:card0", "--model", model]);
+        command
+            .arg("--socket")
+            .arg(socket)
+            .arg("--control")
+            .arg(control)
+            .args(["--wire", "veth:card0", "--model", model]);
         Process::start("card", command, self.out)
     }
 
     fn start_host(&self, name: &str, config: &Path) -> Result<Process> {
         let mut command = self.product(&self.network.lb, "guideway");
-        command.arg("run").arg("--config").arg(config).arg("--runtime-dir").arg(self.out.join("run"));
+        command
+            .arg("run")
+            .arg("--config")
+            .arg(config)
+            .arg("--runtime-dir")
+            .arg(self.out.join("run"));
         Process::start(name, command, self.out)
     }
 
     fn start_downloads(&self) -> Result<Process> {
         let mut command = self.myself(&self.network.client)?;
-        command.args(["downloads", "--count", &DOWNLOADS.to_string(), "--first-seed", "1"]);
+        command.args([
+            "downloads",
+            "--count",
+            &DOWNLOADS.to_string(),
+            "--first-seed",
+            "1",
+        ]);
         command.args(["--bytes", &DOWNLOAD_BYTES.to_string(), &url_v4(), &url_v6()]);
         Process::start("downloads", command, self.out)
     }
@@ -174,15 +236,22 @@ impl Stage<'_> {
             let mut placed = BTreeMap::new();
             for event in events(downloads)? {
                 match event {
-                    traffic::Download::Began { backend, .. } => *placed.entry(backend).or_default() += 1,
-                    traffic::Download::Broke { seed, reason } => bail!("download {seed} broke at once: {reason}"),
+                    traffic::Download::Began { backend, .. } => {
+                        *placed.entry(backend).or_default() += 1
+                    }
+                    traffic::Download::Broke { seed, reason } => {
+                        bail!("download {seed} broke at once: {reason}")
+                    }
                     traffic::Download::Done { .. } => {}
                 }
             }
             if placed.values().sum::<u64>() == DOWNLOADS {
                 for backend in &self.network.backends {
                     if placed.get(backend.host.name()).copied().unwrap_or(0) < 2 {
-                        bail!("{} serves fewer than two downloads: {placed:?}", backend.host.name());
+                        bail!(
+                            "{} serves fewer than two downloads: {placed:?}",
+                            backend.host.name()
+                        );
                     }
                 }
                 return Ok(placed);
@@ -200,7 +269,9 @@ impl Stage<'_> {
         for event in events(&downloads)? {
             match event {
                 traffic::Download::Done { .. } => done += 1,
-                traffic::Download::Broke { seed, reason } => broken.push(format!("download {seed}: {reason}")),
+                traffic::Download::Broke { seed, reason } => {
+                    broken.push(format!("download {seed}: {reason}"))
+                }
                 traffic::Download::Began { .. } => {}
             }
         }
@@ -209,7 +280,15 @@ impl Stage<'_> {
 
     fn requests(&self, name: &str, count: u64) -> Result<traffic::Requests> {
         let mut command = self.myself(&self.network.client)?;
-        command.args(["requests", "--count", &count.to_string(), "--parallel", &PARALLEL.to_string(), &url_v4(), &url_v6()]);
+        command.args([
+            "requests",
+            "--count",
+            &count.to_string(),
+            "--parallel",
+            &PARALLEL.to_string(),
+            &url_v4(),
+            &url_v6(),
+        ]);
         let mut process = Process::start(&format!("requests-{name}"), command, self.out)?;
         process.wait(2 * PATIENCE)?;
         Ok(serde_json::from_str(&process.output()?)?)
@@ -225,8 +304,15 @@ impl Stage<'_> {
             text += &format!("[[pool]]\nname = \"web-{family}\"\nencap = \"ipip\"\n");
             for (n, backend) in self.network.backends.iter().enumerate() {
                 if without != Some(n) {
-                    let address = if family == "v4" { &backend.v4 } else { &backend.v6 };
-                    text += &format!("[[pool.backend]]\naddress = \"{address}\"\nweight = {}\n", backend.weight);
+                    let address = if family == "v4" {
+                        &backend.v4
+                    } else {
+                        &backend.v6
+                    };
+                    text += &format!(
+                        "[[pool.backend]]\naddress = \"{address}\"\nweight = {}\n",
+                        backend.weight
+                    );
                 }
             }
             text += &format!(
@@ -248,14 +334,23 @@ fn url_v6() -> String {
 fn events(downloads: &Process) -> Result<Vec<traffic::Download>> {
     let output = downloads.output()?;
     let whole = output.rfind('\n').map_or("", |end| &output[..end]);
-    whole.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    whole
+        .lines()
+        .map(|line| Ok(serde_json::from_str(line)?))
+        .collect()
 }
 
 /// What the host says of itself in its log: the last line that is a JSON object with `punts`.
 fn host_stats(host: &Process) -> Result<serde_json::Value> {
     let output = host.output()?;
-    let last = output.lines().rev().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    Ok(last.into_iter().find(|value| value.get("punts").is_some()).unwrap_or_default())
+    let last = output
+        .lines()
+        .rev()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    Ok(last
+        .into_iter()
+        .find(|value| value.get("punts").is_some())
+        .unwrap_or_default())
 }
 
 /// Asks the simulator.
