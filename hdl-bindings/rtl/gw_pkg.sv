@@ -12,6 +12,8 @@ package gw_pkg;
   localparam int unsigned EgressFrames = 4096;  // frames in the egress queue
   localparam int unsigned DecisionDepth = 256;  // decisions waiting for the end of their frame
   localparam int unsigned InjectCredits = 32;  // injected frames between window and admission
+  localparam int unsigned HostBeats = 512;  // buffer of a host class, a power of two
+  localparam int unsigned MissBeats = 1024;  // that of class `miss`, a power of two
 
   // ---- RAM read latencies, in cycles, from address to data (silicon's, error correction included) ---------------
   localparam int unsigned RingLatency = 12;
@@ -185,7 +187,8 @@ package gw_pkg;
   // Who writes the flow table (commands; later the card's own learning and the sweep) -> flow table: one write.
   typedef struct packed {
     logic        word;   // write the entry; the table adds the SECDED bits
-    logic        stamp;  // write stamp and closing bits
+    logic        stamp;  // write `last_seen`
+    logic        replace;  // write both closing bits
     logic        close;  // set those closing bits that are 1
     logic [15:0] place;  // index in the `flow` table: {bank, way, row}
     logic [FlowWordDataBits-1:0] data;

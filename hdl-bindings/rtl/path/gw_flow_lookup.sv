@@ -29,4 +29,132 @@ module gw_flow_lookup
     output logic ecc_corrected_o,
     output logic ecc_uncorrectable_o
 );
+  localparam int unsigned RowLatency = 2;
+  localparam int unsigned AfterCompare = FlowLookupLatency - RowLatency - FlowLatency;  // compare, select, check, correct
+  localparam int unsigned PlaceBits = $clog2(FlowPlaces);
+  localparam int unsigned ValidIndex = FlowKeyBits + 24;  // `valid` in the word's data, after backend and generation
+
+  if (AfterCompare != 4) begin : gen_check
+    $error("gw_flow_lookup: FlowLookupLatency does not fit the stages");
+  end
+
+  // ---- rows, and key and rows beside the table ------------------------------------------------------------------------
+  logic [RowLatency-1:0]   hashing_q;
+  logic                    row_valid;
+  logic [Banks-1:0][FlowRowBits-1:0] row;
+
+  gw_bank_row #(.KeyBits(FlowKeyBits), .RowBits(FlowRowBits), .Banks(Banks)) u_row (
+      .clk_i   (clk_i),
+      .valid_i (valid_i),
+      .key_i   (key_i),
+      .secret_i(secret_i),
+      .row_o   (probe_row_o)
+  );
+  assign probe_valid_o = hashing_q[RowLatency-1];
+
+  gw_delay #(.Width(FlowKeyBits), .Cycles(RowLatency + FlowLatency)) u_key (
+      .clk_i  (clk_i),
+      .rst_ni (rst_ni),
+      .valid_i(valid_i),
+      .data_i (key_i),
+      .valid_o(compare_valid_o),
+      .data_o (compare_key_o)
+  );
+  gw_delay #(.Width(Banks * FlowRowBits), .Cycles(FlowLatency + 1)) u_rows (
+      .clk_i  (clk_i),
+      .rst_ni (rst_ni),
+      .valid_i(probe_valid_o),
+      .data_i (probe_row_o),
+      .valid_o(row_valid),
+      .data_o (row)
+  );
+
+  // ---- select: the lowest place that matched ------------------------------------------------------------------------------
+  typedef struct packed {
+    logic [15:0] backend;
+    logic [7:0]  generation;
+    logic [15:0] place;
+  } chosen_t;
+
+  logic                     found, found_q;
+  logic [PlaceBits-1:0]     lowest;
+  logic [FlowKeyBits-1:0]   key_q, selected_key_q;
+  gw_flow_payload_t         payload_q;
+  logic [15:0]              place_q, check_place_q, place_out_q;
+  logic                     check_found_q, found_out_q;
+  logic [AfterCompare-2:0]  valid_q;  // lookups in select, check, correct
+
+  always_comb begin
+    found  = row_valid && match_i != '0;
+    lowest = '0;
+    for (int unsigned p = FlowPlaces; p > 0; p--) if (match_i[p-1]) lowest = PlaceBits'(p - 1);
+  end
+
+  always_ff @(posedge clk_i) begin
+    hashing_q     <= RowLatency'({hashing_q, valid_i});
+    valid_q       <= (AfterCompare - 1)'({valid_q, row_valid});
+    found_q       <= found;
+    check_found_q <= found_q;
+    found_out_q   <= check_found_q;
+    if (!rst_ni) begin
+      hashing_q     <= '0;
+      valid_q       <= '0;
+      found_q       <= 1'b0;
+      check_found_q <= 1'b0;
+      found_out_q   <= 1'b0;
+    end
+  end
+  always_ff @(posedge clk_i) begin
+    if (compare_valid_o) key_q <= compare_key_o;
+    if (found) begin
+      selected_key_q <= key_q;
+      payload_q      <= payload_i[lowest];
+      place_q        <= {lowest, row[lowest[PlaceBits-1-:$clog2(Banks)]]};
+    end
+    if (found_q) check_place_q <= place_q;
+    if (check_found_q) place_out_q <= check_place_q;
+  end
+
+  // ---- check and correct --------------------------------------------------------------------------------------------------
+  logic [FlowWordDataBits-1:0] checked;
+  logic [8:0]                  unused_syndrome;
+  logic                        corrected, uncorrectable, flipped, other_key;
+  logic [7:0]                  flip;
+
+  gw_secded #(.DataBits(FlowWordDataBits)) u_secded (
+      .clk_i          (clk_i),
+      .valid_i        (found_q),
+      .data_i         ({payload_q.confirmed, payload_q.pinned, 1'b1, payload_q.generation, payload_q.backend, selected_key_q}),
+      .ecc_i          (payload_q.ecc),
+      .ecc_o          (unused_syndrome),
+      .data_o         (checked),
+      .corrected_o    (corrected),
+      .uncorrectable_o(uncorrectable),
+      .flipped_o      (flipped),
+      .flip_o         (flip)
+  );
+  logic unused_checked;  // the key is the packet's, `valid` is set, and nothing here asks for the other two
+  assign unused_checked = ^{checked[FlowWordDataBits-1:ValidIndex], checked[FlowKeyBits-1:0]};
+
+  // The bit that was wrong made this entry look like the packet's: it is another flow's, or none.
+  assign other_key = corrected && flipped && (flip < 8'(FlowKeyBits) || flip == 8'(ValidIndex));
+
+  assign valid_o             = valid_q[AfterCompare-2];
+  assign result_o.found      = found_out_q && !uncorrectable && !other_key;
+  assign result_o.backend    = checked[FlowKeyBits+:16];
+  assign result_o.generation = checked[FlowKeyBits+16+:8];
+  assign result_o.place      = place_out_q;
+
+  // ---- events -------------------------------------------------------------------------------------------------------------
+  logic command_corrected_q, command_uncorrectable_q;  // waiting for a cycle of their own
+  always_ff @(posedge clk_i) begin
+    command_corrected_q     <= command_ecc_corrected_i || (command_corrected_q && corrected);
+    command_uncorrectable_q <= command_ecc_uncorrectable_i || (command_uncorrectable_q && uncorrectable);
+    if (!rst_ni) begin
+      command_corrected_q     <= 1'b0;
+      command_uncorrectable_q <= 1'b0;
+    end
+  end
+  assign ecc_corrected_o     = corrected || command_corrected_q;
+  assign ecc_uncorrectable_o = uncorrectable || command_uncorrectable_q;
 endmodule

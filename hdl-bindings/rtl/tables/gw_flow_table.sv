@@ -1,7 +1,10 @@
 // Purpose: the flow entries, their stamps and closing bits, and the arbiter of their writes.
-// Latency: probe to match FlowLatency + 1; reads by commands TableAccessLatency; a write is seen by probes of later cycles.
+// Latency: probe to match FlowLatency + 1; reads by commands TableAccessLatency; a write is seen by probes from its third cycle on.
 // Throughput: one probe, one hit and one access by commands each cycle.
 // Drops when: never. A hit's stamp gives way to a command's that waited long (see gw_flow_stamp).
+//
+// Packets read on the first port of each way, everyone else takes turns at the second. A read shows what is stored, also at
+// places that are free. The stamp RAMs are not cleared: their contents mean nothing until an INSERT has written them.
 module gw_flow_table
   import gw_layout_pkg::*;
   import gw_pkg::*;
@@ -11,9 +14,9 @@ module gw_flow_table
     // gw_flow_lookup
     input  logic probe_valid_i,
     input  logic [Banks-1:0][FlowRowBits-1:0] probe_row_i,
-    input  logic compare_valid_i,
+    input  logic compare_valid_i,  // FlowLatency cycles after the probe
     input  logic [FlowKeyBits-1:0] compare_key_i,
-    output logic [FlowPlaces-1:0] match_o,
+    output logic [FlowPlaces-1:0] match_o,  // by {bank, way}
     output gw_flow_payload_t payload_o[FlowPlaces],
     // gw_verdict: packets that hit; at most DecisionLatency cycles after their lookup began
     input  logic hit_valid_i,
@@ -27,4 +30,148 @@ module gw_flow_table
     output logic write_ready_o,
     input  gw_flow_write_t write_i
 );
+  localparam int unsigned EccBits = 9;
+  localparam int unsigned WordBits = FlowWordDataBits + EccBits;
+  localparam int unsigned PlaceBits = $clog2(FlowPlaces);
+  localparam int unsigned WayLatency = 2;  // row to word in gw_flow_way
+  localparam int unsigned AccessLatency = 1 + WayLatency + 1;  // request to word: port register, way, selection
+  localparam int unsigned RecordBits = $bits(gw_flow_record_t) - 40;  // without reserved_top
+
+  // ---- packets: the row waits for the array's turn, as it would travel to the arrays in silicon -----------------
+  logic                              row_valid, read_out_q;
+  logic [Banks-1:0][FlowRowBits-1:0] row;
+
+  gw_delay #(.Width(Banks * FlowRowBits), .Cycles(FlowLatency - WayLatency)) u_row (
+      .clk_i  (clk_i),
+      .rst_ni (rst_ni),
+      .valid_i(probe_valid_i),
+      .data_i (probe_row_i),
+      .valid_o(row_valid),
+      .data_o (row)
+  );
+  always_ff @(posedge clk_i) read_out_q <= row_valid;
+
+  // ---- the second port: clear, then command; learn and sweep come after them ------------------------------------------
+  logic                  read_request, write_word, stamp_write, stamp_ready;
+  logic                  clear_q, read_q, write_q, read_array_q, read_out_access_q;
+  logic [15:0]           place_q;
+  logic [PlaceBits-1:0]  array_place_q, out_place_q;
+  logic [FlowWordDataBits-1:0] data_q;
+  logic [EccBits-1:0]    ecc;
+  logic [WordBits-1:0]   access_word;
+  logic [WordBits-1:0]   word[FlowPlaces];
+  logic [WordBits-1:0]   word_q;
+
+  assign read_request  = table_req_i.read && table_req_i.table_id == TableFlow;
+  assign stamp_write   = write_i.stamp || write_i.replace || write_i.close;
+  assign write_ready_o = !table_req_i.clear && !read_request && (!stamp_write || stamp_ready);
+  assign write_word    = write_valid_i && write_ready_o && write_i.word;
+
+  always_ff @(posedge clk_i) begin
+    clear_q           <= table_req_i.clear && table_req_i.index < 20'(1 << FlowRowBits);
+    read_q            <= read_request;
+    write_q           <= write_word;
+    read_array_q      <= read_q;
+    read_out_access_q <= read_array_q;
+    if (table_req_i.clear || read_request) place_q <= table_req_i.index[15:0];
+    else if (write_word) place_q <= write_i.place;
+    if (write_word) data_q <= write_i.data;
+    if (read_q) array_place_q <= place_q[15:FlowRowBits];
+    if (read_array_q) out_place_q <= array_place_q;
+    if (read_out_access_q) word_q <= word[out_place_q];
+    if (!rst_ni) begin
+      clear_q           <= 1'b0;
+      read_q            <= 1'b0;
+      write_q           <= 1'b0;
+      read_array_q      <= 1'b0;
+      read_out_access_q <= 1'b0;
+    end
+  end
+
+  logic [FlowWordDataBits-1:0] unused_data;
+  logic                        unused_corrected, unused_uncorrectable, unused_flipped;
+  logic [7:0]                  unused_flip;
+  gw_secded #(.DataBits(FlowWordDataBits)) u_secded (
+      .clk_i          (clk_i),
+      .valid_i        (write_word),
+      .data_i         (write_i.data),
+      .ecc_i          ('0),
+      .ecc_o          (ecc),
+      .data_o         (unused_data),
+      .corrected_o    (unused_corrected),
+      .uncorrectable_o(unused_uncorrectable),
+      .flipped_o      (unused_flipped),
+      .flip_o         (unused_flip)
+  );
+  assign access_word = clear_q ? '0 : {ecc, data_q};
+
+  logic unused_request;  // only gw_command's reads and gw_clear's zeros come by the tables' port
+  assign unused_request = ^{table_req_i.write, table_req_i.index[19:16], table_req_i.wdata};
+
+  for (genvar p = 0; p < FlowPlaces; p++) begin : gen_place
+    logic here;
+    assign here = place_q[15:FlowRowBits] == PlaceBits'(p);
+    gw_flow_way u_way (
+        .clk_i            (clk_i),
+        .read_i           (row_valid),
+        .read_out_i       (read_out_q),
+        .row_i            (row[p/FlowWays]),
+        .compare_i        (compare_valid_i),
+        .compare_key_i    (compare_key_i),
+        .match_o          (match_o[p]),
+        .payload_o        (payload_o[p]),
+        .access_write_i   (clear_q || (write_q && here)),
+        .access_read_i    (read_q && here),
+        .access_read_out_i(read_array_q && array_place_q == PlaceBits'(p)),
+        .access_row_i     (place_q[FlowRowBits-1:0]),
+        .access_data_i    (access_word),
+        .access_data_o    (word[p])
+    );
+  end
+
+  // ---- stamps, and the answer to reads ----------------------------------------------------------------------------------
+  logic [29:0]           last_seen;
+  logic                  fin, rst;
+  logic [RecordBits-1:0] record;
+
+  gw_flow_stamp #(.Latency(AccessLatency)) u_stamp (
+      .clk_i            (clk_i),
+      .rst_ni           (rst_ni),
+      .hit_valid_i      (hit_valid_i),
+      .hit_i            (hit_i),
+      .time_i           (time_i),
+      .write_valid_i    (write_valid_i && stamp_write && !table_req_i.clear && !read_request),
+      .write_ready_o    (stamp_ready),
+      .write_place_i    (write_i.place),
+      .write_stamp_i    (write_i.stamp),
+      .write_replace_i  (write_i.replace),
+      .write_close_i    (write_i.close),
+      .write_last_seen_i(write_i.last_seen),
+      .write_fin_i      (write_i.fin),
+      .write_rst_i      (write_i.rst),
+      .read_i           (read_request),
+      .read_place_i     (table_req_i.index[15:0]),
+      .last_seen_o      (last_seen),
+      .fin_o            (fin),
+      .rst_o            (rst)
+  );
+  assign record = {rst, fin, last_seen, 8'h00, word_q};
+
+  gw_table_answer #(.Width(RecordBits), .Latency(AccessLatency)) u_answer (
+      .clk_i   (clk_i),
+      .rst_ni  (rst_ni),
+      .read_i  (read_request),
+      .data_i  (record),
+      .rvalid_o(table_rvalid_o),
+      .rdata_o (table_rdata_o)
+  );
+
+`ifdef SIMULATION
+  always_ff @(posedge clk_i) begin
+    if (rst_ni) begin
+      assert (!(table_req_i.write && table_req_i.table_id == TableFlow)) else $error("gw_flow_table: WRITE reached the flow table");
+      assert (!compare_valid_i || $past(read_out_q)) else $error("gw_flow_table: a key is not FlowLatency cycles after its rows");
+    end
+  end
+`endif
 endmodule

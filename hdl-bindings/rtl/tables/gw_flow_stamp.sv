@@ -1,0 +1,89 @@
+// Purpose: when each flow was last hit, and whether a FIN or RST was seen.
+// Latency: a hit is written in its cycle; reads by commands `Latency`.
+// Throughput: one hit and one read each cycle; a command's write takes a cycle without a hit.
+// Drops when: a command waited `Patience` cycles: the hit of that cycle is not recorded. Only sustained traffic beyond the wire's
+//   rate hits in every cycle, and the flow's next packet makes up for it.
+//
+// FIN and RST have RAMs of their own, so that setting one needs no read before the write.
+module gw_flow_stamp
+  import gw_layout_pkg::*;
+  import gw_pkg::*;
+#(
+    parameter int unsigned Latency = 3,
+    parameter int unsigned Patience = 64
+) (
+    input  logic           clk_i,
+    input  logic           rst_ni,
+    input  logic           hit_valid_i,
+    input  gw_flow_hit_t   hit_i,
+    input  logic [29:0]    time_i,
+    input  logic           write_valid_i,
+    output logic           write_ready_o,
+    input  logic [15:0]    write_place_i,
+    input  logic           write_stamp_i,
+    input  logic           write_replace_i,
+    input  logic           write_close_i,
+    input  logic [29:0]    write_last_seen_i,
+    input  logic           write_fin_i,
+    input  logic           write_rst_i,
+    input  logic           read_i,
+    input  logic [15:0]    read_place_i,
+    output logic [29:0]    last_seen_o,
+    output logic           fin_o,
+    output logic           rst_o
+);
+  localparam int unsigned WaitBits = $clog2(Patience);
+
+  logic [WaitBits-1:0] wait_q, wait_d;
+  logic                command, hit;
+  logic                stamp_we, fin_we, rst_we, fin, rst;
+  logic [15:0]         place;
+  logic [29:0]         last_seen;
+
+  always_comb begin
+    command   = write_valid_i && (!hit_valid_i || wait_q == WaitBits'(Patience - 1));
+    hit       = hit_valid_i && !command;
+    wait_d    = write_valid_i && !command ? wait_q + 1'b1 : '0;
+    place     = command ? write_place_i : hit_i.place;
+    last_seen = command ? write_last_seen_i : time_i;
+    fin       = command ? write_fin_i : 1'b1;
+    rst       = command ? write_rst_i : 1'b1;
+    stamp_we  = hit || (command && write_stamp_i);
+    fin_we    = (hit && hit_i.fin) || (command && (write_replace_i || (write_close_i && write_fin_i)));
+    rst_we    = (hit && hit_i.rst) || (command && (write_replace_i || (write_close_i && write_rst_i)));
+  end
+
+  always_ff @(posedge clk_i) begin
+    wait_q <= wait_d;
+    if (!rst_ni) wait_q <= '0;
+  end
+  assign write_ready_o = command;
+
+  gw_ram #(.Width(30), .Depth(Flows), .Latency(Latency)) u_last_seen (
+      .clk_i  (clk_i),
+      .we_i   (stamp_we),
+      .waddr_i(place),
+      .wdata_i(last_seen),
+      .re_i   (read_i),
+      .raddr_i(read_place_i),
+      .rdata_o(last_seen_o)
+  );
+  gw_ram #(.Width(1), .Depth(Flows), .Latency(Latency)) u_fin (
+      .clk_i  (clk_i),
+      .we_i   (fin_we),
+      .waddr_i(place),
+      .wdata_i(fin),
+      .re_i   (read_i),
+      .raddr_i(read_place_i),
+      .rdata_o(fin_o)
+  );
+  gw_ram #(.Width(1), .Depth(Flows), .Latency(Latency)) u_rst (
+      .clk_i  (clk_i),
+      .we_i   (rst_we),
+      .waddr_i(place),
+      .wdata_i(rst),
+      .re_i   (read_i),
+      .raddr_i(read_place_i),
+      .rdata_o(rst_o)
+  );
+endmodule
