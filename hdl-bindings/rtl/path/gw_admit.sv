@@ -41,4 +41,190 @@ module gw_admit
     output gw_admission_t admission_o,
     output logic          empty_o  // no decision waits, no payload is to be freed
 );
+  localparam frame_len_t RuntBytes = 14'd14;
+  localparam int unsigned LevelBits = $clog2(EgressFrames + 1);
+
+  // ---- decisions wait for the end of their frame ------------------------------------------------------------------
+  logic head_valid, join_now;
+  gw_decision_t head;
+  gw_frame_end_t head_end;
+
+  gw_deep_fifo #(.Width($bits(gw_decision_t)), .Depth(DecisionDepth), .Latency(TableLatency)) u_decisions (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .push_i(decision_valid_i),
+      .data_i(decision_i),
+      .valid_o(head_valid),
+      .pop_i(join_now),
+      .data_o(head)
+  );
+
+  assign head_end = end_i[head.source];
+  assign join_now = head_valid && end_valid_i[head.source];
+  always_comb begin
+    end_ready_o = '0;
+    if (head_valid) end_ready_o[head.source] = 1'b1;
+  end
+
+  // ---- stage 1: decision and end are one --------------------------------------------------------------------------
+  logic            joined_q;
+  gw_decision_t    decision_q;
+  gw_frame_end_t   end_q;
+  logic            whole_q, whole;  // `when_whole` stands
+  gw_disposition_e verdict_q, verdict;
+
+  always_comb begin
+    whole = 1'b0;
+    if (head_end.error) verdict = DispositionDropRxError;
+    else if (head_end.length > frame_len_t'(FrameMax)) verdict = DispositionDropOversize;
+    else if (head_end.length < RuntBytes) verdict = DispositionDropRunt;
+    else if (head_end.length < head.needed) verdict = head.when_short;
+    else begin
+      verdict = head.when_whole;
+      whole   = 1'b1;
+    end
+  end
+
+  logic unused_decision;
+  assign unused_decision = ^{decision_q.inject, decision_q.when_whole, decision_q.when_short, decision_q.needed};
+
+  always_ff @(posedge clk_i) begin
+    joined_q <= join_now && rst_ni;
+    if (join_now) begin
+      decision_q <= head;
+      end_q      <= head_end;
+      whole_q    <= whole;
+      verdict_q  <= verdict;
+    end
+  end
+
+  // ---- stage 2: admission -----------------------------------------------------------------------------------------
+  logic [LevelBits-1:0] level_q, level_d;  // frames admitted to the egress and not yet read
+  logic [3:0][10:0]     room_q, room_d;  // beats that are not reserved, by host class
+  logic [7:0]           beats;  // of this frame in its payload ring
+  logic is_forward, is_host, forward, deliver;
+  gw_host_class_e       host_class;
+  gw_disposition_e      disposition;
+
+  always_comb begin
+    unique case (verdict_q)
+      DispositionHostControl: host_class = HostClassControl;
+      DispositionHostPunt: host_class = HostClassMiss;
+      DispositionHostFragment, DispositionHostIcmpError: host_class = HostClassFragment;
+      default: host_class = HostClassOther;
+    endcase
+    beats = end_q.length[13:6] + 8'(end_q.length[5:0] != '0);
+    if (end_q.length > frame_len_t'(FrameMax)) beats = 8'(FrameMax / BeatBytes);
+    if (end_q.length == '0) beats = 8'd1;
+
+    is_forward = verdict_q[5:3] == 3'd0;
+    is_host    = verdict_q[5:3] == 3'd1;
+    forward = joined_q && is_forward && 16'(level_q) < egress_threshold_i[decision_q.egress_class] &&
+        level_q < LevelBits'(EgressFrames);
+    deliver = joined_q && is_host && host_class_enable_i[host_class] && room_q[host_class] >= 11'(beats);
+
+    disposition = verdict_q;
+    if (is_forward && !forward) disposition = DispositionDropEgressOverload;
+    if (is_host && !deliver) disposition = host_class == HostClassMiss ? DispositionDropPuntFull : DispositionDropHostFull;
+  end
+
+  always_comb begin
+    level_d = level_q;
+    if (forward && egress_done_i == '0) level_d = level_q + 1'b1;
+    if (!forward && egress_done_i != '0) level_d = level_q - 1'b1;
+    room_d = room_q;
+    if (deliver) room_d[host_class] = room_d[host_class] - 11'(beats);
+    if (host_free_valid_i) room_d[host_free_class_i] = room_d[host_free_class_i] + 11'(host_free_beats_i);
+  end
+
+  always_ff @(posedge clk_i) begin
+    level_q <= level_d;
+    room_q  <= room_d;
+    if (!rst_ni) begin
+      level_q <= '0;
+      for (int unsigned c = 0; c < 4; c++) room_q[c] <= 11'(HostBeats);
+      room_q[HostClassMiss] <= 11'(MissBeats);
+    end
+  end
+
+  // ---- out --------------------------------------------------------------------------------------------------------
+  logic           egress_valid_q, host_valid_q;
+  gw_egress_t     egress_q;
+  gw_host_frame_t host_q;
+  gw_admission_t  admission_q;
+
+  always_ff @(posedge clk_i) begin
+    egress_valid_q <= forward && rst_ni;
+    host_valid_q   <= deliver && rst_ni;
+    if (forward) begin
+      egress_q.source       <= decision_q.source;
+      egress_q.payload      <= decision_q.payload;
+      egress_q.header_bytes <= decision_q.header_bytes;
+      egress_q.header       <= decision_q.header;
+      egress_q.keep_from    <= decision_q.keep_from;
+      egress_q.keep_to      <= decision_q.keep_to;
+      egress_q.length       <= end_q.length;
+    end
+    if (deliver) begin
+      host_q.source             <= decision_q.source;
+      host_q.payload            <= decision_q.payload;
+      host_q.record             <= decision_q.record;
+      host_q.record.phase       <= 1'b0;
+      host_q.record.index       <= '0;
+      host_q.record.disposition <= verdict_q;
+      host_q.record.host_class  <= host_class;
+      host_q.record.length      <= 16'(end_q.length);
+      host_q.record.error       <= end_q.error;
+      host_q.record.timestamp   <= time_us_i;
+    end
+    admission_q.valid <= joined_q && rst_ni;
+    if (joined_q) begin
+      admission_q.disposition        <= disposition;
+      admission_q.heartbeat_fallback <= whole_q && decision_q.heartbeat_fallback;
+      admission_q.count_vip          <= whole_q && decision_q.count_vip;
+      admission_q.vip                <= decision_q.vip;
+      admission_q.count_backend      <= whole_q && forward && decision_q.count_backend;
+      admission_q.backend            <= decision_q.backend;
+      admission_q.ip_bytes           <= decision_q.ip_bytes;
+    end
+  end
+
+  assign egress_valid_o = egress_valid_q;
+  assign egress_o       = egress_q;
+  assign host_valid_o   = host_valid_q;
+  assign host_o         = host_q;
+  assign admission_o    = admission_q;
+
+  // ---- payload is freed in the order of each source's frames -------------------------------------------------------
+  logic [1:0] nothing_to_free;
+  for (genvar s = 0; s < 2; s++) begin : gen_source
+    gw_payload_free #(.Frames(s == 0 ? EgressFrames : InjectBeats)) u_free (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .admitted_i(joined_q && decision_q.source == gw_source_e'(s)),
+        .egress_i(forward),
+        .host_i(deliver),
+        .beats_i(beats),
+        .egress_done_i(egress_done_i[s]),
+        .host_done_i(host_done_i[s]),
+        .free_valid_o(free_valid_o[s]),
+        .free_beats_o(free_beats_o[s]),
+        .empty_o(nothing_to_free[s])
+    );
+  end
+
+  assign empty_o = !head_valid && !joined_q && !admission_q.valid && &nothing_to_free;
+
+`ifdef VERILATOR
+  always_ff @(posedge clk_i) begin
+    if (rst_ni) begin
+      assert (egress_done_i != 2'b11) else $error("gw_admit: one reader finished two frames");
+      assert (!(egress_done_i != '0 && level_q == '0)) else $error("gw_admit: more frames read than admitted");
+      assert (!(joined_q && !whole_q && is_forward)) else $error("gw_admit: a short frame is forwarded");
+      assert (room_q[HostClassMiss] <= 11'(MissBeats) && room_q[HostClassControl] <= 11'(HostBeats) &&
+              room_q[HostClassOther] <= 11'(HostBeats) && room_q[HostClassFragment] <= 11'(HostBeats))
+      else $error("gw_admit: more room than the buffer has");
+    end
+  end
+`endif
 endmodule

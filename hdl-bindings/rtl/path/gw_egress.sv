@@ -30,4 +30,212 @@ module gw_egress
     output logic [13:0] sent_bytes_o,  // bytes of that frame
     output logic        empty_o
 );
+  localparam int unsigned OutDepth = 16;  // beats: reader to output takes 6 cycles, and a credit one more to come back
+  localparam int unsigned Issued = TableLatency + 1;  // cycles from a beat's choice to its data
+
+  // ---- what the reader needs of a frame ----------------------------------------------------------------------------
+  typedef struct packed {
+    gw_source_e    source;
+    payload_addr_t payload;
+    logic [6:0]    header_bytes;
+    logic [HeaderBytes*8-1:0] header;
+    logic [6:0]    shift;  // received byte n leaves as byte n + shift
+    logic [7:0]    beats_in;  // beats to read
+    logic [7:0]    beats_out;
+    logic [6:0]    last_bytes;  // bytes of the last beat that leaves, 1 to 64
+  } frame_t;
+
+  frame_t arriving, frame;
+  logic frame_valid, frame_pop;
+  frame_len_t keep_end, total;
+
+  always_comb begin
+    keep_end              = egress_i.keep_to < egress_i.length ? egress_i.keep_to : egress_i.length;
+    arriving.source       = egress_i.source;
+    arriving.payload      = egress_i.payload;
+    arriving.header_bytes = egress_i.header_bytes;
+    arriving.header       = egress_i.header;
+    arriving.shift        = egress_i.header_bytes - egress_i.keep_from;
+    total                 = keep_end + 14'(arriving.shift);
+    arriving.beats_in     = keep_end[13:6] + 8'(keep_end[5:0] != '0);
+    arriving.beats_out    = total[13:6] + 8'(total[5:0] != '0);
+    arriving.last_bytes   = {total[5:0] == '0, total[5:0]};
+  end
+
+  gw_deep_fifo #(.Width($bits(frame_t)), .Depth(EgressFrames), .Latency(TableLatency)) u_queue (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .push_i(egress_valid_i),
+      .data_i(arriving),
+      .valid_o(frame_valid),
+      .pop_i(frame_pop),
+      .data_o(frame)
+  );
+
+  // ---- reader: one beat that leaves each cycle ------------------------------------------------------------------------
+  // out beat k needs received beats k-1 and k (shift below 64), or k-2 and k-1 (shift 64 and above, `late`).
+  typedef struct packed {
+    gw_source_e source;
+    logic       first;
+    logic       second;
+    logic       last;
+    logic [5:0] shift;
+    logic [6:0] bytes;
+  } beat_t;
+
+  logic [7:0] k_q, k_d, read_index;
+  logic [$clog2(OutDepth + 1)-1:0] credits_q, credits_d;
+  logic issue, late, read, last, out_pop;
+  logic [1:0] re_q, done_q;
+  payload_addr_t raddr_q;
+  logic  [Issued:0] valid_q;
+  beat_t [Issued:0] beat_q;  // [0] with the address, [TableLatency] with the data, [Issued] coarsely shifted
+
+  assign late       = frame.shift[6];
+  assign read_index = k_q - 8'(late);
+  assign issue      = frame_valid && credits_q != '0;
+  assign read       = issue && !(late && k_q == '0) && read_index < frame.beats_in;
+  assign last       = k_q == frame.beats_out - 1'b1;
+  assign frame_pop  = issue && last;
+
+  always_comb begin
+    k_d = k_q;
+    if (issue) k_d = last ? '0 : k_q + 1'b1;
+    credits_d = credits_q;
+    if (issue && !out_pop) credits_d = credits_q - 1'b1;
+    if (!issue && out_pop) credits_d = credits_q + 1'b1;
+  end
+
+  always_ff @(posedge clk_i) begin
+    k_q       <= k_d;
+    credits_q <= credits_d;
+    re_q[0]   <= read && frame.source == SourceWire;
+    re_q[1]   <= read && frame.source == SourceInject;
+    done_q[0] <= frame_pop && frame.source == SourceWire;
+    done_q[1] <= frame_pop && frame.source == SourceInject;
+    raddr_q   <= frame.payload + payload_addr_t'(read_index);
+    valid_q   <= {valid_q[Issued-1:0], issue};
+    if (issue) begin
+      beat_q[0].source <= frame.source;
+      beat_q[0].first  <= k_q == '0;
+      beat_q[0].second <= k_q == 8'd1;
+      beat_q[0].last   <= last;
+      beat_q[0].shift  <= frame.shift[5:0];
+      beat_q[0].bytes  <= last ? frame.last_bytes : 7'(BeatBytes);
+    end
+    beat_q[Issued:1] <= beat_q[Issued-1:0];
+    if (!rst_ni) begin
+      k_q       <= '0;
+      credits_q <= ($clog2(OutDepth + 1))'(OutDepth);
+      re_q      <= '0;
+      done_q    <= '0;
+      valid_q   <= '0;
+    end
+  end
+
+  assign payload_re_o    = re_q;
+  assign payload_raddr_o = raddr_q;
+  assign done_o          = done_q;
+
+  // The header meets the frame's first beat, and stays for the second.
+  logic                     unused_header_valid;
+  logic [6:0]               header_bytes;
+  logic [HeaderBytes*8-1:0] header;
+  gw_delay #(.Width(7 + HeaderBytes * 8), .Cycles(Issued + 1)) u_header (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .valid_i(issue && k_q == '0),
+      .data_i({frame.header_bytes, frame.header}),
+      .valid_o(unused_header_valid),
+      .data_o({header_bytes, header})
+  );
+
+  // ---- shift: first by words of 8 bytes, then by bytes, then the header over it ---------------------------------------
+  logic [BeatBits-1:0]    data, before_q, shifted, out_data, header_beat, header_mask;
+  logic [BeatBits+64-1:0] coarse_q;
+  logic [6:0]             header_here;
+  beat_t                  merged;
+  logic                   unused_beat;
+
+  assign data        = payload_rdata_i[beat_q[TableLatency].source];
+  assign merged      = beat_q[Issued];
+  assign unused_beat = ^{merged.source, merged.shift[5:3]};
+
+  always_ff @(posedge clk_i) begin
+    if (valid_q[TableLatency]) begin
+      before_q <= data;
+      coarse_q <= (BeatBits + 64)'(({data, before_q} << {beat_q[TableLatency].shift[5:3], 6'b0}) >> (BeatBits - 64));
+    end
+  end
+
+  always_comb begin
+    shifted     = '0;
+    header_beat = '0;
+    header_here = '0;
+    header_mask = '0;
+    if (valid_q[Issued]) begin  // spares a simulator the wide shifts of idle cycles
+      shifted = BeatBits'((coarse_q << {merged.shift[2:0], 3'b0}) >> 64);
+      if (merged.first) begin
+        header_beat = header[BeatBits-1:0];
+        header_here = header_bytes;
+      end else if (merged.second && header_bytes[6]) begin
+        header_beat = BeatBits'(header >> BeatBits);
+        header_here = 7'(header_bytes[5:0]);
+      end
+      header_mask = header_here[6] ? '1 : ~({BeatBits{1'b1}} << {header_here[5:0], 3'b0});
+    end
+    out_data = (header_beat & header_mask) | (shifted & ~header_mask);
+  end
+
+  // ---- output ---------------------------------------------------------------------------------------------------------
+  logic [6:0] out_bytes;
+  logic [7:0] before_beats_q;  // beats of this frame that have left
+  logic unused_full, unused_almost;
+  logic [$clog2(OutDepth + 1)-1:0] out_level;
+
+  gw_fifo #(.Width(BeatBits + 8), .Depth(OutDepth)) u_out (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .push_i(valid_q[Issued]),
+      .data_i({out_data, merged.last, merged.bytes}),
+      .valid_o(m_valid_o),
+      .pop_i(out_pop),
+      .data_o({m_data_o, m_last_o, out_bytes}),
+      .level_o(out_level),
+      .full_o(unused_full),
+      .almost_full_o(unused_almost)
+  );
+
+  assign out_pop      = m_valid_o && m_ready_i;
+  assign m_keep_o     = {BeatBytes{1'b1}} >> (7'(BeatBytes) - out_bytes);
+  assign sent_o       = out_pop && m_last_o;
+  assign sent_bytes_o = {before_beats_q, 6'b0} + 14'(out_bytes);
+  assign empty_o      = !frame_valid && valid_q == '0 && out_level == '0;
+
+  always_ff @(posedge clk_i) begin
+    if (out_pop) before_beats_q <= m_last_o ? '0 : before_beats_q + 1'b1;
+    if (!rst_ni) before_beats_q <= '0;
+  end
+
+`ifdef VERILATOR
+  logic                held_q, begun_q;
+  logic [BeatBits-1:0] held_data_q;
+  always_ff @(posedge clk_i) begin
+    held_q      <= rst_ni && m_valid_o && !m_ready_i;
+    held_data_q <= m_data_o;
+    if (out_pop) begun_q <= !m_last_o;
+    if (!rst_ni) begun_q <= 1'b0;
+    if (rst_ni) begin
+      if (held_q) begin
+        assert (m_valid_o && m_data_o == held_data_q) else $error("gw_egress: the output moved while stalled");
+      end
+      assert (!begun_q || m_valid_o) else $error("gw_egress: a frame starved after its first beat");
+      if (egress_valid_i) begin
+        assert (egress_i.keep_from <= egress_i.header_bytes && egress_i.header_bytes <= 7'(HeaderBytes) &&
+                14'(egress_i.keep_from) <= keep_end && total != '0)
+        else $error("gw_egress: the decision's lengths contradict each other");
+      end
+    end
+  end
+`endif
 endmodule

@@ -56,4 +56,227 @@ module gw_ingress
     output logic            whole_o,  // inject: a frame is whole
     output logic            empty_o  // no payload stored, no frame begun
 );
+  localparam int unsigned UsedBits = $clog2(Beats + 1);
+  localparam int unsigned FrameBits = $clog2(Frames + 1);
+  localparam logic [7:0] BeatsStoredMax = 8'(FrameMax / BeatBytes);
+  localparam bit Inject = Source == SourceInject;
+  localparam int unsigned WholeDepth = 16;  // inject: whole frames whose window waits
+  localparam int unsigned AddrBits = $clog2(Beats);
+
+  // ---- the beat, one cycle after the stream -----------------------------------------------------------------------
+  logic                valid_q, last_q, error_q;
+  logic [BeatBits-1:0] data_q;
+  logic [6:0]          count_q;  // bytes
+  gw_inject_t          inject_q;
+
+  always_ff @(posedge clk_i) begin
+    valid_q <= s_valid_i && s_ready_o && rst_ni;
+    if (s_valid_i && s_ready_o) begin
+      last_q  <= s_last_i;
+      error_q <= s_error_i;
+      data_q  <= s_data_i;
+      count_q <= s_last_i ? 7'($countones(s_keep_i)) : 7'(BeatBytes);
+      if (Inject) inject_q <= s_inject_i;
+    end
+  end
+
+  // ---- frame state ------------------------------------------------------------------------------------------------
+  logic                 in_frame_q, in_frame_d;
+  logic                 refusing_q, refusing_d;  // the rest of a refused frame is swallowed
+  logic [7:0]           index_q, index_d;  // beats of the frame so far, saturating above the longest frame
+  logic [AddrBits-1:0]  write_q, write_d;
+  logic [AddrBits-1:0]  start_q, start_d;  // where the frame began
+  logic [UsedBits-1:0]  used_q, used_d;  // beats stored and not freed
+  logic [FrameBits-1:0] frames_q, frames_d;  // wire: frames accepted and not freed
+  logic [BeatBits-1:0]  first_q, second_q;  // the window's halves
+
+  logic first, room, accept, store, ended, cancel;
+  logic [7:0] index, stored;  // of this beat; beats in the ring, this one included
+  logic window_done;
+  gw_window_t window;
+  gw_frame_end_t frame_end;
+
+  assign first  = valid_q && !in_frame_q;
+  assign index  = in_frame_q ? index_q : '0;
+  assign room   = Inject || (used_q <= UsedBits'(Beats - FrameBeatsMax) && frames_q != FrameBits'(Frames) && !window_full_i);
+  assign accept = valid_q && (in_frame_q ? !refusing_q : (Inject || (enable_i && room)));
+  assign cancel = Inject && accept && last_q && count_q == '0;
+  // A last beat without bytes is not stored, so that beats follow from the length; a frame without bytes takes one beat.
+  assign store  = accept && index < BeatsStoredMax && !(last_q && count_q == '0 && index != '0) && !cancel;
+  assign ended  = accept && last_q && !cancel;
+  assign stored = (index > BeatsStoredMax ? BeatsStoredMax : index) + 8'(store);
+
+  always_comb begin
+    in_frame_d = in_frame_q;
+    refusing_d = refusing_q;
+    index_d    = index_q;
+    start_d    = start_q;
+    if (valid_q) begin
+      in_frame_d = !last_q;
+      index_d    = index > BeatsStoredMax ? index : index + 1'b1;
+    end
+    if (first) begin
+      refusing_d = !accept;
+      start_d    = write_q;
+    end
+    write_d = write_q + AddrBits'(store);
+    if (cancel) write_d = first ? write_q : start_q;
+
+    used_d = used_q + UsedBits'(store);
+    if (cancel) used_d = used_d - UsedBits'(stored);
+    if (free_valid_i) used_d = used_d - UsedBits'(free_beats_i);
+
+    frames_d = frames_q;
+    if (ended && !free_valid_i) frames_d = frames_q + 1'b1;
+    if (!ended && free_valid_i) frames_d = frames_q - 1'b1;
+
+    frame_end.error  = !Inject && error_q;
+    frame_end.length = index > BeatsStoredMax || (index == BeatsStoredMax && count_q != '0) ?
+        frame_len_t'(FrameMax + 1) : {index, 6'b0} + 14'(count_q);
+  end
+
+  always_ff @(posedge clk_i) begin
+    in_frame_q <= in_frame_d;
+    refusing_q <= refusing_d;
+    index_q    <= index_d;
+    start_q    <= start_d;
+    write_q    <= write_d;
+    used_q     <= used_d;
+    frames_q   <= frames_d;
+    if (first) first_q <= data_q;
+    if (Inject && valid_q && index == 8'd1) second_q <= data_q;
+    if (!rst_ni) begin
+      in_frame_q <= 1'b0;
+      refusing_q <= 1'b0;
+      write_q    <= '0;
+      used_q     <= '0;
+      frames_q   <= '0;
+    end
+  end
+
+  assign payload_we_o    = store;
+  assign payload_waddr_o = payload_addr_t'(write_q);
+  assign payload_wdata_o = data_q;
+
+  // ---- the window -------------------------------------------------------------------------------------------------
+  always_comb begin
+    window = '0;
+    if (valid_q) begin  // spares a simulator the wide multiplexers of idle cycles
+      window.source  = Source;
+      window.payload = payload_addr_t'(first ? write_q : start_q);
+      window.inject  = Inject ? inject_q : '0;
+      if (index == '0) begin
+        window.complete = 1'b1;
+        window.bytes    = 8'(count_q);
+        window.data     = (WindowBytes * 8)'(data_q);
+      end else begin
+        window.complete = index == 8'd1 && last_q;
+        window.bytes    = index == 8'd1 ? 8'(BeatBytes) + 8'(count_q) : 8'(WindowBytes);
+        window.data     = {Inject && index != 8'd1 ? second_q : data_q, first_q};
+      end
+    end
+    window_done = Inject ? ended : accept && (index == 8'd1 || (index == '0 && last_q));
+  end
+
+  if (Inject) begin : gen_inject
+    // Whole frames wait here until the arbiter has a slot and admission a credit.
+    localparam int unsigned Reserve = 8;  // beats under way when `ready_q` falls, and some
+    logic ready_q, whole_valid, take, whole_almost, ends_full;
+    gw_window_t whole_window;
+    gw_frame_end_t whole_end;
+    logic unused_full, unused_almost;
+    logic [$clog2(WholeDepth + 1)-1:0] unused_level;
+    logic [$clog2(Credits + 1)-1:0] unused_ends;
+
+    always_ff @(posedge clk_i) begin
+      ready_q <= rst_ni && enable_i && used_q <= UsedBits'(Beats - Reserve) && !whole_almost;
+    end
+    assign s_ready_o = ready_q;
+
+    gw_fifo #(.Width($bits(gw_window_t) + $bits(gw_frame_end_t)), .Depth(WholeDepth), .AlmostFull(WholeDepth - 4)) u_whole (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .push_i(window_done),
+        .data_i({window, frame_end}),
+        .valid_o(whole_valid),
+        .pop_i(take),
+        .data_o({whole_window, whole_end}),
+        .level_o(unused_level),
+        .full_o(unused_full),
+        .almost_full_o(whole_almost)
+    );
+
+    // The ends of frames between window and admission: its free places are the credits.
+    gw_fifo #(.Width($bits(gw_frame_end_t)), .Depth(Credits)) u_ends (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .push_i(take),
+        .data_i(whole_end),
+        .valid_o(end_valid_o),
+        .pop_i(end_valid_o && end_ready_i),
+        .data_o(end_o),
+        .level_o(unused_ends),
+        .full_o(ends_full),
+        .almost_full_o(unused_almost)
+    );
+    assign window_valid_o = whole_valid && !ends_full;
+    assign window_o       = whole_window;
+    assign take           = window_valid_o && window_ready_i;
+    assign empty_o        = used_q == '0 && !valid_q && !in_frame_q && !whole_valid;
+
+    logic unused_inputs;
+    assign unused_inputs = ^{window_full_i};
+  end else begin : gen_wire
+    logic unused_full, unused_almost;
+    logic [$clog2(Credits + 1)-1:0] unused_ends;
+
+    assign s_ready_o      = 1'b1;
+    assign window_valid_o = window_done;
+    assign window_o       = window;
+    assign empty_o        = used_q == '0 && !valid_q && !in_frame_q;
+
+    gw_fifo #(.Width($bits(gw_frame_end_t)), .Depth(Credits)) u_ends (
+        .clk_i(clk_i),
+        .rst_ni(rst_ni),
+        .push_i(ended),
+        .data_i(frame_end),
+        .valid_o(end_valid_o),
+        .pop_i(end_valid_o && end_ready_i),
+        .data_o(end_o),
+        .level_o(unused_ends),
+        .full_o(unused_full),
+        .almost_full_o(unused_almost)
+    );
+    logic unused_inputs;
+    assign unused_inputs = ^{window_ready_i, inject_q, second_q};
+  end
+
+  // ---- events -----------------------------------------------------------------------------------------------------
+  assign began_o               = !Inject && first;
+  assign refused_o             = !Inject && first && !accept;
+  assign refused_disposition_o = enable_i ? DispositionDropIngressFull : DispositionDropPortDisabled;
+  assign bytes_o               = !Inject && valid_q ? count_q : '0;
+  assign whole_o               = Inject && ended;
+
+`ifdef VERILATOR
+  logic                 held_q;
+  logic [BeatBits-1:0]  held_data_q;
+  logic [BeatBytes-1:0] held_keep_q;
+  logic                 held_last_q;
+  always_ff @(posedge clk_i) begin
+    held_q      <= rst_ni && s_valid_i && !s_ready_o;
+    held_data_q <= s_data_i;
+    held_keep_q <= s_keep_i;
+    held_last_q <= s_last_i;
+    if (rst_ni) begin
+      if (held_q) begin
+        assert (s_valid_i && s_data_i == held_data_q && s_keep_i == held_keep_q && s_last_i == held_last_q)
+        else $error("gw_ingress: the stream moved while stalled");
+      end
+      assert (!(store && used_q == UsedBits'(Beats))) else $error("gw_ingress: the payload ring runs over");
+      assert (!(free_valid_i && used_q < UsedBits'(free_beats_i))) else $error("gw_ingress: freed what was not stored");
+      assert (!(Inject && ended && frames_q == FrameBits'(Frames))) else $error("gw_ingress: too many frames");
+    end
+  end
+`endif
 endmodule

@@ -16,4 +16,64 @@ module gw_window_arbiter
     output logic       window_valid_o,
     output gw_window_t window_o
 );
+  localparam int unsigned Depth = 32;
+  localparam int unsigned Slots = 16;
+  // Windows of frames that had begun when `wire_full_o` rose: at most two.
+  localparam int unsigned Margin = 4;
+
+  logic waiting, push, pop, inject_turn, take_inject, wire_pending;
+  gw_window_t oldest, window_q;
+  logic valid_q;
+  logic [3:0] since_q, since_d;  // wire windows since the last inject, saturating
+  logic unused_full;
+  logic [$clog2(Depth + 1)-1:0] unused_level;
+
+  assign wire_pending   = waiting || wire_valid_i;
+  assign inject_turn    = since_q == 4'(Slots - 1);
+  assign take_inject    = inject_valid_i && (!wire_pending || inject_turn);
+  assign inject_ready_o = take_inject;
+  assign pop            = waiting && !take_inject;
+  assign push           = wire_valid_i && (waiting || take_inject);
+
+  always_comb begin
+    since_d = since_q;
+    if (take_inject) since_d = '0;
+    else if (wire_pending && !inject_turn) since_d = since_q + 1'b1;
+  end
+
+  gw_fifo #(.Width($bits(gw_window_t)), .Depth(Depth), .AlmostFull(Depth - Margin)) u_waiting (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .push_i(push),
+      .data_i(wire_i),
+      .valid_o(waiting),
+      .pop_i(pop),
+      .data_o(oldest),
+      .level_o(unused_level),
+      .full_o(unused_full),
+      .almost_full_o(wire_full_o)
+  );
+
+  always_ff @(posedge clk_i) begin
+    since_q <= since_d;
+    valid_q <= take_inject || wire_pending;
+    if (take_inject) window_q <= inject_i;
+    else if (waiting) window_q <= oldest;
+    else if (wire_valid_i) window_q <= wire_i;
+    if (!rst_ni) begin
+      since_q <= '0;
+      valid_q <= 1'b0;
+    end
+  end
+
+  assign window_valid_o = valid_q;
+  assign window_o       = window_q;
+
+`ifdef VERILATOR
+  logic held_q;
+  always_ff @(posedge clk_i) begin
+    held_q <= rst_ni && inject_valid_i && !inject_ready_o;
+    if (rst_ni && held_q) assert (inject_valid_i) else $error("gw_window_arbiter: an offered window was withdrawn");
+  end
+`endif
 endmodule

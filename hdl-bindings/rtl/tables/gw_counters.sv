@@ -46,4 +46,157 @@ module gw_counters
 
     output logic [31:0] in_flight_o  // frames begun and not yet counted as out, gone or dropped
 );
+  localparam int unsigned Counters = 64;
+  localparam int unsigned FirstPort = 48;  // gw_port_counter_e begins here
+  localparam int unsigned PortCounters = 12;
+  localparam int unsigned ReadLatency = 2;
+
+  // ---- register counters: port events, and the two dispositions of refused frames -------------------------------------
+  logic [PortCounters-1:0][63:0] port_q, port_d;
+  logic [63:0] disabled_q, full_q;
+
+  function automatic logic [31:0] add(gw_port_counter_e counter);
+    unique case (counter)
+      PortCounterWireIn: return 32'(wire_began_i);
+      PortCounterWireInBytes: return 32'(wire_bytes_i);
+      PortCounterInjected: return 32'(injected_i);
+      PortCounterWireOut: return 32'(sent_i);
+      PortCounterWireOutBytes: return sent_i ? 32'(sent_bytes_i) : '0;
+      PortCounterHostGone: return 32'(host_gone_i) + 32'(host_lost_i);
+      PortCounterPuntUnanswered: return punt_unanswered_i;
+      PortCounterFlowEccCorrected: return 32'(flow_ecc_corrected_i);
+      PortCounterFlowEccUncorrectable: return 32'(flow_ecc_uncorrectable_i);
+      PortCounterHeartbeatFallback: return 32'(admission_i.valid && admission_i.heartbeat_fallback);
+      PortCounterCycles: return 32'd1;
+      default: return '0;
+    endcase
+  endfunction
+
+  always_comb begin
+    for (int unsigned i = 0; i < PortCounters; i++) begin
+      port_d[i] = port_q[i] + 64'(add(gw_port_counter_e'(6'(FirstPort + i))));
+    end
+    if (host_out_i && !host_lost_i) port_d[PortCounterHostOut-FirstPort] = port_q[PortCounterHostOut-FirstPort] + 64'd1;
+    if (!host_out_i && host_lost_i) port_d[PortCounterHostOut-FirstPort] = port_q[PortCounterHostOut-FirstPort] - 64'd1;
+  end
+
+  always_ff @(posedge clk_i) begin
+    port_q     <= port_d;
+    disabled_q <= disabled_q + 64'(refused_i && refused_disposition_i == DispositionDropPortDisabled);
+    full_q     <= full_q + 64'(refused_i && refused_disposition_i != DispositionDropPortDisabled);
+    if (!rst_ni) begin
+      port_q     <= '0;
+      disabled_q <= '0;
+      full_q     <= '0;
+    end
+  end
+
+  // ---- in flight: begun, and not at an end ------------------------------------------------------------------------------
+  logic [31:0] in_flight_q;
+  logic [1:0]  begun;
+  logic [2:0]  over;
+  logic        dropped;
+  assign dropped = admission_i.valid && admission_i.disposition >= DispositionDropPortDisabled;
+  assign begun   = 2'(wire_began_i && !refused_i) + 2'(injected_i);
+  assign over    = 3'(sent_i) + 3'(host_out_i) + 3'(host_gone_i) + 3'(dropped);
+  always_ff @(posedge clk_i) begin
+    in_flight_q <= in_flight_q + 32'(begun) - 32'(over);
+    if (!rst_ni) in_flight_q <= '0;
+  end
+  assign in_flight_o = in_flight_q;
+
+  // ---- counters in RAM ----------------------------------------------------------------------------------------------
+  logic read_counter, read_vip, read_backend;
+  gw_counter_entry_t disposition_entry, vip_entry, backend_entry, counter_entry;
+
+  assign read_counter = request_i.read && request_i.table_id == TableCounter;
+  assign read_vip     = request_i.read && request_i.table_id == TableVipCounter;
+  assign read_backend = request_i.read && request_i.table_id == TableBackendCounter;
+
+  gw_counter_ram #(.Entries(Counters)) u_disposition (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .event_i(admission_i.valid),
+      .event_index_i(admission_i.disposition),
+      .event_bytes_i('0),
+      .clear_i(request_i.clear && request_i.index < 20'(Counters)),
+      .clear_index_i(request_i.index[$clog2(Counters)-1:0]),
+      .read_i(read_counter),
+      .read_index_i(request_i.index[$clog2(Counters)-1:0]),
+      .data_o(disposition_entry)
+  );
+  gw_counter_ram #(.Entries(Vips)) u_vip (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .event_i(admission_i.valid && admission_i.count_vip && admission_i.vip < 12'(Vips)),
+      .event_index_i(admission_i.vip[$clog2(Vips)-1:0]),
+      .event_bytes_i(admission_i.ip_bytes),
+      .clear_i(request_i.clear && request_i.index < 20'(Vips)),
+      .clear_index_i(request_i.index[$clog2(Vips)-1:0]),
+      .read_i(read_vip),
+      .read_index_i(request_i.index[$clog2(Vips)-1:0]),
+      .data_o(vip_entry)
+  );
+  gw_counter_ram #(.Entries(Backends)) u_backend (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .event_i(admission_i.valid && admission_i.count_backend && admission_i.backend < 16'(Backends)),
+      .event_index_i(admission_i.backend[$clog2(Backends)-1:0]),
+      .event_bytes_i(admission_i.ip_bytes),
+      .clear_i(request_i.clear && request_i.index < 20'(Backends)),
+      .clear_index_i(request_i.index[$clog2(Backends)-1:0]),
+      .read_i(read_backend),
+      .read_index_i(request_i.index[$clog2(Backends)-1:0]),
+      .data_o(backend_entry)
+  );
+
+  // ---- answers ------------------------------------------------------------------------------------------------------
+  // Registers are taken one cycle after the request and wait for the RAM. A counter is in RAM or in a register, the other is 0.
+  logic [5:0]  index_q;
+  logic [63:0] register_q, register_d;
+  logic [ReadLatency-1:0] reading_counter_q, reading_vip_q;
+  always_comb begin
+    register_d = '0;
+    if (index_q >= 6'(FirstPort) && index_q < 6'(FirstPort + PortCounters)) register_d = port_q[4'(index_q - 6'(FirstPort))];
+    if (index_q == DispositionDropPortDisabled) register_d = disabled_q;
+    if (index_q == DispositionDropIngressFull) register_d = full_q;
+  end
+  always_ff @(posedge clk_i) begin
+    if (read_counter) index_q <= request_i.index[5:0];
+    if (reading_counter_q[0]) register_q <= register_d;
+    reading_counter_q <= {reading_counter_q[ReadLatency-2:0], read_counter};
+    reading_vip_q     <= {reading_vip_q[ReadLatency-2:0], read_vip};
+    if (!rst_ni) begin
+      reading_counter_q <= '0;
+      reading_vip_q     <= '0;
+    end
+  end
+
+  always_comb begin
+    counter_entry.bytes   = '0;
+    counter_entry.packets = disposition_entry.packets | register_q;
+    if (!reading_counter_q[ReadLatency-1]) counter_entry = reading_vip_q[ReadLatency-1] ? vip_entry : backend_entry;
+  end
+
+  gw_table_answer #(.Width($bits(gw_counter_entry_t)), .Latency(ReadLatency)) u_answer (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .read_i(read_counter || read_vip || read_backend),
+      .data_i(counter_entry),
+      .rvalid_o(rvalid_o),
+      .rdata_o(rdata_o)
+  );
+
+  logic unused_request;
+  assign unused_request = ^{request_i.write, request_i.wdata, disposition_entry.bytes};
+
+`ifdef VERILATOR
+  always_ff @(posedge clk_i) begin
+    if (rst_ni) begin
+      assert (!(admission_i.valid && (admission_i.disposition inside {DispositionDropPortDisabled, DispositionDropIngressFull})))
+      else $error("gw_counters: a refusal at admission");
+      assert (33'(in_flight_q) + 33'(begun) >= 33'(over)) else $error("gw_counters: more frames ended than began");
+    end
+  end
+`endif
 endmodule
