@@ -1,0 +1,247 @@
+// Builds the outer headers, Katran's bytes, and with them the decision for gw_admit (CARD.md 5).
+//
+// Latency:    EncapLatency: outer source and length; the checksum in five steps, the next hop read beside it; the header.
+// Throughput: one packet a cycle; never stalls.
+// Drops when: never.
+module gw_encap
+  import gw_layout_pkg::*;
+  import gw_pkg::*;
+(
+    input  logic                             clk_i,
+    input  logic                             rst_ni,
+    input  logic              [        31:0] ipip_source_v4_i,
+    input  logic              [       127:0] ipip_source_v6_i,
+    input  gw_table_req_t                    table_req_i,
+    output logic                             rvalid_o,
+    output logic              [BeatBits-1:0] rdata_o,
+    input  logic                             valid_i,
+    // A station takes the whole packet and the whole entries, and reads its part.
+    // verilator lint_off UNUSEDSIGNAL
+    input  gw_parsed_t                       parsed_i,
+    input  gw_verdict_t                      verdict_i,
+    // verilator lint_on UNUSEDSIGNAL
+    input  gw_rx_completion_t                record_i,
+    output logic                             decision_valid_o,
+    output gw_decision_t                     decision_o
+);
+
+  localparam logic [15:0] EtherIpv4 = 16'h0800;
+  localparam logic [15:0] EtherIpv6 = 16'h86dd;
+  localparam logic [7:0] ProtocolIpv4 = 8'd4;
+  localparam logic [7:0] ProtocolIpv6 = 8'd41;
+  localparam logic [7:0] Ttl = 8'd64;
+  localparam int unsigned EthernetBytes = 14;
+  localparam int unsigned Ipv4Bytes = 20;
+  localparam int unsigned Ipv6Bytes = 40;
+
+  // What the header is made of.
+  typedef struct packed {
+    logic         outer_ipv6;
+    logic         inner_ipv6;
+    logic [7:0]   traffic_class;
+    logic [15:0]  length;  // the outer header's length field
+    logic [31:0]  source_low;  // the outer source's last 32 bits (IPv4: all)
+    logic [127:0] destination;
+    logic [47:0]  received_mac;
+  } parts_t;
+
+  // ---- stage 1: outer source and length ----------------------------------------------------------------------------
+  logic         [EncapLatency-1:0] valid_q;
+  parts_t                          parts_d, parts_q, parts;
+  gw_decision_t                    plain_d, plain_q, plain;  // the decision but for the header
+  logic                     [15:0] port;
+  logic                     [31:0] client;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) valid_q <= '0;
+    else valid_q <= {valid_q[EncapLatency-2:0], valid_i};
+  end
+
+  always_comb begin
+    port   = verdict_i.port_zero ? '0 : parsed_i.source_port;
+    client = verdict_i.source_zero ? '0 : parsed_i.source_address[31:0];
+
+    parts_d.outer_ipv6 = verdict_i.entry.ipv6;
+    parts_d.inner_ipv6 = parsed_i.ipv6;
+    parts_d.traffic_class = parsed_i.traffic_class;
+    parts_d.destination = verdict_i.entry.address;
+    parts_d.received_mac = parsed_i.destination_mac;
+    if (parts_d.outer_ipv6) begin
+      parts_d.source_low = client ^ {port, 16'd0};
+      parts_d.length = parsed_i.ip_length + (parsed_i.ipv6 ? 16'(Ipv6Bytes) : 16'd0);
+    end else begin
+      parts_d.source_low = {ipip_source_v4_i[31:16], client[15:0] ^ {port[7:0], port[15:8]}};
+      parts_d.length = parsed_i.ip_length + 16'(Ipv4Bytes);
+    end
+
+    plain_d = '0;
+    plain_d.source = parsed_i.source;
+    plain_d.inject = parsed_i.inject;
+    plain_d.payload = parsed_i.payload;
+    plain_d.when_whole = verdict_i.disposition;
+    plain_d.when_short = verdict_i.when_short;
+    plain_d.needed = verdict_i.needed;
+    plain_d.egress_class = verdict_i.egress_class;
+    plain_d.heartbeat_fallback = verdict_i.heartbeat_fallback;
+    plain_d.count_vip = verdict_i.count_vip;
+    plain_d.count_backend = verdict_i.count_backend;
+    plain_d.vip = verdict_i.vip;
+    plain_d.backend = verdict_i.backend;
+    plain_d.ip_bytes = parsed_i.ip_length + (parsed_i.ipv6 ? 16'(Ipv6Bytes) : 16'd0);
+    plain_d.keep_to = '1;
+    if (verdict_i.encapsulate) begin
+      plain_d.header_bytes = verdict_i.entry.ipv6 ? 7'(EthernetBytes + Ipv6Bytes) : 7'(EthernetBytes + Ipv4Bytes);
+      plain_d.keep_from = 7'(EthernetBytes);
+      plain_d.keep_to = verdict_i.needed;
+    end
+    plain_d.record = record_i;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (valid_i) begin
+      parts_q <= parts_d;
+      plain_q <= plain_d;
+    end
+  end
+
+  // ---- stages 2 to 5: the IPv4 header's checksum ------------------------------------------------------------------
+  logic [16:0] sum_length_q, sum_source_q, sum_destination_q;
+  logic [17:0] sum_fields_q, sum_addresses_q;
+  logic [18:0] sum_q;
+  logic [16:0] folded_q;
+
+  always_ff @(posedge clk_i) begin
+    if (valid_q[0]) begin
+      sum_length_q      <= {9'h045, parts_q.traffic_class} + 17'(parts_q.length);
+      sum_source_q      <= 17'(parts_q.source_low[31:16]) + 17'(parts_q.source_low[15:0]);
+      sum_destination_q <= 17'(parts_q.destination[31:16]) + 17'(parts_q.destination[15:0]);
+    end
+    if (valid_q[1]) begin
+      sum_fields_q    <= 18'(sum_length_q) + {2'd0, Ttl, ProtocolIpv4};
+      sum_addresses_q <= 18'(sum_source_q) + 18'(sum_destination_q);
+    end
+    if (valid_q[2]) sum_q <= 19'(sum_fields_q) + 19'(sum_addresses_q);
+    if (valid_q[3]) folded_q <= 17'(sum_q[15:0]) + 17'(sum_q[18:16]);
+  end
+
+  // ---- beside it: the next hop, and what waits ---------------------------------------------------------------------
+  localparam int unsigned BesideCycles = EncapLatency - 2;
+  localparam int unsigned NextHopWait = EncapLatency - 1 - TableLatency;
+
+  typedef struct packed {
+    logic [47:0] source;
+    logic [47:0] destination;
+  } macs_t;
+
+  logic               hop_valid, macs_valid, parts_valid;
+  gw_next_hop_entry_t next_hop;
+  macs_t              macs;
+  logic               encapsulated;  // `parts` and `macs` are this packet's
+
+  gw_next_hop_table u_next_hop_table (
+      .clk_i      (clk_i),
+      .rst_ni     (rst_ni),
+      .table_req_i(table_req_i),
+      .rvalid_o   (rvalid_o),
+      .rdata_o    (rdata_o),
+      .read_i     (valid_i && verdict_i.encapsulate),
+      .index_i    (verdict_i.entry.next_hop),
+      .entry_o    (next_hop)
+  );
+
+  gw_delay #(
+      .Width ($bits(gw_decision_t)),
+      .Cycles(BesideCycles)
+  ) u_plain_delay (
+      .clk_i  (clk_i),
+      .rst_ni (rst_ni),
+      .valid_i(valid_q[0]),
+      .data_i (plain_q),
+      .valid_o(parts_valid),
+      .data_o (plain)
+  );
+  gw_delay #(
+      .Width ($bits(parts_t)),
+      .Cycles(BesideCycles)
+  ) u_parts_delay (
+      .clk_i  (clk_i),
+      .rst_ni (rst_ni),
+      .valid_i(valid_q[0] && plain_q.header_bytes != '0),
+      .data_i (parts_q),
+      .valid_o(encapsulated),
+      .data_o (parts)
+  );
+  assign hop_valid = valid_q[TableLatency-1];
+  gw_delay #(
+      .Width ($bits(macs_t)),
+      .Cycles(NextHopWait)
+  ) u_macs_delay (
+      .clk_i  (clk_i),
+      .rst_ni (rst_ni),
+      .valid_i(hop_valid),
+      .data_i ({next_hop.source, next_hop.destination}),
+      .valid_o(macs_valid),
+      .data_o (macs)
+  );
+
+  // ---- stage 6: the header -----------------------------------------------------------------------------------------
+  typedef logic [HeaderBytes*8-1:0] header_t;
+
+  // Headers are written first byte first; `header` has byte 0 in its low bits.
+  function automatic header_t first_byte_low(header_t written);
+    header_t turned;
+    for (int unsigned i = 0; i < HeaderBytes; i++) turned[i*8+:8] = written[(HeaderBytes-1-i)*8+:8];
+    return turned;
+  endfunction
+
+  gw_decision_t decision_d, decision_q;
+  header_t      written;
+  logic [ 15:0] checksum;
+  logic [ 47:0] source_mac;
+
+  always_comb begin
+    checksum = ~(folded_q[15:0] + {15'd0, folded_q[16]});
+    source_mac = macs.source == '0 ? parts.received_mac : macs.source;
+    written = '0;
+    written[HeaderBytes*8-1-:96] = {macs.destination, source_mac};
+    if (parts.outer_ipv6) begin
+      written[(HeaderBytes-12)*8-1-:(2+Ipv6Bytes)*8] = {
+        EtherIpv6,
+        4'd6, parts.traffic_class, parts.traffic_class[3:0], 16'd0,
+        parts.length, parts.inner_ipv6 ? ProtocolIpv6 : ProtocolIpv4, Ttl,
+        ipip_source_v6_i[127:32], parts.source_low,
+        parts.destination
+      };
+    end else begin
+      written[(HeaderBytes-12)*8-1-:(2+Ipv4Bytes)*8] = {
+        EtherIpv4,
+        8'h45, parts.traffic_class, parts.length,
+        32'd0,  // identification, flags, fragment offset
+        Ttl, ProtocolIpv4, checksum,
+        parts.source_low,
+        parts.destination[31:0]
+      };
+    end
+    decision_d = plain;
+    decision_d.header = first_byte_low(written);
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (parts_valid) decision_q <= encapsulated ? decision_d : plain;
+  end
+
+  assign decision_valid_o = valid_q[EncapLatency-1];
+  assign decision_o = decision_q;
+
+  logic unused_bits;
+  assign unused_bits = ^{next_hop.reserved_top, next_hop.vlan, next_hop.vlan_mode, ipip_source_v4_i[15:0], ipip_source_v6_i[31:0]};
+
+`ifdef VERILATOR
+  always_ff @(posedge clk_i) begin
+    if (rst_ni) begin
+      assert (parts_valid == valid_q[EncapLatency-2] && macs_valid == parts_valid)
+      else $error("gw_encap: what waits is not in step");
+    end
+  end
+`endif
+endmodule

@@ -1,0 +1,220 @@
+// Decides: forward by flow, by the host's order or by the ring, punt, host or drop (CARD.md 2 rows 16 to 18, and 4).
+//
+// Latency:    VerdictLatency: what is known of both candidates, the row that applies, the encapsulation's checks.
+// Throughput: one packet a cycle; never stalls.
+// Drops when: never here; it decides drops, which gw_admit carries out.
+module gw_verdict
+  import gw_layout_pkg::*;
+  import gw_pkg::*;
+(
+    input  logic              clk_i,
+    input  logic              rst_ni,
+    input  logic              unmatched_drop_i,
+    input  logic              compute_only_i,
+    input  logic              host_alive_i,
+    input  logic              valid_i,
+    // A station takes the whole packet and the whole entries, and reads its part.
+    // verilator lint_off UNUSEDSIGNAL
+    input  gw_parsed_t        parsed_i,
+    input  gw_vip_entry_t     entry_i,
+    // verilator lint_on UNUSEDSIGNAL
+    input  gw_vip_found_t     found_i,
+    input  gw_flow_result_t   flow_i,
+    input  gw_ring_result_t   ring_i,
+    input  gw_candidates_t    candidates_i,
+    output logic              valid_o,
+    output gw_verdict_t       verdict_o,
+    output gw_rx_completion_t record_o,
+    output logic              hit_valid_o,  // a packet of the wire hit this flow entry
+    output gw_flow_hit_t      hit_o
+);
+
+  localparam int unsigned OuterBits = 17;
+  localparam logic [OuterBits-1:0] OuterIpv4 = OuterBits'(20);
+  localparam logic [OuterBits-1:0] OuterIpv6 = OuterBits'(40);
+
+  function automatic logic is_usable(logic [1:0] state);
+    return state == BackendStateUp || state == BackendStateDraining;
+  endfunction
+
+  logic [VerdictLatency-1:0] valid_q;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) valid_q <= '0;
+    else valid_q <= {valid_q[VerdictLatency-2:0], valid_i};
+  end
+  assign valid_o = valid_q[VerdictLatency-1];
+
+  // ---- stage 1: what is known of both candidates -------------------------------------------------------------------
+  typedef struct packed {
+    logic                 decided;  // by parse
+    logic                 matched;
+    logic                 assigned;
+    logic                 wire_frame;
+    logic                 flow_live;
+    logic                 flow_new;  // to be decided afresh: SYN to a draining backend
+    logic                 ring_exists;
+    logic                 ring_usable;
+    logic                 wants_host;  // a miss is the host's to decide
+    logic                 fallback;  // a miss that the ring gets counts as heartbeat_fallback
+    logic                 inner_ipv6;
+    logic                 control_port;
+    logic [OuterBits-1:0] over_ipv4;  // outer IP packet
+    logic [OuterBits-1:0] over_ipv6;
+    logic [13:0]          mtu;
+    logic [15:0]          flow_backend;  // or the host's
+    logic [15:0]          ring_backend;
+  } facts_t;
+
+  facts_t            facts_d, facts_q;
+  gw_verdict_t       verdict1_d, verdict1_q;
+  gw_backend_entry_t flow_entry_q, ring_entry_q;
+  gw_flow_hit_t      hit1_q, hit2_q, hit3_q;
+  gw_rx_completion_t record1_d, record1_q, record2_q, record3_q;
+  logic              punt, flow_usable;
+  logic       [ 7:0] generation;
+
+  always_comb begin
+    punt = entry_i.miss_policy == MissPolicyPunt;
+    facts_d.decided = parsed_i.decided;
+    facts_d.matched = found_i.matched;
+    facts_d.wire_frame = parsed_i.source == SourceWire;
+    facts_d.assigned = !facts_d.wire_frame;
+    generation = facts_d.assigned ? parsed_i.inject.generation : flow_i.generation;
+    flow_usable = candidates_i.flow_exists && is_usable(candidates_i.flow_entry.state);
+    facts_d.flow_live = flow_usable && candidates_i.flow_entry.generation == generation;
+    facts_d.flow_new = candidates_i.flow_entry.state == BackendStateDraining && parsed_i.syn && !parsed_i.ack;
+    facts_d.ring_exists = candidates_i.ring_exists;
+    facts_d.ring_usable = is_usable(candidates_i.ring_entry.state);
+    facts_d.wants_host = punt && host_alive_i && !compute_only_i;
+    facts_d.fallback = punt && !compute_only_i;
+    facts_d.inner_ipv6 = parsed_i.ipv6;
+    facts_d.control_port = parsed_i.control_port;
+    facts_d.over_ipv4 = OuterBits'(parsed_i.ip_length) + OuterIpv4;
+    // an IPv6 packet's own header is not in its length
+    facts_d.over_ipv6 = OuterBits'(parsed_i.ip_length) + (parsed_i.ipv6 ? OuterIpv6 + OuterIpv6 : OuterIpv6);
+    facts_d.mtu = entry_i.mtu;
+    facts_d.flow_backend = facts_d.assigned ? parsed_i.inject.backend : flow_i.backend;
+    facts_d.ring_backend = ring_i.slot;
+
+    verdict1_d = '0;
+    verdict1_d.disposition = parsed_i.disposition;
+    verdict1_d.when_short = parsed_i.when_short;
+    verdict1_d.needed = parsed_i.needed;
+    verdict1_d.vip = found_i.vip;
+    verdict1_d.count_vip = facts_d.wire_frame && !parsed_i.decided && found_i.matched;
+    verdict1_d.source_zero = entry_i.hash_destination_port_only;
+    verdict1_d.port_zero = entry_i.hash_no_source_port;
+
+    // what the host is told of a punt
+    record1_d = '0;
+    record1_d.vip_valid = 1'b1;
+    record1_d.any_port = found_i.any_port;
+    record1_d.flow_found = flow_i.found;
+    record1_d.flow_stale = flow_i.found && !facts_d.flow_live;
+    record1_d.syn = parsed_i.syn;
+    record1_d.fin = parsed_i.fin;
+    record1_d.rst = parsed_i.rst;
+    record1_d.ipv6 = parsed_i.ipv6;
+    record1_d.vip = found_i.vip;
+    record1_d.pool = entry_i.pool;
+    record1_d.protocol = parsed_i.protocol;
+    record1_d.flow_hash = ring_i.hash;
+    record1_d.ring_index = ring_i.index;
+    record1_d.ring_backend = ring_i.slot;
+    record1_d.flow_backend = flow_i.found ? flow_i.backend : '1;
+    record1_d.source = parsed_i.source_address;
+    record1_d.source_port = parsed_i.source_port;
+    record1_d.destination_port = parsed_i.destination_port;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (valid_i) begin
+      facts_q      <= facts_d;
+      verdict1_q   <= verdict1_d;
+      flow_entry_q <= candidates_i.flow_entry;
+      ring_entry_q <= candidates_i.ring_entry;
+      record1_q    <= record1_d;
+      hit1_q       <= '{place: flow_i.place, fin: parsed_i.fin, rst: parsed_i.rst};
+    end
+  end
+
+  // ---- stage 2: the first row that applies -------------------------------------------------------------------------
+  gw_verdict_t          verdict2_d, verdict2_q;
+  logic                 by_ring;
+  logic                 inner_ipv6_q;
+  logic [OuterBits-1:0] outer_d, outer_q;
+  logic [         13:0] mtu_q;
+
+  always_comb begin
+    verdict2_d = verdict1_q;
+    if (!facts_q.decided) begin
+      if (facts_q.assigned) begin
+        verdict2_d.disposition = facts_q.matched && facts_q.flow_live ? DispositionForwardInject : DispositionDropInjectInvalid;
+      end else if (!facts_q.matched) begin
+        if (facts_q.control_port) verdict2_d.disposition = DispositionHostControl;
+        else verdict2_d.disposition = unmatched_drop_i ? DispositionDropUnmatched : DispositionHostUnmatched;
+      end
+      else if (facts_q.flow_live && !facts_q.flow_new) verdict2_d.disposition = DispositionForwardHit;
+      else if (facts_q.wants_host) verdict2_d.disposition = DispositionHostPunt;
+      else if (!facts_q.ring_exists) verdict2_d.disposition = DispositionDropNoBackend;
+      else if (!facts_q.ring_usable) verdict2_d.disposition = DispositionDropBackendDown;
+      else verdict2_d.disposition = DispositionForwardRing;
+    end
+
+    by_ring = verdict2_d.disposition == DispositionForwardRing;
+    verdict2_d.heartbeat_fallback = by_ring && facts_q.fallback;
+    verdict2_d.entry = by_ring ? ring_entry_q : flow_entry_q;
+    verdict2_d.backend = by_ring ? facts_q.ring_backend : facts_q.flow_backend;
+    outer_d = verdict2_d.entry.ipv6 ? facts_q.over_ipv6 : facts_q.over_ipv4;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (valid_q[0]) begin
+      verdict2_q   <= verdict2_d;
+      inner_ipv6_q <= facts_q.inner_ipv6;
+      outer_q      <= outer_d;
+      mtu_q        <= facts_q.mtu;
+      hit2_q       <= hit1_q;
+      record2_q    <= record1_q;
+    end
+  end
+
+  // ---- stage 3: whether the encapsulation can carry it ---------------------------------------------------------------
+  gw_verdict_t verdict3_d, verdict3_q;
+  logic        wire2_q, hit_valid_q;
+
+  always_comb begin
+    verdict3_d = verdict2_q;
+    verdict3_d.egress_class = EgressClassNew;
+    if (verdict2_q.disposition inside {DispositionForwardHit, DispositionForwardRing, DispositionForwardInject}) begin
+      if (verdict2_q.entry.encap != EncapIpip || (inner_ipv6_q && !verdict2_q.entry.ipv6)) begin
+        verdict3_d.disposition = DispositionDropEncapUnsupported;
+      end else if (outer_q > OuterBits'(mtu_q)) begin
+        verdict3_d.disposition = DispositionDropTooBig;
+      end else begin
+        verdict3_d.encapsulate = 1'b1;
+        verdict3_d.count_backend = 1'b1;
+      end
+      if (verdict2_q.disposition == DispositionForwardHit) verdict3_d.egress_class = EgressClassHit;
+    end
+    if (verdict2_q.disposition == DispositionForwardRaw) verdict3_d.egress_class = EgressClassRaw;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) hit_valid_q <= 1'b0;
+    else hit_valid_q <= valid_q[1] && wire2_q && verdict3_d.disposition == DispositionForwardHit;
+  end
+  always_ff @(posedge clk_i) begin
+    if (valid_q[0]) wire2_q <= facts_q.wire_frame;
+    if (valid_q[1]) begin
+      verdict3_q <= verdict3_d;
+      hit3_q     <= hit2_q;
+      record3_q  <= verdict2_q.disposition == DispositionHostPunt ? record2_q : '0;
+    end
+  end
+
+  assign verdict_o   = verdict3_q;
+  assign record_o    = record3_q;
+  assign hit_valid_o = hit_valid_q;
+  assign hit_o       = hit3_q;
+endmodule
