@@ -1,0 +1,53 @@
+//! Admission (`CARD.md` 4): the last word on a decided frame, from what the queues hold.
+
+use guideway_hdl::verdict::{Disposition, EgressClass, HostClass};
+
+use super::HostQueue;
+
+/// What admission knows of a class's ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostDoor {
+    /// The ring runs.
+    pub open: bool,
+    /// Bytes of a buffer.
+    pub stride: usize,
+}
+
+/// A forward: admitted while the queue is below its class's threshold.
+#[must_use]
+pub fn admit_forward(
+    disposition: Disposition,
+    class: EgressClass,
+    queued: usize,
+    thresholds: [u16; 4],
+) -> Disposition {
+    let threshold = usize::from(thresholds[usize::from(class.raw())]);
+    if queued < threshold.min(EGRESS_FRAMES) {
+        disposition
+    } else {
+        Disposition::DropEgressOverload
+    }
+}
+
+/// Frames that the egress queue holds.
+const EGRESS_FRAMES: usize = 4096;
+
+/// A frame for the host: admitted when its ring runs and the class's buffer has room for all of it.
+#[must_use]
+pub fn admit_host(
+    disposition: Disposition,
+    class: HostClass,
+    bytes: usize,
+    door: HostDoor,
+    queue: &HostQueue,
+) -> Disposition {
+    if door.open && bytes > door.stride {
+        Disposition::DropHostFull
+    } else if door.open && queue.has_room(bytes) {
+        disposition
+    } else if class == HostClass::Miss {
+        Disposition::DropPuntFull
+    } else {
+        Disposition::DropHostFull
+    }
+}

@@ -1,0 +1,74 @@
+//! What the card counts (`CARD.md` 6).
+
+use guideway_hdl::tables::{BACKENDS, CounterEntry, Table, VIPS};
+use guideway_hdl::verdict::{Disposition, PortCounter};
+
+use super::tables::{Beat, beat};
+
+/// All counters.
+#[derive(Clone)]
+pub struct Counters {
+    port: [u64; 64],
+    vip: Vec<CounterEntry>,
+    backend: Vec<CounterEntry>,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            port: [0; 64],
+            vip: vec![CounterEntry::default(); VIPS],
+            backend: vec![CounterEntry::default(); BACKENDS],
+        }
+    }
+}
+
+impl Counters {
+    /// Counts a frame's disposition.
+    pub fn disposition(&mut self, disposition: Disposition) {
+        self.at(disposition.raw(), 1);
+    }
+
+    /// Adds to a counter of the port.
+    pub fn add(&mut self, counter: PortCounter, amount: u64) {
+        self.at(counter.raw(), amount);
+    }
+
+    fn at(&mut self, number: u8, amount: u64) {
+        if let Some(counter) = self.port.get_mut(usize::from(number)) {
+            *counter = counter.wrapping_add(amount);
+        }
+    }
+
+    /// Counts a packet for a VIP.
+    pub fn vip(&mut self, vip: u16, bytes: u64) {
+        count(&mut self.vip, vip, bytes);
+    }
+
+    /// Counts a packet towards a backend.
+    pub fn backend(&mut self, backend: u16, bytes: u64) {
+        count(&mut self.backend, backend, bytes);
+    }
+
+    /// What DUMP shows of a counter table's entry; `cycles` is kept by the card.
+    #[must_use]
+    pub fn read(&self, table: Table, index: usize, cycles: u64) -> Beat {
+        let entry = match table {
+            Table::Counter if index == usize::from(PortCounter::Cycles.raw()) => Some(cycles),
+            Table::Counter => self.port.get(index).copied(),
+            Table::VipCounter => return beat(self.vip.get(index).map(CounterEntry::to_bytes)),
+            Table::BackendCounter => {
+                return beat(self.backend.get(index).map(CounterEntry::to_bytes));
+            }
+            _ => None,
+        };
+        beat(entry.map(|packets| CounterEntry { packets, bytes: 0 }.to_bytes()))
+    }
+}
+
+fn count(entries: &mut [CounterEntry], index: u16, bytes: u64) {
+    if let Some(entry) = entries.get_mut(usize::from(index)) {
+        entry.packets = entry.packets.wrapping_add(1);
+        entry.bytes = entry.bytes.wrapping_add(bytes);
+    }
+}

@@ -1,0 +1,71 @@
+//! The egress queue: frames leave one after another, a beat a cycle.
+
+use std::collections::VecDeque;
+
+use crate::card::SentFrame;
+
+use super::beats;
+
+/// Frames that were admitted to the wire and have not left.
+#[derive(Clone, Debug, Default)]
+pub struct Egress {
+    waiting: VecDeque<Leaving>,
+    free_at: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Leaving {
+    frame: SentFrame,
+    payload_beats: u64,
+}
+
+impl Egress {
+    /// Queues a frame at cycle `now`; `payload_beats` are what it occupies of the wire's payload ring meanwhile.
+    pub fn push(&mut self, bytes: Vec<u8>, payload_beats: u64, now: u64) {
+        let first_cycle = self.free_at.max(now + 1);
+        let last_cycle = first_cycle + beats(bytes.len()) - 1;
+        self.free_at = last_cycle + 1;
+        self.waiting.push_back(Leaving {
+            frame: SentFrame {
+                bytes,
+                first_cycle,
+                last_cycle,
+            },
+            payload_beats,
+        });
+    }
+
+    /// Takes the next frame whose last beat has left by cycle `now`.
+    pub fn pop(&mut self, now: u64) -> Option<SentFrame> {
+        self.waiting
+            .pop_front_if(|leaving| leaving.frame.last_cycle <= now)
+            .map(|leaving| leaving.frame)
+    }
+
+    /// Frames in the queue.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether every frame has left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// The cycle at which the next frame has left.
+    #[must_use]
+    pub fn next_cycle(&self) -> Option<u64> {
+        self.waiting.front().map(|leaving| leaving.frame.last_cycle)
+    }
+
+    /// Beats of the wire's payload ring that frames in the queue occupy.
+    #[must_use]
+    pub fn payload_beats(&self) -> u64 {
+        self.waiting
+            .iter()
+            .map(|leaving| leaving.payload_beats)
+            .sum()
+    }
+}

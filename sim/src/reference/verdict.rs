@@ -1,0 +1,219 @@
+//! The decision about one frame (`CARD.md` 2 to 5), pure: tables, configuration and bytes in, decision out.
+//!
+//! Owns the order of the rows. Admission, which knows queues, is [`super::admit`]'s.
+
+use guideway_hdl::descriptors::RxCompletion;
+use guideway_hdl::tables::{BackendEntry, MissPolicy, SLOT_EMPTY, VipEntry};
+use guideway_hdl::verdict::{Disposition, EgressClass};
+
+use super::backend::{assigned_backend, ring_backend};
+use super::encap::encap;
+use super::flow_hash::flow_hash;
+use super::flow_lookup::flow_lookup;
+use super::parse::{Parsed, parse};
+use super::ring_lookup::ring_lookup;
+use super::tables::FlowPlace;
+use super::vip_lookup::vip_lookup;
+use super::{Config, Packet, RingHit, Source, Tables, VipHit};
+
+/// All that the path decides about a frame before admission.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What becomes of it, unless admission drops it.
+    pub disposition: Disposition,
+    /// Its class at the egress queue, when it is forwarded.
+    pub egress_class: EgressClass,
+    /// The VIP that counts it.
+    pub count_vip: Option<u16>,
+    /// The backend that counts it, when it is forwarded.
+    pub count_backend: Option<u16>,
+    /// Bytes of the inner IP packet, for those counters.
+    pub ip_bytes: u64,
+    /// A miss that went by the ring because no host was there.
+    pub heartbeat_fallback: bool,
+    /// The flow entry to stamp, and the packet that hit it.
+    pub hit: Option<(FlowPlace, Packet)>,
+    /// The frame that leaves on the wire; empty when none does.
+    pub output: Vec<u8>,
+    /// What the host is told: all but phase, index and timestamp.
+    pub record: RxCompletion,
+}
+
+impl Decision {
+    fn of(disposition: Disposition, frame: &[u8]) -> Self {
+        Self {
+            disposition,
+            egress_class: EgressClass::Raw,
+            count_vip: None,
+            count_backend: None,
+            ip_bytes: 0,
+            heartbeat_fallback: false,
+            hit: None,
+            output: Vec::new(),
+            record: RxCompletion {
+                disposition: disposition.raw(),
+                host_class: disposition.host_class().map_or(0, |class| class.raw()),
+                length: u16::try_from(frame.len()).unwrap_or(u16::MAX),
+                ..RxCompletion::default()
+            },
+        }
+    }
+}
+
+/// Decides a frame with the tables as they are.
+#[must_use]
+pub fn decide(tables: &Tables, config: &Config, frame: &[u8], source: Source) -> Decision {
+    let packet = match parse(config, frame, source) {
+        Parsed::Packet(packet) => packet,
+        Parsed::Final(disposition) => {
+            let mut decision = Decision::of(disposition, frame);
+            if disposition == Disposition::ForwardRaw {
+                decision.output = frame.to_vec();
+            }
+            return decision;
+        }
+    };
+    if let Source::Assign {
+        vip,
+        backend,
+        generation,
+    } = source
+    {
+        return assign(tables, config, frame, &packet, (vip, backend, generation));
+    }
+    match vip_lookup(tables, config, &packet) {
+        Some(hit) => balance(tables, config, frame, &packet, hit),
+        None if packet.is_control() => Decision::of(Disposition::HostControl, frame),
+        None if config.unmatched_drop => Decision::of(Disposition::DropUnmatched, frame),
+        None => Decision::of(Disposition::HostUnmatched, frame),
+    }
+}
+
+/// Rows 1 and 2 of section 4.
+fn assign(
+    tables: &Tables,
+    config: &Config,
+    frame: &[u8],
+    packet: &Packet,
+    (vip, backend, generation): (u16, u16, u8),
+) -> Decision {
+    let entry = match assigned_backend(tables, vip, backend, generation) {
+        Ok(entry) => entry,
+        Err(disposition) => return Decision::of(disposition, frame),
+    };
+    let mut decision = Decision::of(Disposition::ForwardInject, frame);
+    decision.egress_class = EgressClass::New;
+    let to = Target {
+        index: backend,
+        entry,
+        vip: tables.vip(vip),
+    };
+    forward(&mut decision, tables, config, frame, packet, &to);
+    decision
+}
+
+/// Rows 3 to 7 of section 4.
+fn balance(
+    tables: &Tables,
+    config: &Config,
+    frame: &[u8],
+    packet: &Packet,
+    hit: VipHit,
+) -> Decision {
+    let vip = tables.vip(hit.vip);
+    let pool = tables.pool(vip.pool);
+    let hash = flow_hash(packet, &vip, hit);
+    let ring = ring_lookup(tables, &pool, hash);
+    let flow = flow_lookup(tables, config, packet, hit.vip);
+    let punts = vip.miss_policy == MissPolicy::Punt.raw() && !config.compute_only;
+
+    let target = |index, entry| Target { index, entry, vip };
+    let live = flow.filter(|flow| !flow.set_aside);
+    let (disposition, to) = match live.and_then(|flow| Some((flow, flow.live?))) {
+        Some((flow, entry)) => (
+            Disposition::ForwardHit,
+            Some(target(flow.record.backend, entry)),
+        ),
+        None if punts && config.host_alive => (Disposition::HostPunt, None),
+        None => match ring_backend(tables, ring) {
+            Ok(entry) => (Disposition::ForwardRing, Some(target(ring.backend, entry))),
+            Err(disposition) => (disposition, None),
+        },
+    };
+
+    let mut decision = Decision::of(disposition, frame);
+    decision.count_vip = Some(hit.vip);
+    decision.ip_bytes = packet.ip_bytes as u64;
+    decision.heartbeat_fallback = punts && disposition == Disposition::ForwardRing;
+    decision.egress_class = EgressClass::New;
+    if disposition == Disposition::ForwardHit {
+        decision.egress_class = EgressClass::Hit;
+        decision.hit = flow.map(|flow| (flow.place, *packet));
+    }
+    let flow_backend = flow.map_or(SLOT_EMPTY, |flow| flow.record.backend);
+    let stale = flow.is_some_and(|flow| flow.live.is_none());
+    decision.record = RxCompletion {
+        flow_found: flow.is_some(),
+        flow_stale: stale,
+        flow_backend,
+        flow_hash: hash,
+        pool: vip.pool,
+        ..explain(decision.record, packet, hit, ring)
+    };
+    if let Some(to) = to {
+        forward(&mut decision, tables, config, frame, packet, &to);
+    }
+    decision
+}
+
+/// The completion's fields that packet, VIP and ring give.
+fn explain(record: RxCompletion, packet: &Packet, hit: VipHit, ring: RingHit) -> RxCompletion {
+    RxCompletion {
+        vip_valid: true,
+        any_port: hit.any_port,
+        syn: packet.syn,
+        fin: packet.fin,
+        rst: packet.rst,
+        ipv6: packet.is_ipv6(),
+        vip: hit.vip,
+        protocol: packet.protocol,
+        ring_index: ring.index,
+        ring_backend: ring.backend,
+        source: packet.source_value(),
+        source_port: packet.source_port,
+        destination_port: packet.destination_port,
+        ..record
+    }
+}
+
+/// Where a packet is sent.
+struct Target {
+    index: u16,
+    entry: BackendEntry,
+    vip: VipEntry,
+}
+
+/// Builds the frame that leaves, or drops what the encapsulation cannot carry.
+fn forward(
+    decision: &mut Decision,
+    tables: &Tables,
+    config: &Config,
+    frame: &[u8],
+    packet: &Packet,
+    to: &Target,
+) {
+    decision.ip_bytes = packet.ip_bytes as u64;
+    let next_hop = tables.next_hop(to.entry.next_hop);
+    match encap(config, packet, &to.vip, &to.entry, &next_hop) {
+        Ok(header) => {
+            decision.count_backend = Some(to.index);
+            decision.output = header;
+            let inner = frame.iter().skip(14).take(packet.ip_bytes);
+            decision.output.extend(inner);
+        }
+        Err(disposition) => {
+            decision.disposition = disposition;
+            decision.record.disposition = disposition.raw();
+        }
+    }
+}
