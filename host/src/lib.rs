@@ -6,3 +6,4 @@
 
 pub mod config;
 pub mod maglev;
+pub mod slow_path;

@@ -1,0 +1,8 @@
+//! The slow path: connections that the card does not know.
+//!
+//! Owns a punt's way: read the frame ([`packet`]), find or decide its backend ([`decide`]), record it ([`connections`]), give it a
+//! place on the card ([`placement`], [`flows`]), and send the frame on. [`poll`] is the loop that does so.
+
+pub mod connections;
+pub mod packet;
+pub mod placement;

@@ -1,0 +1,191 @@
+//! What the host reads of a punted frame.
+//!
+//! Owns the reading of Ethernet, IPv4, IPv6, TCP and UDP headers (RFC 791, 8200, 9293, 768) with the card's rules (`CARD.md`, section 2).
+//! A punt's connection is taken from the frame's own bytes; the completion's fields are only compared with it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use nom::bytes::complete::take;
+use nom::number::complete::{be_u8, be_u16, be_u32, be_u128};
+use nom::{IResult, Parser as _};
+
+use crate::config::Protocol;
+
+/// A client's packet for a VIP, as far as the slow path cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClientPacket {
+    /// The client's address.
+    pub source: IpAddr,
+    /// The VIP's address.
+    pub destination: IpAddr,
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// The client's port.
+    pub source_port: u16,
+    /// The port on the VIP.
+    pub destination_port: u16,
+    /// TCP: SYN without ACK. A new connection.
+    pub opens: bool,
+    /// TCP: FIN or RST.
+    pub closes: bool,
+}
+
+/// Why a frame is no client's packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAClientPacket {
+    /// It ends within a header.
+    #[error("the frame ends within a header")]
+    Truncated,
+    /// Neither IPv4 nor IPv6, or with options, extension headers or fragments that the card does not punt.
+    #[error("the card does not punt such a packet")]
+    Other,
+}
+
+impl ClientPacket {
+    /// Reads a frame without FCS.
+    ///
+    /// # Errors
+    /// When the frame is none that the card may punt.
+    pub fn read(frame: &[u8]) -> Result<Self, NotAClientPacket> {
+        let (packet, (_, ether_type)) = ethernet(frame)?;
+        let (transport, header) = match ether_type {
+            0x0800 => ipv4(packet)?,
+            0x86dd => ipv6(packet)?,
+            _ => return Err(NotAClientPacket::Other),
+        };
+        let protocol = match header.protocol {
+            6 => Protocol::Tcp,
+            17 => Protocol::Udp,
+            _ => return Err(NotAClientPacket::Other),
+        };
+        if !header.plain {
+            return Err(NotAClientPacket::Other);
+        }
+        let (rest, (source_port, destination_port)) = ports(transport)?;
+        let flags = if protocol == Protocol::Tcp { tcp_flags(rest)?.1 } else { 0 };
+        Ok(Self {
+            source: header.source,
+            destination: header.destination,
+            protocol,
+            source_port,
+            destination_port,
+            opens: flags & (SYN | ACK) == SYN,
+            closes: flags & (FIN | RST) != 0,
+        })
+    }
+}
+
+const FIN: u8 = 0x01;
+const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
+const ACK: u8 = 0x10;
+
+/// What matters of an IP header.
+struct IpHeader {
+    source: IpAddr,
+    destination: IpAddr,
+    protocol: u8,
+    /// Without options, and no fragment.
+    plain: bool,
+}
+
+impl From<nom::Err<nom::error::Error<&[u8]>>> for NotAClientPacket {
+    fn from(_: nom::Err<nom::error::Error<&[u8]>>) -> Self {
+        Self::Truncated
+    }
+}
+
+/// The two addresses as one field, and the EtherType.
+fn ethernet(frame: &[u8]) -> IResult<&[u8], (&[u8], u16)> {
+    (take(12usize), be_u16).parse(frame)
+}
+
+fn ipv4(packet: &[u8]) -> IResult<&[u8], IpHeader> {
+    let (rest, (version_ihl, _tos, _length, _id, fragment, _ttl, protocol, _checksum)) = (be_u8, be_u8, be_u16, be_u16, be_u16, be_u8, be_u8, be_u16).parse(packet)?;
+    let (rest, (source, destination)) = (be_u32, be_u32).parse(rest)?;
+    let plain = version_ihl == 0x45 && fragment & 0x3fff == 0;
+    let header = IpHeader { source: Ipv4Addr::from(source).into(), destination: Ipv4Addr::from(destination).into(), protocol, plain };
+    Ok((rest, header))
+}
+
+fn ipv6(packet: &[u8]) -> IResult<&[u8], IpHeader> {
+    let (rest, (first, _length, protocol, _hops)) = (be_u32, be_u16, be_u8, be_u8).parse(packet)?;
+    let (rest, (source, destination)) = (be_u128, be_u128).parse(rest)?;
+    let header = IpHeader { source: Ipv6Addr::from(source).into(), destination: Ipv6Addr::from(destination).into(), protocol, plain: first >> 28 == 6 };
+    Ok((rest, header))
+}
+
+fn ports(transport: &[u8]) -> IResult<&[u8], (u16, u16)> {
+    (be_u16, be_u16).parse(transport)
+}
+
+/// The flags byte: nine bytes after the ports.
+fn tcp_flags(rest: &[u8]) -> IResult<&[u8], u8> {
+    let (rest, (_, flags)) = (take(9usize), be_u8).parse(rest)?;
+    Ok((rest, flags))
+}
+
+#[cfg(test)]
+mod tests {
+    use etherparse::PacketBuilder;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tcp4(syn: bool, ack: bool) -> Vec<u8> {
+        let mut builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4([10, 0, 0, 7], [10, 200, 1, 1], 64).tcp(4242, 80, 1, 1000);
+        if syn {
+            builder = builder.syn();
+        }
+        if ack {
+            builder = builder.ack(5);
+        }
+        let mut frame = Vec::new();
+        builder.write(&mut frame, b"x").unwrap();
+        frame
+    }
+
+    #[test]
+    fn a_tcp_packet_is_read() {
+        let packet = ClientPacket::read(&tcp4(true, false)).unwrap();
+        assert_eq!((packet.source.to_string(), packet.destination.to_string()), ("10.0.0.7".into(), "10.200.1.1".into()));
+        assert_eq!((packet.source_port, packet.destination_port, packet.opens), (4242, 80, true));
+        assert!(!ClientPacket::read(&tcp4(true, true)).unwrap().opens);
+        assert!(!ClientPacket::read(&tcp4(false, true)).unwrap().opens);
+    }
+
+    #[test]
+    fn a_udp_packet_of_ipv6_is_read() {
+        let builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv6([1; 16], [2; 16], 64).udp(53, 443);
+        let mut frame = Vec::new();
+        builder.write(&mut frame, b"").unwrap();
+        let packet = ClientPacket::read(&frame).unwrap();
+        assert_eq!((packet.protocol, packet.source_port, packet.destination_port), (Protocol::Udp, 53, 443));
+        assert!(packet.source.is_ipv6() && !packet.opens);
+    }
+
+    #[test]
+    fn what_the_card_never_punts_is_refused() {
+        let mut options = tcp4(true, false);
+        options[14] = 0x46;
+        let mut fragment = tcp4(true, false);
+        fragment[20] = 0x20;
+        let mut icmp = tcp4(true, false);
+        icmp[23] = 1;
+        let mut arp = tcp4(true, false);
+        arp[12..14].copy_from_slice(&[8, 6]);
+        for frame in [options, fragment, icmp, arp] {
+            assert_eq!(ClientPacket::read(&frame), Err(NotAClientPacket::Other));
+        }
+        for length in 0..48 {
+            assert_eq!(ClientPacket::read(&tcp4(true, false)[..length]), Err(NotAClientPacket::Truncated), "{length} bytes");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_frame_panics(frame in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = ClientPacket::read(&frame);
+        }
+    }
+}
