@@ -13,7 +13,7 @@ module gw_card
 (
     input logic clk_i,
     input logic rst_ni,
-    input logic tick_i,  // 1 us
+    input logic [15:0] tick_i,  // microseconds that have passed since the last cycle: 0 or 1 in hardware
 
     // wire
     input  logic         s_axis_rx_tvalid,

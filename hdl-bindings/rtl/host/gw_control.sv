@@ -9,7 +9,7 @@ module gw_control
 (
     input logic clk_i,
     input logic rst_ni,
-    input logic tick_i,  // 1 us
+    input logic [15:0] tick_i,  // microseconds that have passed since the last cycle: 0 or 1 in hardware
     input logic host_reset_i,  // level; the heartbeat is 0 as long as it lasts
 
     input  logic        s_axil_awvalid,
@@ -82,7 +82,7 @@ module gw_control
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) time_us_q <= '0;
-    else if (tick_i) time_us_q <= time_us_q + 64'd1;
+    else time_us_q <= time_us_q + 64'(tick_i);
   end
 
   // ---- card reset: the key shows one cycle after the write's strobe ------------------------------------------------
@@ -109,8 +109,9 @@ module gw_control
     to_regs.status.ready.next              = ready_i;
     to_regs.status.host_alive.next         = host_alive_o;
     to_regs.status.idle.next               = idle_i;
-    to_regs.heartbeat.remaining_us.we      = host_reset_i || (tick_i && heartbeat_runs);
-    to_regs.heartbeat.remaining_us.next    = host_reset_i ? '0 : from_regs.heartbeat.remaining_us.value - 32'd1;
+    to_regs.heartbeat.remaining_us.we      = host_reset_i || (tick_i != '0 && heartbeat_runs);
+    to_regs.heartbeat.remaining_us.next    = host_reset_i || from_regs.heartbeat.remaining_us.value <= 32'(tick_i) ?
+        '0 : from_regs.heartbeat.remaining_us.value - 32'(tick_i);
     to_regs.time_us_low.value.next         = time_us_q[31:0];
     to_regs.time_us_high.value.next        = time_us_q[63:32];
     to_regs.punts_outstanding.value.next   = punts_outstanding_i;
