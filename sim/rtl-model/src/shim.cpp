@@ -15,7 +15,8 @@ struct GwInputs {
     uint32_t axil_wdata;
     uint32_t axil_awaddr;
     uint32_t axil_araddr;
-    uint8_t rst_n, tick, rx_valid, rx_last, rx_error, tx_ready;
+    uint16_t tick;
+    uint8_t rst_n, rx_valid, rx_last, rx_error, tx_ready;
     uint8_t axil_awvalid, axil_wvalid, axil_wstrb, axil_bready, axil_arvalid, axil_rready;
     uint8_t ar_ready, aw_ready, w_ready;
     uint8_t r_valid, r_id, r_resp, r_last, b_valid, b_id, b_resp;

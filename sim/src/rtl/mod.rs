@@ -172,7 +172,7 @@ impl RtlCard {
         self.settle = self.settle.saturating_sub(1);
     }
 
-    fn tick(&mut self) -> u8 {
+    fn tick(&mut self) -> u16 {
         match self.tick_source {
             TickSource::Clock => {
                 self.tick_phase += 64;
@@ -180,12 +180,12 @@ impl RtlCard {
                 if due {
                     self.tick_phase -= CYCLES_IN_64_US;
                 }
-                u8::from(due)
+                u16::from(due)
             }
             TickSource::Given => {
-                let now = self.ticks_owed.min(u64::from(u8::MAX));
+                let now = self.ticks_owed.min(u64::from(u16::MAX));
                 self.ticks_owed -= now;
-                u8::try_from(now).unwrap_or(u8::MAX)
+                u16::try_from(now).unwrap_or(u16::MAX)
             }
         }
     }
