@@ -12,6 +12,7 @@ module gw_admit
     input logic [31:0]      time_us_i,
     input logic [3:0][15:0] egress_threshold_i,  // frames, by class
     input logic [3:0]       host_class_enable_i,
+    input logic [3:0][14:0] host_class_bytes_i,  // the longest frame that the class's ring takes (its stride)
 
     // gw_encap; never waits
     input logic         decision_valid_i,
@@ -102,7 +103,7 @@ module gw_admit
   logic [LevelBits-1:0] level_q, level_d;  // frames admitted to the egress and not yet read
   logic [3:0][10:0]     room_q, room_d;  // beats that are not reserved, by host class
   logic [7:0]           beats;  // of this frame in its payload ring
-  logic is_forward, is_host, forward, deliver;
+  logic is_forward, is_host, forward, deliver, beyond_stride;
   gw_host_class_e       host_class;
   gw_disposition_e      disposition;
 
@@ -121,11 +122,15 @@ module gw_admit
     is_host    = verdict_q[5:3] == 3'd1;
     forward = joined_q && is_forward && 16'(level_q) < egress_threshold_i[decision_q.egress_class] &&
         level_q < LevelBits'(EgressFrames);
-    deliver = joined_q && is_host && host_class_enable_i[host_class] && room_q[host_class] >= 11'(beats);
+    beyond_stride = host_class_enable_i[host_class] && 15'(end_q.length) > host_class_bytes_i[host_class];
+    deliver = joined_q && is_host && host_class_enable_i[host_class] && room_q[host_class] >= 11'(beats) &&
+        !beyond_stride;
 
     disposition = verdict_q;
     if (is_forward && !forward) disposition = DispositionDropEgressOverload;
-    if (is_host && !deliver) disposition = host_class == HostClassMiss ? DispositionDropPuntFull : DispositionDropHostFull;
+    if (is_host && !deliver) begin
+      disposition = host_class == HostClassMiss && !beyond_stride ? DispositionDropPuntFull : DispositionDropHostFull;
+    end
   end
 
   always_comb begin
