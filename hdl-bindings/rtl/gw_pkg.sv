@@ -175,6 +175,16 @@ package gw_pkg;
   localparam int unsigned FlowPlaces = Banks * FlowWays;  // places of a key, by {bank, way}
   localparam int unsigned FlowRowBits = 12;  // log2 of the rows of a flow bank
 
+  // A word of the flow table without its SECDED bits: the first fields of gw_flow_record_t.
+  typedef struct packed {
+    logic        confirmed;
+    logic        pinned;
+    logic        valid;
+    logic [7:0]  generation;
+    logic [15:0] backend;
+    logic [FlowKeyBits-1:0] key;  // {VIP, source, source port, destination port}
+  } gw_flow_word_t;
+
   // flow table -> flow lookup: what a word whose key matched says besides its key.
   typedef struct packed {
     logic [8:0]  ecc;
@@ -191,7 +201,7 @@ package gw_pkg;
     logic        replace;  // write both closing bits
     logic        close;  // set those closing bits that are 1
     logic [15:0] place;  // index in the `flow` table: {bank, way, row}
-    logic [FlowWordDataBits-1:0] data;
+    gw_flow_word_t data;
     logic [29:0] last_seen;
     logic        fin;
     logic        rst;

@@ -32,7 +32,7 @@ module gw_flow_lookup
   localparam int unsigned RowLatency = 2;
   localparam int unsigned AfterCompare = FlowLookupLatency - RowLatency - FlowLatency;  // compare, select, check, correct
   localparam int unsigned PlaceBits = $clog2(FlowPlaces);
-  localparam int unsigned ValidIndex = FlowKeyBits + 24;  // `valid` in the word's data, after backend and generation
+  localparam int unsigned ValidIndex = FlowKeyBits + 24;  // `valid` in the word, after backend and generation
 
   if (AfterCompare != 4) begin : gen_check
     $error("gw_flow_lookup: FlowLookupLatency does not fit the stages");
@@ -70,12 +70,6 @@ module gw_flow_lookup
   );
 
   // ---- select: the lowest place that matched ------------------------------------------------------------------------------
-  typedef struct packed {
-    logic [15:0] backend;
-    logic [7:0]  generation;
-    logic [15:0] place;
-  } chosen_t;
-
   logic                     found, found_q;
   logic [PlaceBits-1:0]     lowest;
   logic [FlowKeyBits-1:0]   key_q, selected_key_q;
@@ -116,15 +110,23 @@ module gw_flow_lookup
   end
 
   // ---- check and correct --------------------------------------------------------------------------------------------------
-  logic [FlowWordDataBits-1:0] checked;
+  gw_flow_word_t               selected, checked;
   logic [8:0]                  unused_syndrome;
   logic                        corrected, uncorrectable, flipped, other_key;
   logic [7:0]                  flip;
 
+  always_comb begin
+    selected.key        = selected_key_q;
+    selected.backend    = payload_q.backend;
+    selected.generation = payload_q.generation;
+    selected.valid      = 1'b1;  // it matched
+    selected.pinned     = payload_q.pinned;
+    selected.confirmed  = payload_q.confirmed;
+  end
   gw_secded #(.DataBits(FlowWordDataBits)) u_secded (
       .clk_i          (clk_i),
       .valid_i        (found_q),
-      .data_i         ({payload_q.confirmed, payload_q.pinned, 1'b1, payload_q.generation, payload_q.backend, selected_key_q}),
+      .data_i         (selected),
       .ecc_i          (payload_q.ecc),
       .ecc_o          (unused_syndrome),
       .data_o         (checked),
@@ -134,15 +136,15 @@ module gw_flow_lookup
       .flip_o         (flip)
   );
   logic unused_checked;  // the key is the packet's, `valid` is set, and nothing here asks for the other two
-  assign unused_checked = ^{checked[FlowWordDataBits-1:ValidIndex], checked[FlowKeyBits-1:0]};
+  assign unused_checked = ^{checked.confirmed, checked.pinned, checked.valid, checked.key};
 
   // The bit that was wrong made this entry look like the packet's: it is another flow's, or none.
   assign other_key = corrected && flipped && (flip < 8'(FlowKeyBits) || flip == 8'(ValidIndex));
 
   assign valid_o             = valid_q[AfterCompare-2];
   assign result_o.found      = found_out_q && !uncorrectable && !other_key;
-  assign result_o.backend    = checked[FlowKeyBits+:16];
-  assign result_o.generation = checked[FlowKeyBits+16+:8];
+  assign result_o.backend    = checked.backend;
+  assign result_o.generation = checked.generation;
   assign result_o.place      = place_out_q;
 
   // ---- events -------------------------------------------------------------------------------------------------------------

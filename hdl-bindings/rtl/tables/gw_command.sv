@@ -1,7 +1,11 @@
 // Purpose: executes the host's commands on the tables, one after another.
-// Latency: a few cycles and a table access to begin, then one entry each cycle.
-// Throughput: WRITE, DUMP, DIGEST an entry each cycle; COPY each second (its RAM's port carries one access a cycle).
+// Latency: 3 cycles from a command to its check, then a table access or two.
+// Throughput: WRITE, DUMP, DIGEST an entry each cycle; COPY each second (its table's second port carries one access a cycle).
 // Drops when: never. What is wrong ends with a status.
+//
+//   Idle -> Check -> Table (WRITE, COPY, DUMP, DIGEST) | Flow (INSERT, MOVE, DELETE) | Settle -> Fence | Finish -> Idle
+//
+// An abort ends a command without `done`: table commands after the entry under way, flow commands when they are whole.
 module gw_command
   import gw_layout_pkg::*;
   import gw_pkg::*;
@@ -43,4 +47,195 @@ module gw_command
     output logic ecc_corrected_o,
     output logic ecc_uncorrectable_o
 );
+  localparam int unsigned SettleCycles = TableAccessLatency;  // a write has reached its RAM, wherever its table keeps it
+  localparam int unsigned WaitBits = $clog2(SettleCycles);
+
+  typedef enum logic [2:0] {
+    Idle,
+    Check,
+    Table,
+    Flow,
+    Settle,
+    Fence,
+    Finish
+  } state_e;
+
+  state_e              state_q, state_d;
+  gw_command_t         command_q;
+  gw_opcode_e          opcode;
+  gw_command_rsp_t     response_q, response_d;
+  logic [WaitBits-1:0] wait_q, wait_d;
+  logic                check_q, checked, start_table, start_flow;
+  logic                aborted_q, aborted_d, abort;  // the command runs out without `done`
+  gw_status_e          checked_status, flow_status;
+  logic                table_busy, table_done, flow_busy, flow_done;
+  gw_command_rsp_t     table_result;
+  logic                take;
+
+  assign opcode = gw_opcode_e'(command_q.opcode[3:0]);
+  assign take   = command_valid_i && command_ready_o;
+  assign abort  = command_abort_i || aborted_q;
+
+  assign command_ready_o = state_q == Idle && tables_ready_i && !command_abort_i;
+
+  always_comb begin
+    state_d     = state_q;
+    response_d  = response_q;
+    wait_d      = wait_q - 1'b1;
+    start_table = 1'b0;
+    start_flow  = 1'b0;
+    aborted_d   = abort && state_q != Idle;
+    unique case (state_q)
+      Idle: begin
+        if (take) state_d = Check;
+      end
+      Check: begin
+        if (checked) begin
+          response_d.status = StatusOk;
+          response_d.result = '0;
+          wait_d            = WaitBits'(SettleCycles - 1);
+          if (checked_status != StatusOk || abort) begin
+            state_d = Idle;
+          end else begin
+            unique case (opcode)
+              OpcodeWrite, OpcodeCopy, OpcodeDump, OpcodeDigest: begin
+                state_d     = Table;
+                start_table = 1'b1;
+              end
+              OpcodeInsert, OpcodeMove, OpcodeDelete: begin
+                state_d    = Flow;
+                start_flow = 1'b1;
+              end
+              OpcodeFence: state_d = Settle;
+              default:     state_d = Finish;
+            endcase
+          end
+        end
+      end
+      Table: begin
+        if (table_done) begin
+          state_d    = Finish;
+          response_d = table_result;
+        end else if (abort && !table_busy) begin
+          state_d = Idle;
+        end
+      end
+      Flow: begin
+        if (flow_done) begin
+          state_d           = Finish;
+          response_d.status = flow_status;
+        end
+      end
+      Settle: begin
+        if (abort) state_d = Idle;
+        else if (wait_q == '0) state_d = Fence;
+      end
+      Fence: begin
+        if (abort) state_d = Idle;
+        else if (fence_done_i) state_d = Finish;
+      end
+      Finish:  state_d = Idle;
+      default: state_d = Idle;
+    endcase
+  end
+
+  always_ff @(posedge clk_i) begin
+    state_q    <= state_d;
+    check_q    <= take;
+    aborted_q  <= aborted_d;
+    wait_q     <= wait_d;
+    response_q <= response_d;
+    if (take) command_q <= command_i;
+    if (!rst_ni) begin
+      state_q   <= Idle;
+      check_q   <= 1'b0;
+      aborted_q <= 1'b0;
+    end
+  end
+
+  gw_command_check u_check (
+      .clk_i    (clk_i),
+      .rst_ni   (rst_ni),
+      .valid_i  (check_q),
+      .command_i(command_q),
+      .valid_o  (checked),
+      .status_o (checked_status)
+  );
+
+  logic                request_write, request_read, flow_read;
+  logic [19:0]         request_index;
+  logic [15:0]         flow_read_place;
+  logic [BeatBits-1:0] request_wdata;
+
+  gw_command_table u_table (
+      .clk_i          (clk_i),
+      .rst_ni         (rst_ni),
+      .start_i        (start_table),
+      .opcode_i       (opcode),
+      .table_id_i     (gw_table_e'(command_q.table_id[3:0])),
+      .index_i        (command_q.index[19:0]),
+      .source_index_i (command_q.source_index[19:0]),
+      .count_i        (command_q.count[20:0]),
+      .abort_i        (abort),
+      .busy_o         (table_busy),
+      .done_o         (table_done),
+      .result_o       (table_result),
+      .wdata_valid_i  (command_wdata_valid_i),
+      .wdata_ready_o  (command_wdata_ready_o),
+      .wdata_i        (command_wdata_i),
+      .wdata_error_i  (command_wdata_error_i),
+      .rdata_valid_o  (command_rdata_valid_o),
+      .rdata_ready_i  (command_rdata_ready_i),
+      .rdata_o        (command_rdata_o),
+      .rdata_last_o   (command_rdata_last_o),
+      .request_write_o(request_write),
+      .request_read_o (request_read),
+      .request_index_o(request_index),
+      .request_wdata_o(request_wdata),
+      .rvalid_i       (table_rvalid_i && table_busy),
+      .rdata_i        (table_rdata_i)
+  );
+
+  gw_flow_command u_flow (
+      .clk_i              (clk_i),
+      .rst_ni             (rst_ni),
+      .secret_i           (secret_i),
+      .time_i             (time_i),
+      .start_i            (start_flow),
+      .command_i          (command_q),
+      .busy_o             (flow_busy),
+      .done_o             (flow_done),
+      .status_o           (flow_status),
+      .read_o             (flow_read),
+      .read_place_o       (flow_read_place),
+      .rvalid_i           (table_rvalid_i),
+      .rdata_i            (table_rdata_i),
+      .write_valid_o      (flow_write_valid_o),
+      .write_ready_i      (flow_write_ready_i),
+      .write_o            (flow_write_o),
+      .ecc_corrected_o    (ecc_corrected_o),
+      .ecc_uncorrectable_o(ecc_uncorrectable_o)
+  );
+
+  assign table_req_o.write    = request_write;
+  assign table_req_o.read     = request_read || flow_read;
+  assign table_req_o.clear    = 1'b0;
+  assign table_req_o.table_id = flow_busy ? TableFlow : gw_table_e'(command_q.table_id[3:0]);
+  assign table_req_o.index    = flow_busy ? {4'h0, flow_read_place} : request_index;
+  assign table_req_o.wdata    = request_wdata;
+
+  assign command_checked_valid_o  = checked && !abort;
+  assign command_checked_status_o = checked_status;
+  assign command_done_valid_o     = state_q == Finish && !abort;
+  assign command_done_o           = response_q;
+  assign fence_start_o            = state_q == Fence && !abort;
+
+`ifdef SIMULATION
+  always_ff @(posedge clk_i) begin
+    if (rst_ni) begin
+      assert (!(flow_busy && (request_read || request_write))) else $error("gw_command: two commands at work");
+      assert (!(state_q == Idle && (table_busy || flow_busy))) else $error("gw_command: idle while a part is busy");
+    end
+  end
+`endif
 endmodule

@@ -56,7 +56,7 @@ module gw_flow_table
   logic                  clear_q, read_q, write_q, read_array_q, read_out_access_q;
   logic [15:0]           place_q;
   logic [PlaceBits-1:0]  array_place_q, out_place_q;
-  logic [FlowWordDataBits-1:0] data_q;
+  gw_flow_word_t         data_q;
   logic [EccBits-1:0]    ecc;
   logic [WordBits-1:0]   access_word;
   logic [WordBits-1:0]   word[FlowPlaces];

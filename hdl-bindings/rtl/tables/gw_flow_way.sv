@@ -29,28 +29,23 @@ module gw_flow_way
     input  logic [WordBits-1:0]    access_data_i,
     output logic [WordBits-1:0]    access_data_o
 );
-  // The word is a gw_flow_record_t up to its ecc.
-  localparam int unsigned BackendAt = FlowKeyBits;
-  localparam int unsigned GenerationAt = BackendAt + 16;
-  localparam int unsigned ValidAt = GenerationAt + 8;
-  localparam int unsigned PinnedAt = ValidAt + 1;
-  localparam int unsigned ConfirmedAt = PinnedAt + 1;
-
-  (* ram_style = "ultra" *)logic [WordBits-1:0] memory[Rows];
-  logic [WordBits-1:0] word_q, word_out_q, access_q, access_out_q;
+  (* ram_style = "ultra" *) logic [WordBits-1:0] memory[Rows];
+  logic [WordBits-1:0] word_q, access_q, access_out_q;
+  logic [WordBits-FlowWordDataBits-1:0] ecc_out_q;
+  gw_flow_word_t       word_out_q;
   logic                match_q;
   gw_flow_payload_t    payload_q;
 
   always_ff @(posedge clk_i) begin
     if (read_i) word_q <= memory[row_i];
-    if (read_out_i) word_out_q <= word_q;
+    if (read_out_i) {ecc_out_q, word_out_q} <= word_q;
     if (compare_i) begin
-      match_q              <= word_out_q[ValidAt] && word_out_q[FlowKeyBits-1:0] == compare_key_i;
-      payload_q.backend    <= word_out_q[BackendAt+:16];
-      payload_q.generation <= word_out_q[GenerationAt+:8];
-      payload_q.pinned     <= word_out_q[PinnedAt];
-      payload_q.confirmed  <= word_out_q[ConfirmedAt];
-      payload_q.ecc        <= word_out_q[FlowWordDataBits+:9];
+      match_q              <= word_out_q.valid && word_out_q.key == compare_key_i;
+      payload_q.backend    <= word_out_q.backend;
+      payload_q.generation <= word_out_q.generation;
+      payload_q.pinned     <= word_out_q.pinned;
+      payload_q.confirmed  <= word_out_q.confirmed;
+      payload_q.ecc        <= ecc_out_q;
     end
   end
 

@@ -1,0 +1,231 @@
+// Purpose: the commands on a range of entries: WRITE, COPY, DUMP, DIGEST.
+// Latency: WRITE 1 cycle from beat to request; reads take the tables' latency.
+// Throughput: WRITE, DUMP, DIGEST one entry each cycle; COPY one each second, as a table's second port carries one access a cycle.
+// Drops when: never.
+//
+// DUMP reads only what its FIFO can take (credits). A place of the flow table whose `valid` is 0 is shown as zeros. An abort
+// stops requests at once; `busy_o` falls when all answers under way have come.
+module gw_command_table
+  import gw_layout_pkg::*;
+  import gw_pkg::*;
+(
+    input  logic                clk_i,
+    input  logic                rst_ni,
+    input  logic                start_i,  // pulse, with the checked command; it stays until `busy_o` falls
+    input  gw_opcode_e          opcode_i,
+    input  gw_table_e           table_id_i,
+    input  logic [19:0]         index_i,
+    input  logic [19:0]         source_index_i,
+    input  logic [20:0]         count_i,
+    input  logic                abort_i,
+    output logic                busy_o,
+    output logic                done_o,   // pulse; not after an abort
+    output gw_command_rsp_t     result_o,
+    input  logic                wdata_valid_i,
+    output logic                wdata_ready_o,
+    input  logic [BeatBits-1:0] wdata_i,
+    input  logic                wdata_error_i,
+    output logic                rdata_valid_o,
+    input  logic                rdata_ready_i,
+    output logic [BeatBits-1:0] rdata_o,
+    output logic                rdata_last_o,
+    output logic                request_write_o,
+    output logic                request_read_o,
+    output logic [19:0]         request_index_o,
+    output logic [BeatBits-1:0] request_wdata_o,
+    input  logic                rvalid_i,
+    input  logic [BeatBits-1:0] rdata_i
+);
+  localparam int unsigned FifoDepth = 32;  // covers request, table, answer and credit: TableAccessLatency + 6
+  localparam int unsigned CreditBits = $clog2(FifoDepth + 1);
+  localparam int unsigned CrcLatency = 3;
+  localparam int unsigned ValidIndex = FlowKeyBits + 24;  // `valid` in a flow record
+  typedef logic [20:0] count_t;
+
+  typedef enum logic [2:0] {
+    Idle,
+    Write,
+    Read,    // DUMP, DIGEST
+    Copy,
+    Settle,  // DIGEST: the CRC's last stages
+    Drain,   // aborted: answers under way
+    Done
+  } state_e;
+
+  state_e          state_q, state_d;
+  count_t          to_ask_q, to_ask_d;    // entries whose read has not been issued (WRITE: whose beat has not come)
+  count_t          to_come_q, to_come_d;  // entries that have not been written, handed over or summed
+  count_t          under_way_q, under_way_d;  // reads without answer
+  count_t          done_q, done_d;        // entries done
+  logic [19:0]     read_index_q, read_index_d, write_index_q, write_index_d;
+  logic [CreditBits-1:0] credit_q, credit_d;
+  logic [1:0]      settle_q, settle_d;
+  logic            failed_q, failed_d;
+  logic            request_write_q, request_write_d, request_read_q, request_read_d;
+  logic [19:0]     request_index_q, request_index_d;
+  logic            take_beat, take_answer, digest, handed_over;
+  logic [BeatBits-1:0] shown;
+  logic [31:0]     crc;
+  logic            fifo_valid, unused_full, unused_almost_full;
+  logic [CreditBits-1:0] unused_level;
+
+  assign digest        = opcode_i == OpcodeDigest;
+  assign shown         = table_id_i == TableFlow && !rdata_i[ValidIndex] ? '0 : rdata_i;
+  assign wdata_ready_o = state_q == Write;
+  assign rdata_valid_o = fifo_valid && state_q == Read;
+  assign rdata_last_o  = to_come_q == count_t'(1);
+  assign handed_over   = rdata_valid_o && rdata_ready_i;
+
+  always_comb begin
+    state_d         = state_q;
+    to_ask_d        = to_ask_q;
+    to_come_d       = to_come_q;
+    under_way_d     = under_way_q;
+    done_d          = done_q;
+    read_index_d    = read_index_q;
+    write_index_d   = write_index_q;
+    credit_d        = credit_q;
+    settle_d        = settle_q;
+    failed_d        = failed_q;
+    request_write_d = 1'b0;
+    request_read_d  = 1'b0;
+    request_index_d = request_index_q;
+    take_beat       = 1'b0;
+    take_answer     = 1'b0;
+    unique case (state_q)
+      Idle: begin
+        if (start_i) begin
+          to_ask_d      = count_i;
+          to_come_d     = count_i;
+          done_d        = '0;
+          failed_d      = 1'b0;
+          read_index_d  = opcode_i == OpcodeCopy ? source_index_i : index_i;
+          write_index_d = index_i;
+          credit_d      = CreditBits'(FifoDepth);
+          settle_d      = 2'(CrcLatency);
+          unique case (opcode_i)
+            OpcodeWrite: state_d = Write;
+            OpcodeCopy:  state_d = Copy;
+            default:     state_d = Read;
+          endcase
+        end
+      end
+      Write: begin
+        if (wdata_valid_i) begin
+          take_beat       = !wdata_error_i;
+          failed_d        = wdata_error_i;
+          request_write_d = take_beat;
+          request_index_d = write_index_q;
+          if (take_beat) begin
+            write_index_d = write_index_q + 1'b1;
+            to_come_d     = to_come_q - 1'b1;
+            done_d        = done_q + 1'b1;
+          end
+          if (wdata_error_i || to_come_q == count_t'(1)) state_d = Done;
+        end
+      end
+      Read: begin
+        if (to_ask_q != '0 && (digest || credit_q != '0)) begin
+          request_read_d  = 1'b1;
+          request_index_d = read_index_q;
+        end
+        if (digest ? rvalid_i : handed_over) begin
+          to_come_d = to_come_q - 1'b1;
+          done_d    = done_q + 1'b1;
+          if (to_come_q == count_t'(1)) state_d = digest ? Settle : Done;
+        end
+        credit_d = credit_q + CreditBits'(handed_over) - CreditBits'(request_read_d);
+      end
+      Copy: begin
+        // An answer is written in the next cycle; a read is asked for in the cycle after each read, unless an answer is written.
+        if (rvalid_i) begin
+          take_answer     = 1'b1;
+          request_write_d = 1'b1;
+          request_index_d = write_index_q;
+          write_index_d   = write_index_q + 1'b1;
+          to_come_d       = to_come_q - 1'b1;
+          done_d          = done_q + 1'b1;
+          if (to_come_q == count_t'(1)) state_d = Done;
+        end else if (to_ask_q != '0 && !request_read_q) begin
+          request_read_d  = 1'b1;
+          request_index_d = read_index_q;
+        end
+      end
+      Settle: begin
+        settle_d = settle_q - 1'b1;
+        if (settle_q == '0) state_d = Done;
+      end
+      Drain:   if (under_way_q == '0) state_d = Idle;
+      Done:    state_d = Idle;
+      default: state_d = Idle;
+    endcase
+    if (request_read_d) begin
+      read_index_d = read_index_q + 1'b1;
+      to_ask_d     = to_ask_q - 1'b1;
+    end
+    if (abort_i && state_q != Idle) begin
+      state_d        = Drain;
+      request_read_d = 1'b0;
+    end
+    under_way_d = under_way_q + count_t'(request_read_d) - count_t'(rvalid_i && under_way_q != '0);
+  end
+
+  always_ff @(posedge clk_i) begin
+    state_q         <= state_d;
+    request_write_q <= request_write_d;
+    request_read_q  <= request_read_d;
+    under_way_q     <= under_way_d;
+    if (state_q != Idle || start_i) begin
+      to_ask_q        <= to_ask_d;
+      to_come_q       <= to_come_d;
+      done_q          <= done_d;
+      read_index_q    <= read_index_d;
+      write_index_q   <= write_index_d;
+      credit_q        <= credit_d;
+      settle_q        <= settle_d;
+      failed_q        <= failed_d;
+      request_index_q <= request_index_d;
+    end
+    if (!rst_ni) begin
+      state_q         <= Idle;
+      request_write_q <= 1'b0;
+      request_read_q  <= 1'b0;
+      under_way_q     <= '0;
+    end
+  end
+  logic [BeatBits-1:0] request_wdata_q;
+  always_ff @(posedge clk_i) begin
+    if (take_beat) request_wdata_q <= wdata_i;
+    else if (take_answer) request_wdata_q <= rdata_i;
+  end
+
+  gw_fifo #(.Width(BeatBits), .Depth(FifoDepth)) u_fifo (
+      .clk_i        (clk_i),
+      .rst_ni       (rst_ni && state_q != Idle),  // an abort leaves nothing behind
+      .push_i       (rvalid_i && state_q == Read && !digest),
+      .data_i       (shown),
+      .valid_o      (fifo_valid),
+      .pop_i        (handed_over),
+      .data_o       (rdata_o),
+      .level_o      (unused_level),
+      .full_o       (unused_full),
+      .almost_full_o(unused_almost_full)
+  );
+
+  gw_crc32 u_crc (
+      .clk_i  (clk_i),
+      .clear_i(state_q == Idle),
+      .valid_i(rvalid_i && state_q == Read && digest),
+      .data_i (shown),
+      .crc_o  (crc)
+  );
+
+  assign busy_o          = state_q != Idle;
+  assign done_o          = state_q == Done && !abort_i;
+  assign result_o.status = failed_q ? StatusDmaError : StatusOk;
+  assign result_o.result = digest ? crc : 32'(done_q);
+  assign request_write_o = request_write_q;
+  assign request_read_o  = request_read_q;
+  assign request_index_o = request_index_q;
+  assign request_wdata_o = request_wdata_q;
+endmodule

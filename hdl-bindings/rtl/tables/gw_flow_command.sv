@@ -1,0 +1,298 @@
+// Purpose: the commands on one flow entry: INSERT, MOVE, DELETE. Reads what the place holds, compares, then writes.
+// Latency: about 30 cycles for a place that is read, DecisionLatency + 4 more when something had to leave (see below).
+// Throughput: one command at a time.
+// Drops when: never.
+//
+//   From: row of the place -> its record -> correct            Into (MOVE): the same for the destination
+//   Decide: a status, or
+//     INSERT into a free place or over the same key: entry, stamp and closing bits in one cycle
+//     INSERT over another key:                       Vacate, Quiet, then the same
+//     MOVE:   copy (entry, stamp, closing bits), Leave, Quiet, then Late: what hits wrote at the old place meanwhile
+//     DELETE: Leave, Quiet
+//
+// Quiet waits until every lookup that found the old entry has written its stamp, so that no late hit marks the next flow: a free
+// place has no hits under way. MOVE writes the copy before it clears; a lookup reads both places in one cycle and finds one.
+module gw_flow_command
+  import gw_layout_pkg::*;
+  import gw_pkg::*;
+(
+    input  logic                              clk_i,
+    input  logic                              rst_ni,
+    input  logic [Banks-1:0][SecretBits-1:0]  secret_i,
+    input  logic [29:0]                       time_i,
+    input  logic                              start_i,    // pulse
+    input  gw_command_t                       command_i,  // stable until `done_o`
+    output logic                              busy_o,
+    output logic                              done_o,     // pulse
+    output gw_status_e                        status_o,
+    output logic                              read_o,     // pulse
+    output logic [15:0]                       read_place_o,
+    input  logic                              rvalid_i,
+    input  logic [BeatBits-1:0]               rdata_i,
+    output logic                              write_valid_o,
+    input  logic                              write_ready_i,
+    output gw_flow_write_t                    write_o,
+    output logic                              ecc_corrected_o,
+    output logic                              ecc_uncorrectable_o
+);
+  localparam int unsigned QuietCycles = DecisionLatency + 4;
+  localparam int unsigned WaitBits = $clog2(QuietCycles);
+  localparam int unsigned RowLatency = 2;
+  localparam int unsigned SecdedLatency = 2;
+
+  typedef enum logic [3:0] {
+    Idle,
+    Row,      // hash
+    Ask,      // read
+    Answer,   // wait for the record
+    Correct,
+    Decide,
+    Vacate,   // INSERT over another key, MOVE onto a word that cannot be corrected
+    Put,      // write the entry
+    Leave,    // clear the old place
+    Quiet,
+    Recall,   // MOVE: read the old place's stamp again
+    Late,     // MOVE: bring it along
+    Done
+  } state_e;
+
+  typedef struct packed {
+    logic [15:0] place;
+    logic        known;  // the word could be read
+    logic        same;   // it holds the command's key
+    logic        rst;
+    logic        fin;
+    logic [29:0] last_seen;
+    gw_flow_word_t data;  // corrected
+  } place_t;
+
+  state_e              state_q, state_d;
+  logic                into_q, into_d;  // the place being read is MOVE's destination
+  logic                vacated_q, vacated_d;
+  logic [WaitBits-1:0] wait_q, wait_d;
+  gw_status_e          status_q, status_d;
+  gw_flow_record_t     record, record_q;  // as stored
+  place_t              from_q, target;
+  logic [15:0]         into_place_q;
+  logic                into_known_q, into_free_q;
+  logic                is_insert, is_move, late_stamp_q;
+  logic                waited;
+
+  assign is_insert = command_i.opcode == 8'(OpcodeInsert);
+  assign is_move   = command_i.opcode == 8'(OpcodeMove);
+  assign waited    = wait_q == '0;
+
+  // ---- the place: bank and way from the command, row from the key --------------------------------------------------------
+  logic [1:0]                    bank, way;
+  logic [SecretBits-1:0]         secret_q;
+  logic [0:0][FlowRowBits-1:0]   row;
+  logic [FlowKeyBits-1:0]        key;
+  logic                          hash;
+
+  assign bank = into_q ? command_i.to_bank : command_i.bank;
+  assign way  = into_q ? command_i.to_way : command_i.way;
+  assign key  = {command_i.vip, command_i.source, command_i.source_port, command_i.destination_port};
+  assign hash = state_q == Row && wait_q == WaitBits'(RowLatency);
+
+  gw_bank_row #(.KeyBits(FlowKeyBits), .RowBits(FlowRowBits), .Banks(1)) u_row (
+      .clk_i   (clk_i),
+      .valid_i (hash),
+      .key_i   (key),
+      .secret_i(secret_q),
+      .row_o   (row)
+  );
+
+  // ---- its record, corrected ------------------------------------------------------------------------------------------------
+  gw_flow_word_t corrected_word;
+  logic          check, corrected, uncorrectable, unused_flipped;
+  logic [8:0]    unused_syndrome;
+  logic [7:0]    unused_flip;
+
+  assign record = rdata_i[$bits(gw_flow_record_t)-1:0];
+  assign check  = state_q == Correct && wait_q == WaitBits'(SecdedLatency);
+  gw_secded #(.DataBits(FlowWordDataBits)) u_secded (
+      .clk_i          (clk_i),
+      .valid_i        (check),
+      .data_i         (record_q[FlowWordDataBits-1:0]),
+      .ecc_i          (record_q.ecc),
+      .ecc_o          (unused_syndrome),
+      .data_o         (corrected_word),
+      .corrected_o    (corrected),
+      .uncorrectable_o(uncorrectable),
+      .flipped_o      (unused_flipped),
+      .flip_o         (unused_flip)
+  );
+
+  always_comb begin
+    target.place     = {bank, way, row};
+    target.known     = !uncorrectable;
+    target.same      = !uncorrectable && corrected_word.valid && corrected_word.key == key;
+    target.last_seen = record_q.last_seen;
+    target.fin       = record_q.fin;
+    target.rst       = record_q.rst;
+    target.data      = corrected_word;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (start_i || (state_q == Correct && waited)) secret_q <= secret_i[into_d ? command_i.to_bank : command_i.bank];
+    if (rvalid_i && (state_q == Answer || state_q == Recall)) record_q <= record;
+    if (rvalid_i && state_q == Recall) late_stamp_q <= record.last_seen != from_q.last_seen;
+    if (state_q == Correct && waited) begin
+      if (into_q) begin
+        into_place_q <= target.place;
+        into_known_q <= target.known;
+        into_free_q  <= !target.known || !target.data.valid;
+      end else begin
+        from_q <= target;
+      end
+    end
+  end
+
+  // ---- the decision -----------------------------------------------------------------------------------------------------
+  logic            from_free, from_held;
+  gw_status_e      verdict;
+
+  always_comb begin
+    from_free = !from_q.known || !from_q.data.valid;
+    from_held = from_q.data.confirmed || from_q.data.pinned;
+    verdict   = StatusOk;
+    if (is_insert) begin
+      unique case (command_i.expectation)
+        2'(ExpectFree): if (!from_free) verdict = StatusOccupied;
+        2'(ExpectSame): if (!from_q.same) verdict = StatusNotFound;
+        default:        if (!from_free && from_held) verdict = StatusOccupied;
+      endcase
+    end else if (!from_q.same) begin
+      verdict = StatusNotFound;
+    end else if (is_move && !into_free_q) begin
+      verdict = StatusOccupied;
+    end
+  end
+
+  // ---- the writes ---------------------------------------------------------------------------------------------------------
+  gw_flow_word_t entry;
+  logic          writing;
+  always_comb begin
+    entry.key        = key;
+    entry.backend    = command_i.backend;
+    entry.generation = command_i.generation;
+    entry.valid      = 1'b1;
+    entry.pinned     = command_i.pinned;
+    entry.confirmed  = command_i.confirmed;
+
+    writing           = state_q == Vacate || state_q == Put || state_q == Leave || state_q == Late;
+    write_o.place     = is_move && state_q != Leave ? into_place_q : from_q.place;
+    write_o.word      = state_q != Late;
+    write_o.data      = '0;
+    if (state_q == Put) write_o.data = is_move ? from_q.data : entry;
+    write_o.stamp     = state_q == Put || (state_q == Late && late_stamp_q);
+    write_o.replace   = state_q == Put;
+    write_o.close     = state_q == Late;
+    write_o.last_seen = time_i;
+    write_o.fin       = 1'b0;
+    write_o.rst       = 1'b0;
+    if (is_move) begin
+      write_o.last_seen = state_q == Late ? record_q.last_seen : from_q.last_seen;
+      write_o.fin       = state_q == Late ? record_q.fin : from_q.fin;
+      write_o.rst       = state_q == Late ? record_q.rst : from_q.rst;
+    end
+  end
+  assign write_valid_o = writing;
+
+  always_comb begin
+    state_d   = state_q;
+    into_d    = into_q;
+    vacated_d = vacated_q;
+    status_d  = status_q;
+    wait_d    = waited ? wait_q : wait_q - 1'b1;
+    unique case (state_q)
+      Idle: begin
+        into_d    = 1'b0;
+        vacated_d = 1'b0;
+        if (start_i) begin
+          state_d = Row;
+          wait_d  = WaitBits'(RowLatency);
+        end
+      end
+      Row: if (waited) state_d = Ask;
+      Ask: state_d = Answer;
+      Answer: begin
+        if (rvalid_i) begin
+          state_d = Correct;
+          wait_d  = WaitBits'(SecdedLatency);
+        end
+      end
+      Correct: begin
+        if (waited) begin
+          state_d = Decide;
+          if (is_move && !into_q) begin
+            into_d  = 1'b1;
+            state_d = Row;
+            wait_d  = WaitBits'(RowLatency);
+          end
+        end
+      end
+      Decide: begin
+        status_d = verdict;
+        if (verdict != StatusOk) state_d = Done;
+        else if (is_insert) state_d = from_q.known && (!from_q.data.valid || from_q.same) ? Put : Vacate;
+        else if (is_move) state_d = into_known_q ? Put : Vacate;
+        else state_d = Leave;
+      end
+      Vacate: begin
+        if (write_ready_i) begin
+          state_d   = Quiet;
+          vacated_d = 1'b1;
+          wait_d    = WaitBits'(QuietCycles - 1);
+        end
+      end
+      Put: begin
+        vacated_d = 1'b0;
+        if (write_ready_i) state_d = is_move ? Leave : Done;
+      end
+      Leave: begin
+        if (write_ready_i) begin
+          state_d = Quiet;
+          wait_d  = WaitBits'(QuietCycles - 1);
+        end
+      end
+      Quiet: begin
+        if (waited) begin
+          if (vacated_q) state_d = Put;
+          else if (is_move) state_d = Recall;
+          else state_d = Done;
+        end
+      end
+      Recall: if (rvalid_i) state_d = Late;
+      Late: if (write_ready_i) state_d = Done;
+      Done: state_d = Idle;
+      default: state_d = Idle;
+    endcase
+  end
+
+  always_ff @(posedge clk_i) begin
+    state_q   <= state_d;
+    into_q    <= into_d;
+    vacated_q <= vacated_d;
+    wait_q    <= wait_d;
+    status_q  <= status_d;
+    if (!rst_ni) state_q <= Idle;
+  end
+
+  // What gw_command and its other parts read of a command, and what other tables' answers hold.
+  logic unused_bits;
+  assign unused_bits = ^{
+    command_i.reserved_top, command_i.reserved2, command_i.reserved1, command_i.reserved0, command_i.phase, command_i.tag,
+    command_i.address, command_i.count, command_i.source_index, command_i.index, command_i.table_id,
+    rdata_i[BeatBits-1:$bits(gw_flow_record_t)], record.reserved_top, record_q.reserved_top, record_q.reserved
+  };
+
+  // A read at Ask, and one as Recall begins.
+  assign read_o              = state_q == Ask || (state_q == Quiet && state_d == Recall);
+  assign read_place_o        = state_q == Ask ? {bank, way, row} : from_q.place;
+  assign busy_o              = state_q != Idle;
+  assign done_o              = state_q == Done;
+  assign status_o            = status_q;
+  assign ecc_corrected_o     = corrected;
+  assign ecc_uncorrectable_o = uncorrectable;
+endmodule
