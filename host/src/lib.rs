@@ -5,5 +5,7 @@
 //! `control` brings the card to what is wanted, `cli` is the command line.
 
 pub mod config;
+pub mod card;
+pub mod device;
 pub mod maglev;
 pub mod slow_path;

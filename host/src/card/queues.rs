@@ -1,0 +1,158 @@
+//! The packet loop's side of a card: receive queues by class, the transmit ring, and one place to wait.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use guideway_hdl::descriptors::RING_SIZE_LOG2_MAX;
+use guideway_hdl::verdict::HostClass;
+
+use super::rx_queue::ring_name;
+use super::wait::{VECTOR_EVENT, VECTOR_TX, Waiting, sleep};
+use super::{Card, CardError, RxQueue, TxRing};
+
+/// How large the queues are.
+#[derive(Clone, Debug)]
+pub struct QueueOptions {
+    /// log2 of the miss queue's entries, 1 to 12.
+    pub miss_size_log2: u8,
+    /// log2 of the other queues' entries, 1 to 12.
+    pub size_log2: u8,
+    /// log2 of a receive buffer's bytes, 6 to 14. Longer frames are dropped as `drop_host_full`.
+    pub stride_log2: u8,
+}
+
+impl Default for QueueOptions {
+    fn default() -> Self {
+        Self { miss_size_log2: 10, size_log2: 8, stride_log2: 14 }
+    }
+}
+
+/// Why [`Queues::wait`] returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// Frames or transmit completions are there.
+    Work,
+    /// The caller's own descriptor is readable.
+    Called,
+    /// Nothing happened in time.
+    Timeout,
+}
+
+/// The queues of a card. Stopped when dropped.
+pub struct Queues {
+    /// Receive queues by class: [`HostClass`]'s number is the index, a lower one is served first.
+    pub rx: [RxQueue; 4],
+    /// The transmit ring.
+    pub tx: TxRing,
+    // After the rings: they stop before the card closes.
+    card: Arc<Card>,
+}
+
+impl Queues {
+    pub(super) fn start(card: &Arc<Card>, options: &QueueOptions) -> Result<Self, CardError> {
+        let log2_max = RING_SIZE_LOG2_MAX.into();
+        for (what, log2, min, max) in [
+            ("queue size (log2)", options.miss_size_log2, 1, log2_max),
+            ("queue size (log2)", options.size_log2, 1, log2_max),
+            ("buffer size (log2)", options.stride_log2, 6, 14),
+        ] {
+            if u64::from(log2) < min || u64::from(log2) > max {
+                return Err(CardError::OutOfRange { what, index: log2.into(), size: max });
+            }
+        }
+        let queue = |class| {
+            let size = if class == HostClass::Miss { options.miss_size_log2 } else { options.size_log2 };
+            RxQueue::start(&card.device, &card.bar, class, size, options.stride_log2)
+        };
+        // Transmit first: the miss queue is last to go and the punts that it brings can be answered at once.
+        let tx = TxRing::start(&card.device, &card.bar, options.size_log2.max(options.miss_size_log2))?;
+        let rx = [queue(HostClass::Control)?, queue(HostClass::Other)?, queue(HostClass::Miss)?, queue(HostClass::Fragment)?];
+        Ok(Self { rx, tx, card: Arc::clone(card) })
+    }
+
+    /// The card.
+    #[must_use]
+    pub fn card(&self) -> &Arc<Card> {
+        &self.card
+    }
+
+    /// A class's queue.
+    pub fn rx(&mut self, class: HostClass) -> &mut RxQueue {
+        &mut self.rx[usize::from(class.raw())]
+    }
+
+    /// Waits for frames, transmit completions (while some are outstanding), or `call` (a descriptor of the caller's that becomes
+    /// readable), as the card's options say.
+    ///
+    /// # Errors
+    /// When a ring has stopped, or the function is gone.
+    pub fn wait(&mut self, timeout: Duration, call: Option<BorrowedFd<'_>>) -> Result<Wake, CardError> {
+        let begun = Instant::now();
+        if let Waiting::Spin(spin) = self.card.options.waiting {
+            while begun.elapsed() < spin.min(timeout) {
+                if self.has_work() {
+                    return Ok(Wake::Work);
+                }
+                std::hint::spin_loop();
+            }
+        }
+        for queue in &mut self.rx {
+            queue.arm()?;
+        }
+        let lockstep = self.card.options.waiting == Waiting::Lockstep;
+        if !lockstep {
+            self.tx.arm()?;
+        }
+        self.sleep(begun + timeout, call)
+    }
+
+    fn has_work(&self) -> bool {
+        self.rx.iter().any(RxQueue::has_more)
+    }
+
+    fn sleep(&mut self, until: Instant, call: Option<BorrowedFd<'_>>) -> Result<Wake, CardError> {
+        let vectors = self.card.vectors.clone();
+        let own: Vec<BorrowedFd<'_>> = (0..=VECTOR_TX).chain([VECTOR_EVENT]).map(|vector| vectors.fd(vector)).chain(call).collect();
+        if !sleep(&*self.card.device, &own, until, "the card's queues")? {
+            return Ok(Wake::Timeout);
+        }
+        let mut work = false;
+        for (vector, queue) in self.rx.iter_mut().enumerate() {
+            if vectors.take(vector) {
+                queue.disarmed();
+                work = true;
+            }
+        }
+        if vectors.take(VECTOR_TX) {
+            self.tx.disarmed();
+            work = true;
+        }
+        if vectors.take(VECTOR_EVENT) {
+            self.check()?;
+        }
+        Ok(if work { Wake::Work } else { Wake::Called })
+    }
+
+    /// Asks every ring whether it still runs.
+    ///
+    /// # Errors
+    /// [`CardError::RingStopped`] when one does not; otherwise when the card cannot be reached.
+    pub fn check(&self) -> Result<(), CardError> {
+        for queue in &self.rx {
+            stopped(ring_name(queue.class()), queue.status()?)?;
+        }
+        stopped("transmit", self.tx.status()?)
+    }
+}
+
+fn stopped(ring: &'static str, code: u8) -> Result<(), CardError> {
+    if code == 0 { Ok(()) } else { Err(CardError::RingStopped { ring, code }) }
+}
+
+impl Drop for Queues {
+    fn drop(&mut self) {
+        self.card.queues_taken.store(false, Ordering::Release);
+    }
+}

@@ -1,0 +1,101 @@
+//! What can go wrong between driver and PCI function.
+
+use std::io;
+use std::time::Duration;
+
+/// A failed access to the function. Every text names the function, so that it can stand alone in a log.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum DeviceError {
+    /// The address is none that [`super::DeviceAddress`] knows.
+    #[error("{0}")]
+    Address(#[from] super::AddressError),
+    /// The function could not be opened.
+    #[error("cannot open {device}: {reason}")]
+    Open {
+        /// The function.
+        device: String,
+        /// Why.
+        reason: String,
+    },
+    /// The other side closed the connection, or the function was unplugged. Final.
+    #[error("{device} closed the connection while {doing}")]
+    Closed {
+        /// The function.
+        device: String,
+        /// What the driver was doing.
+        doing: String,
+    },
+    /// No answer came in time. Final: an answer that comes later cannot be told from the next one.
+    #[error("{device} did not answer within {} s while {doing}", .after.as_secs_f32())]
+    Timeout {
+        /// The function.
+        device: String,
+        /// What the driver was doing.
+        doing: String,
+        /// How long it waited.
+        after: Duration,
+    },
+    /// The other side does not keep to the protocol. Final.
+    #[error("{device} broke the protocol while {doing}: {reason}")]
+    Protocol {
+        /// The function.
+        device: String,
+        /// What the driver was doing.
+        doing: String,
+        /// What was wrong.
+        reason: String,
+    },
+    /// The other side understood and refused.
+    #[error("{device} refused {doing}: {reason}")]
+    Refused {
+        /// The function.
+        device: String,
+        /// What the driver was doing.
+        doing: String,
+        /// Its reason (an errno's text).
+        reason: String,
+    },
+    /// The operating system refused something that the driver needs.
+    #[error("{doing}: {reason}")]
+    System {
+        /// What the driver was doing.
+        doing: String,
+        /// Its reason (an errno's text).
+        reason: String,
+    },
+    /// The access does not lie within the region. A programming error of the caller, or a card with a small BAR.
+    #[error("an access of {bytes} bytes at {offset:#x} is not within {region} ({length:#x} bytes), or not aligned")]
+    OutOfRange {
+        /// The region.
+        region: String,
+        /// The offset.
+        offset: u64,
+        /// Bytes of the access.
+        bytes: usize,
+        /// Bytes of the region.
+        length: u64,
+    },
+    /// The function is not a Guideway card.
+    #[error("{device} is no Guideway card: PCI id {vendor:04x}:{id:04x}, expected {:04x}:{:04x}", guideway_hdl::PCI_VENDOR, guideway_hdl::PCI_DEVICE)]
+    WrongFunction {
+        /// The function.
+        device: String,
+        /// The vendor id that was found.
+        vendor: u16,
+        /// The device id that was found.
+        id: u16,
+    },
+}
+
+impl DeviceError {
+    /// An operating system's error with what was being done.
+    pub(crate) fn system(doing: impl Into<String>, error: impl Into<io::Error>) -> Self {
+        Self::System { doing: doing.into(), reason: error.into().to_string() }
+    }
+
+    /// Whether no later access can succeed: the function has to be opened anew.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Closed { .. } | Self::Timeout { .. } | Self::Protocol { .. })
+    }
+}

@@ -1,0 +1,1 @@
+//! A private simulator: started for this host, ending with it.
