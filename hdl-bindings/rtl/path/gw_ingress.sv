@@ -163,7 +163,7 @@ module gw_ingress
     window = '0;
     if (valid_q) begin  // spares a simulator the wide multiplexers of idle cycles
       window.source  = Source;
-      window.payload = payload_addr_t'(first ? write_q : start_q);
+      window.payload = first ? payload_addr_t'(write_q) : payload_addr_t'(start_q);
       window.inject  = Inject ? inject_q : '0;
       if (index == '0) begin
         window.complete = 1'b1;

