@@ -4,8 +4,10 @@
 //! `device` and `card` reach the card, `maglev` builds rings, `config` reads what the operator wants, `slow_path` decides misses,
 //! `control` brings the card to what is wanted, `cli` is the command line.
 
-pub mod config;
 pub mod card;
+pub mod cli;
+pub mod config;
+pub mod control;
 pub mod device;
 pub mod maglev;
 pub mod slow_path;

@@ -1,3 +1,7 @@
-//! The `guideway` binary.
+//! The `guideway` binary: see `guideway --help`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    guideway::cli::main()
+}

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 pub const NOBODY: u32 = u32::MAX;
 
 /// How slots are shared out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Algorithm {
     /// Katran's first builder: weights count in the first round only.
     #[serde(rename = "maglev-v1")]

@@ -4,5 +4,6 @@
 //! place on the card ([`placement`], [`flows`]), and send the frame on. [`poll`] is the loop that does so.
 
 pub mod connections;
+pub mod flow_hash;
 pub mod packet;
 pub mod placement;

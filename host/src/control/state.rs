@@ -1,0 +1,453 @@
+//! What is on the card, by name: which index, region and generation everything has.
+//!
+//! Owns indices. A state follows from the one before it and a configuration ([`State::next`]): what stays keeps its index, what is
+//! new gets a free one, and a backend that was removed keeps its index as `leaving` until no flow names it. The state is stored in
+//! the runtime directory, and its digest in the card's scratch block, so that the next host knows what it adopts.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use guideway_hdl::tables::{BACKENDS, BackendState, POOLS, RING_SLOTS, RING_SLOTS_PER_BEAT, SLOT_EMPTY, VIPS};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::config::{Config, Protocol, Unmatched};
+use crate::maglev::{Algorithm, Member, NOBODY, Ring};
+
+/// Version of the stored form.
+const VERSION: u32 = 1;
+
+/// Everything on the card.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    version: u32,
+    /// The node's own settings.
+    pub node: Node,
+    /// Pools, by ascending index.
+    pub pools: Vec<Pool>,
+    /// Backends, by ascending index.
+    pub backends: Vec<Backend>,
+    /// VIPs, by ascending index.
+    pub vips: Vec<Vip>,
+    /// Generations of backend indices that are free again.
+    retired: Vec<(u16, u8)>,
+}
+
+/// What holds for the whole card.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)] // the configuration's keys
+pub struct Node {
+    pub mac: Option<[u8; 6]>,
+    pub next_hop: Option<[u8; 6]>,
+    pub source_v4: Ipv4Addr,
+    pub source_v6: Ipv6Addr,
+    pub ipip_source_v4: Ipv4Addr,
+    pub ipip_source_v6: Ipv6Addr,
+    pub unmatched_drop: bool,
+    pub mtu: u16,
+}
+
+/// A pool and its ring.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Its index.
+    pub id: u8,
+    /// Its name.
+    pub name: String,
+    /// How slots are shared out.
+    pub algorithm: Algorithm,
+    /// Slots of its ring.
+    pub size: u32,
+    /// The ring's first slot.
+    pub base: u32,
+    /// Backends with a weight, by ascending address.
+    pub members: Vec<PoolMember>,
+}
+
+/// A backend's part in a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolMember {
+    /// The backend's index.
+    pub backend: u16,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its weight.
+    pub weight: u32,
+}
+
+impl Pool {
+    /// The ring as the card holds it: backend indices. Empty when no member has a weight.
+    #[must_use]
+    pub fn ring(&self) -> Vec<u16> {
+        if self.members.is_empty() {
+            return Vec::new();
+        }
+        let members: Vec<Member> = self.members.iter().map(|member| Member { address: member.address, weight: member.weight }).collect();
+        let ring = Ring::build(self.algorithm, self.size, &members);
+        ring.slots().iter().map(|&slot| if slot == NOBODY { SLOT_EMPTY } else { self.members[slot as usize].backend }).collect()
+    }
+
+    /// Whether the ring of `other` is the same, wherever it lies.
+    fn same_ring(&self, other: &Self) -> bool {
+        (self.algorithm, self.size, &self.members) == (other.algorithm, other.size, &other.members)
+    }
+}
+
+/// Why a backend is on the card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Life {
+    /// It takes new connections.
+    Up,
+    /// It is configured with weight 0: it keeps its connections and gets no new ones.
+    Resting,
+    /// It is not configured any more, but connections may still name it.
+    Leaving,
+}
+
+impl Life {
+    /// The state that the card is told.
+    #[must_use]
+    pub const fn on_card(self) -> BackendState {
+        match self {
+            Self::Up => BackendState::Up,
+            Self::Resting | Self::Leaving => BackendState::Draining,
+        }
+    }
+}
+
+/// A backend of a pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backend {
+    /// Its index.
+    pub id: u16,
+    /// Its pool's name.
+    pub pool: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its generation: one more than that of the index's last holder.
+    pub generation: u8,
+    /// Why it is here.
+    pub life: Life,
+}
+
+/// A VIP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vip {
+    /// Its index.
+    pub id: u16,
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port; 0: any.
+    pub port: u16,
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// Its pool's index.
+    pub pool: u8,
+}
+
+impl Vip {
+    fn key(&self) -> (IpAddr, u16, Protocol) {
+        (self.address, self.port, self.protocol)
+    }
+}
+
+/// Why a configuration cannot follow.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// Indices or ring slots have run out.
+    #[error("no {0} is free on the card: wait until removed ones have drained, or use fewer")]
+    Exhausted(&'static str),
+    /// The stored form is not of this version.
+    #[error("the stored state is not of this version: {0}")]
+    Stored(String),
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { version: VERSION, node: Node::blank(), pools: Vec::new(), backends: Vec::new(), vips: Vec::new(), retired: Vec::new() }
+    }
+}
+
+impl Node {
+    fn blank() -> Self {
+        let (v4, v6) = (Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED);
+        Self { mac: None, next_hop: None, source_v4: v4, source_v6: v6, ipip_source_v4: v4, ipip_source_v6: v6, unmatched_drop: false, mtu: 0 }
+    }
+
+    fn of(config: &Config) -> Self {
+        let node = &config.node;
+        Self {
+            mac: node.mac.map(|mac| mac.0),
+            next_hop: node.next_hop.map(|mac| mac.0),
+            source_v4: node.source_v4.unwrap_or(Ipv4Addr::UNSPECIFIED),
+            source_v6: node.source_v6.unwrap_or(Ipv6Addr::UNSPECIFIED),
+            ipip_source_v4: node.ipip_source_v4,
+            ipip_source_v6: node.ipip_source_v6,
+            unmatched_drop: node.unmatched == Unmatched::Drop,
+            mtu: node.mtu,
+        }
+    }
+}
+
+/// The lowest number that nothing uses.
+fn free_id(used: &HashSet<usize>, size: usize, what: &'static str) -> Result<usize, StateError> {
+    (0..size).find(|id| !used.contains(id)).ok_or(StateError::Exhausted(what))
+}
+
+fn narrow<T: TryFrom<usize>>(id: usize) -> Result<T, StateError> {
+    T::try_from(id).map_err(|_| StateError::Exhausted("index"))
+}
+
+impl State {
+    /// The state after `config` was applied to this one.
+    ///
+    /// # Errors
+    /// When indices or ring slots have run out. Nothing has happened then.
+    pub fn next(&self, config: &Config) -> Result<Self, StateError> {
+        let mut next = Self { node: Node::of(config), retired: self.retired.clone(), ..Self::default() };
+        next.place_backends(self, config)?;
+        next.place_pools(self, config)?;
+        next.place_vips(self, config)?;
+        Ok(next)
+    }
+
+    fn place_backends(&mut self, before: &Self, config: &Config) -> Result<(), StateError> {
+        let known: HashMap<(&str, IpAddr), &Backend> = before.backends.iter().map(|b| ((b.pool.as_str(), b.address), b)).collect();
+        let mut used: HashSet<usize> = before.backends.iter().map(|b| usize::from(b.id)).collect();
+        let mut configured = HashSet::new();
+        for pool in &config.pools {
+            for backend in &pool.backends {
+                let life = if backend.weight > 0 { Life::Up } else { Life::Resting };
+                let (id, generation) = match known.get(&(pool.name.as_str(), backend.address)) {
+                    Some(known) => (known.id, known.generation),
+                    None => {
+                        let id = narrow(free_id(&used, BACKENDS, "backend")?)?;
+                        (id, self.unretire(id))
+                    }
+                };
+                used.insert(usize::from(id));
+                configured.insert(id);
+                self.backends.push(Backend { id, pool: pool.name.clone(), address: backend.address, generation, life });
+            }
+        }
+        let leaving = before.backends.iter().filter(|b| !configured.contains(&b.id)).map(|b| Backend { life: Life::Leaving, ..b.clone() });
+        self.backends.extend(leaving);
+        self.backends.sort_by_key(|backend| backend.id);
+        Ok(())
+    }
+
+    /// The generation for a new holder of a backend index.
+    fn unretire(&mut self, id: u16) -> u8 {
+        match self.retired.iter().position(|&(retired, _)| retired == id) {
+            Some(at) => self.retired.swap_remove(at).1.wrapping_add(1),
+            None => 1,
+        }
+    }
+
+    fn place_pools(&mut self, before: &Self, config: &Config) -> Result<(), StateError> {
+        let known: HashMap<&str, &Pool> = before.pools.iter().map(|pool| (pool.name.as_str(), pool)).collect();
+        let ids: HashMap<(&str, IpAddr), u16> = self.backends.iter().map(|b| ((b.pool.as_str(), b.address), b.id)).collect();
+        let mut used: HashSet<usize> = before.pools.iter().map(|pool| usize::from(pool.id)).collect();
+        let mut space = Space::new(before.pools.iter().map(|pool| (pool.base, pool.size)));
+        let mut pools = Vec::new();
+        for pool in &config.pools {
+            let mut members: Vec<PoolMember> = (pool.backends.iter().filter(|b| b.weight > 0))
+                .filter_map(|b| ids.get(&(pool.name.as_str(), b.address)).map(|&backend| PoolMember { backend, address: b.address, weight: b.weight }))
+                .collect();
+            members.sort_by_key(|member| member.address);
+            let mut next = Pool { id: 0, name: pool.name.clone(), algorithm: pool.table, size: pool.table_size, base: 0, members };
+            match known.get(pool.name.as_str()) {
+                Some(known) if known.same_ring(&next) => (next.id, next.base) = (known.id, known.base),
+                Some(known) => {
+                    // written beside the old ring, whose region is free once the swap is done: before the next pool's turn
+                    (next.id, next.base) = (known.id, space.take(next.size)?);
+                    space.free(known.base);
+                }
+                None => {
+                    let id = free_id(&used, POOLS, "pool")?;
+                    used.insert(id);
+                    (next.id, next.base) = (narrow(id)?, space.take(next.size)?);
+                }
+            }
+            pools.push(next);
+        }
+        pools.sort_by_key(|pool| pool.id);
+        self.pools = pools;
+        Ok(())
+    }
+
+    fn place_vips(&mut self, before: &Self, config: &Config) -> Result<(), StateError> {
+        let known: HashMap<_, u16> = before.vips.iter().map(|vip| (vip.key(), vip.id)).collect();
+        let pools: HashMap<&str, u8> = self.pools.iter().map(|pool| (pool.name.as_str(), pool.id)).collect();
+        let mut used: HashSet<usize> = before.vips.iter().map(|vip| usize::from(vip.id)).collect();
+        let mut vips = Vec::new();
+        for vip in &config.vips {
+            let id = match known.get(&(vip.address, vip.port, vip.protocol)) {
+                Some(&id) => id,
+                None => narrow(free_id(&used, VIPS, "VIP")?)?,
+            };
+            used.insert(usize::from(id));
+            let pool = pools.get(config.pools[vip.pool].name.as_str()).copied().unwrap_or_default();
+            vips.push(Vip { id, name: vip.name.clone(), address: vip.address, port: vip.port, protocol: vip.protocol, pool });
+        }
+        vips.sort_by_key(|vip| vip.id);
+        self.vips = vips;
+        Ok(())
+    }
+
+    /// The state without those leaving backends that `is_named` does not hold: their indices are free again.
+    #[must_use]
+    pub fn without_drained(&self, is_named: impl Fn(u16) -> bool) -> Self {
+        let mut next = self.clone();
+        next.backends.retain(|backend| backend.life != Life::Leaving || is_named(backend.id));
+        let kept: HashSet<u16> = next.backends.iter().map(|backend| backend.id).collect();
+        let gone = self.backends.iter().filter(|backend| !kept.contains(&backend.id)).map(|backend| (backend.id, backend.generation));
+        next.retired.extend(gone);
+        next.retired.sort_unstable();
+        next
+    }
+
+    /// The pool of this index.
+    #[must_use]
+    pub fn pool(&self, id: u8) -> Option<&Pool> {
+        self.pools.iter().find(|pool| pool.id == id)
+    }
+
+    /// The stored form.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // maps of strings and numbers always have a JSON form
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The state of a stored form.
+    ///
+    /// # Errors
+    /// When it is none of this version.
+    pub fn from_json(text: &str) -> Result<Self, StateError> {
+        let state: Self = serde_json::from_str(text).map_err(|error| StateError::Stored(error.to_string()))?;
+        if state.version == VERSION { Ok(state) } else { Err(StateError::Stored(format!("version {}", state.version))) }
+    }
+
+    /// SHA-256 over the stored form: what the card's scratch block holds.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.to_json()).into()
+    }
+}
+
+/// Which ring regions are free, in beats.
+struct Space {
+    used: Vec<(u32, u32)>,
+}
+
+impl Space {
+    fn new(regions: impl Iterator<Item = (u32, u32)>) -> Self {
+        let mut used: Vec<(u32, u32)> = regions.map(|(base, size)| (base, Self::beats(size))).collect();
+        used.sort_unstable();
+        Self { used }
+    }
+
+    fn beats(size: u32) -> u32 {
+        size.next_multiple_of(RING_SLOTS_PER_BEAT as u32)
+    }
+
+    fn take(&mut self, size: u32) -> Result<u32, StateError> {
+        let need = Self::beats(size);
+        let mut base = 0;
+        for &(from, held) in &self.used {
+            if from - base >= need {
+                break;
+            }
+            base = from + held;
+        }
+        if base + need > RING_SLOTS as u32 {
+            return Err(StateError::Exhausted("ring region"));
+        }
+        self.used.push((base, need));
+        self.used.sort_unstable();
+        Ok(base)
+    }
+
+    fn free(&mut self, base: u32) {
+        self.used.retain(|&(from, _)| from != base);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(pools: &[(&str, &[(&str, u32)])]) -> Config {
+        use std::fmt::Write as _;
+        let mut text = String::from("version = 1\n[card]\ndevice = \"sim\"\n[[node.next_hop]]\nmac = \"02:00:00:00:00:09\"\n");
+        for (i, (name, backends)) in pools.iter().enumerate() {
+            writeln!(text, "[[pool]]\nname = \"{name}\"\ntable_size = 1009").unwrap();
+            for (address, weight) in *backends {
+                writeln!(text, "[[pool.backend]]\naddress = \"{address}\"\nweight = {weight}").unwrap();
+            }
+            writeln!(text, "[[vip]]\nname = \"v-{name}\"\naddress = \"10.200.1.{}\"\nport = 80\nprotocol = \"tcp\"\npool = \"{name}\"", i + 1).unwrap();
+        }
+        Config::parse("test", &text).unwrap()
+    }
+
+    fn lives(state: &State) -> Vec<(u16, u8, Life)> {
+        state.backends.iter().map(|b| (b.id, b.generation, b.life)).collect()
+    }
+
+    #[test]
+    fn what_stays_keeps_its_index_and_what_leaves_keeps_it_until_drained() {
+        let first = State::default().next(&config(&[("web", &[("10.0.0.1", 1), ("10.0.0.2", 1), ("10.0.0.3", 0)])])).unwrap();
+        assert_eq!(lives(&first), [(0, 1, Life::Up), (1, 1, Life::Up), (2, 1, Life::Resting)]);
+        let second = first.next(&config(&[("web", &[("10.0.0.4", 1), ("10.0.0.2", 1)])])).unwrap();
+        assert_eq!(lives(&second), [(0, 1, Life::Leaving), (1, 1, Life::Up), (2, 1, Life::Leaving), (3, 1, Life::Up)]);
+        // index 0 is free once nobody names it, and its next holder has another generation
+        let third = second.without_drained(|id| id == 2);
+        assert_eq!(lives(&third), [(1, 1, Life::Up), (2, 1, Life::Leaving), (3, 1, Life::Up)]);
+        let fourth = third.next(&config(&[("web", &[("10.0.0.4", 1), ("10.0.0.2", 1), ("10.0.0.1", 1)])])).unwrap();
+        assert_eq!(lives(&fourth), [(0, 2, Life::Up), (1, 1, Life::Up), (2, 1, Life::Leaving), (3, 1, Life::Up)]);
+    }
+
+    #[test]
+    fn a_leaving_backend_that_comes_back_is_the_same() {
+        let both = config(&[("web", &[("10.0.0.1", 1), ("10.0.0.2", 1)])]);
+        let first = State::default().next(&both).unwrap();
+        let second = first.next(&config(&[("web", &[("10.0.0.2", 1)])])).unwrap();
+        let third = second.next(&both).unwrap();
+        assert_eq!(third.backends, first.backends);
+    }
+
+    #[test]
+    fn a_changed_ring_is_written_beside_the_old_one() {
+        let first = State::default().next(&config(&[("a", &[("10.0.0.1", 1)]), ("b", &[("10.0.0.1", 1)])])).unwrap();
+        assert_eq!((first.pools[0].base, first.pools[1].base), (0, 1024));
+        let second = first.next(&config(&[("a", &[("10.0.0.1", 2)]), ("b", &[("10.0.0.1", 1)])])).unwrap();
+        assert_eq!((second.pools[0].base, second.pools[1].base), (2048, 1024));
+        let third = second.next(&config(&[("a", &[("10.0.0.1", 1)]), ("b", &[("10.0.0.1", 3)])])).unwrap();
+        assert_eq!((third.pools[0].base, third.pools[1].base), (0, 2048)); // a's old region serves b
+    }
+
+    #[test]
+    fn the_order_in_the_file_changes_neither_ring_nor_state_of_a_card_that_runs() {
+        let first = State::default().next(&config(&[("web", &[("10.0.0.1", 1), ("10.0.0.2", 3)])])).unwrap();
+        let turned = first.next(&config(&[("web", &[("10.0.0.2", 3), ("10.0.0.1", 1)])])).unwrap();
+        assert_eq!(turned, first);
+        assert_eq!(turned.digest(), first.digest());
+    }
+
+    #[test]
+    fn a_state_survives_its_stored_form() {
+        let state = State::default().next(&config(&[("web", &[("10.0.0.1", 1), ("fc00::2", 3)])])).unwrap();
+        assert_eq!(State::from_json(&state.to_json()), Ok(state));
+        assert!(State::from_json("{}").is_err());
+    }
+
+    #[test]
+    fn a_pool_of_resting_backends_has_no_ring() {
+        let state = State::default().next(&config(&[("web", &[("10.0.0.1", 0)])])).unwrap();
+        assert!(state.pools[0].ring().is_empty());
+    }
+}
