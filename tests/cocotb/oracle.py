@@ -1,0 +1,299 @@
+"""What becomes of a frame, written from CARD.md alone: the oracle of the benches.
+
+Owns the decision up to admission, and the bytes that leave. It holds the tables as plain dictionaries of fields. Admission (full
+queues) is the benches' business: they drive the card so that nothing is refused, or count what was.
+"""
+
+import dataclasses
+
+from layout import L
+
+MASK = 0xFFFFFFFF
+
+
+def rotate(x, n):
+    return (x << n | x >> (32 - n)) & MASK
+
+
+def jhash_final(a, b, c):
+    for n in (("c", "b", 14), ("a", "c", 11), ("b", "a", 25), ("c", "b", 16), ("a", "c", 4), ("b", "a", 14), ("c", "b", 24)):
+        v = {"a": a, "b": b, "c": c}
+        x, y, bits = n
+        v[x] = ((v[x] ^ v[y]) - rotate(v[y], bits)) & MASK
+        a, b, c = v["a"], v["b"], v["c"]
+    return c
+
+
+def jhash_2words(a, b, seed):
+    start = (seed + 0xDEADBEEF + 8) & MASK
+    return jhash_final((a + start) & MASK, (b + start) & MASK, start)
+
+
+def jhash_16(data, seed):
+    w = [int.from_bytes(data[i : i + 4], "little") for i in (0, 4, 8, 12)]
+    start = (0xDEADBEEF + 16 + seed) & MASK
+    a, b, c = (start + w[0]) & MASK, (start + w[1]) & MASK, (start + w[2]) & MASK
+    for n1, n2, n3 in ((4, 6, 8), (16, 19, 4)):
+        a = ((a - c) ^ rotate(c, n1)) & MASK
+        c = (c + b) & MASK
+        b = ((b - a) ^ rotate(a, n2)) & MASK
+        a = (a + c) & MASK
+        c = ((c - b) ^ rotate(b, n3)) & MASK
+        b = (b + a) & MASK
+    return jhash_final((a + w[3]) & MASK, b, c)
+
+
+def flow_hash(source, source_port, destination_port):
+    """Katran's: `source` is 4 or 16 bytes."""
+    first = int.from_bytes(source, "little") if len(source) == 4 else jhash_16(source, L.HashSeedV6)
+    ports = source_port.to_bytes(2, "big") + destination_port.to_bytes(2, "big")
+    return jhash_2words(first, int.from_bytes(ports, "little"), L.HashSeed)
+
+
+def bank_row(key, key_bits, secret, rows):
+    """row[j] = parity of key AND (secret >> j)."""
+    key &= (1 << key_bits) - 1
+    return sum(((key & secret >> j).bit_count() & 1) << j for j in range(rows.bit_length() - 1))
+
+
+def internet_checksum(data):
+    total = sum(int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+@dataclasses.dataclass
+class Decision:
+    disposition: str  # as in gw_layout_pkg: ForwardHit, HostPunt, ...
+    out: bytes = b""  # what leaves on the wire
+    record: dict = dataclasses.field(default_factory=dict)  # of a punt
+    vip: int | None = None  # counted
+    backend: int | None = None  # counted when it is forwarded
+    ip_bytes: int = 0
+    fallback: bool = False
+    hit: int | None = None  # place of the flow entry
+
+
+@dataclasses.dataclass
+class Packet:
+    """What parsing found of a packet for section 3."""
+
+    ipv6: bool
+    source: bytes
+    destination: bytes
+    protocol: int
+    source_port: int
+    destination_port: int
+    flags: int
+    traffic_class: int
+    length: int  # of the IP packet
+    data: bytes
+
+
+class Card:
+    """Tables and configuration; `decide` is the path."""
+
+    def __init__(self):
+        self.match, self.vips, self.pools, self.ring, self.backends, self.next_hops, self.flows = {}, {}, {}, {}, {}, {}, {}
+        self.mac, self.mac_filter, self.unmatched_drop, self.compute_only = 0, False, False, False
+        self.host_alive = False
+        self.prefix_v4, self.prefix_v6 = 0xAC100000, 0x0100 << 112
+
+    def entry(self, struct, table, index):
+        return table.get(index) or L.unpack(struct, 0)
+
+    # ---- section 2 ----
+    def decide(self, frame, error=False, inject=None):
+        """`inject`: None for the wire, or {"op", "vip", "backend", "generation"}."""
+        if error:
+            return Decision("DropRxError")
+        if len(frame) > L.FrameMax:
+            return Decision("DropOversize")
+        if len(frame) < 14:
+            return Decision("DropRunt")
+        if inject and inject["op"] == L.TxOpRaw:
+            return Decision("ForwardRaw", out=frame)
+        early, packet = self.read(frame, wire=inject is None)
+        if inject:
+            return Decision("DropInjectInvalid") if early else self.assign(packet, frame, inject)
+        if early:
+            return Decision(early)
+        return self.choose(packet, frame)
+
+    def read(self, frame, wire):
+        """Rows 5 to 15: a disposition, or a packet."""
+        group = frame[0] & 1
+        ether = int.from_bytes(frame[12:14], "big")
+        control = ether in (0x0806, 0x8809, 0x88CC)
+        if wire and not group and self.mac_filter and int.from_bytes(frame[:6], "big") != self.mac:
+            return "DropMacMismatch", None
+        if wire and group:
+            discovery = ether == 0x86DD and len(frame) >= 62 and frame[20] == 58 and 133 <= frame[54] <= 137
+            return ("HostControl" if control or discovery else "HostGroup"), None
+        if control:
+            return "HostControl", None
+        if ether == 0x0800:
+            return self.read_ipv4(frame[14:])
+        if ether == 0x86DD:
+            return self.read_ipv6(frame[14:])
+        return "HostUnsupported", None
+
+    def read_ipv4(self, ip):
+        if len(ip) < 20 or ip[0] >> 4 != 4:
+            return "DropIpv4Malformed", None
+        header, total = (ip[0] & 15) * 4, int.from_bytes(ip[2:4], "big")
+        if header < 20 or total < header or total > len(ip):
+            return "DropIpv4Malformed", None
+        if int.from_bytes(ip[6:8], "big") & 0x3FFF:
+            return "HostFragment", None
+        if header > 20:
+            return "HostUnsupported", None
+        payload = ip[20:total]
+        if ip[9] == 1 and len(payload) >= 8 and payload[0] in (3, 11, 12):
+            return "HostIcmpError", None
+        return self.read_l4(False, ip[12:16], ip[16:20], ip[9], ip[1], payload, ip[:total])
+
+    def read_ipv6(self, ip):
+        if len(ip) < 40 or ip[0] >> 4 != 6:
+            return "DropIpv6Malformed", None
+        length = int.from_bytes(ip[4:6], "big")
+        if length + 40 > len(ip):
+            return "DropIpv6Malformed", None
+        header, payload = ip[6], ip[40 : 40 + length]
+        if header == 44:
+            return "HostFragment", None
+        if header in (0, 43, 50, 51, 60, 135, 139, 140):
+            return "HostUnsupported", None
+        if header == 58 and length >= 8 and 1 <= payload[0] <= 4:
+            return "HostIcmpError", None
+        if header == 58 and length >= 8 and 133 <= payload[0] <= 137:
+            return "HostControl", None
+        traffic_class = int.from_bytes(ip[:2], "big") >> 4 & 0xFF
+        return self.read_l4(True, ip[8:24], ip[24:40], header, traffic_class, payload, ip[: 40 + length])
+
+    def read_l4(self, ipv6, source, destination, protocol, traffic_class, payload, data):
+        if protocol not in (6, 17):
+            return "HostUnsupported", None
+        if len(payload) < (20 if protocol == 6 else 8):
+            return "DropL4Malformed", None
+        return None, Packet(
+            ipv6=ipv6,
+            source=source,
+            destination=destination,
+            protocol=protocol,
+            source_port=int.from_bytes(payload[:2], "big"),
+            destination_port=int.from_bytes(payload[2:4], "big"),
+            flags=payload[13] if protocol == 6 else 0,
+            traffic_class=traffic_class,
+            length=len(data),
+            data=data,
+        )
+
+    # ---- section 3 ----
+    def find(self, packet):
+        """(VIP, any_port) or None."""
+        for port in (packet.destination_port, 0):
+            key = (int.from_bytes(packet.destination, "big"), port, packet.protocol, packet.ipv6)
+            if key in self.match:
+                return self.match[key], port == 0 and packet.destination_port != 0
+        return None
+
+    def hash_fields(self, packet, vip, any_port):
+        source, first, second = packet.source, packet.source_port, packet.destination_port
+        if any_port and not vip["hash_keep_destination_port"] and not vip["hash_destination_port_only"]:
+            second = 0
+        if vip["hash_no_source_port"]:
+            first = 0
+        if vip["hash_destination_port_only"]:
+            first, source = second, bytes(len(source))
+        return source, first, second
+
+    # ---- section 4 ----
+    def usable(self, index):
+        entry = self.entry("backend_entry", self.backends, index)
+        return index < L.Backends and entry["state"] in (L.BackendStateUp, L.BackendStateDraining)
+
+    def assign(self, packet, frame, inject):
+        backend = self.entry("backend_entry", self.backends, inject["backend"])
+        if inject["vip"] >= L.Vips or not self.usable(inject["backend"]) or backend["generation"] != inject["generation"]:
+            return Decision("DropInjectInvalid")
+        vip = self.entry("vip_entry", self.vips, inject["vip"])
+        return self.forward("ForwardInject", packet, frame, vip, inject["backend"])
+
+    def choose(self, packet, frame):
+        found = self.find(packet)
+        if found is None:
+            ports = (packet.source_port, packet.destination_port)
+            if packet.protocol == 6 and 179 in ports or packet.protocol == 17 and ports[1] in (3784, 3785, 4784):
+                return Decision("HostControl")
+            return Decision("DropUnmatched" if self.unmatched_drop else "HostUnmatched")
+
+        index, any_port = found
+        vip = self.entry("vip_entry", self.vips, index)
+        pool = self.entry("pool_entry", self.pools, vip["pool"])
+        digest = flow_hash(*self.hash_fields(packet, vip, any_port))
+        ring_index, slot = 0, L.SlotEmpty
+        if pool["ring_size"]:
+            ring_index = digest % pool["ring_size"]
+            slot = self.ring.get(pool["ring_base"] + ring_index, 0)
+
+        key = (index, int.from_bytes(packet.source, "big"), packet.source_port, packet.destination_port)
+        flow = self.flows.get(key)
+        live = False
+        if flow:
+            backend = self.entry("backend_entry", self.backends, flow["backend"])
+            live = self.usable(flow["backend"]) and backend["generation"] == flow["generation"]
+        afresh = live and backend["state"] == L.BackendStateDraining and packet.flags & 0x12 == 0x02
+
+        counted = {"vip": index, "ip_bytes": packet.length}
+        if live and not afresh:
+            decision = self.forward("ForwardHit", packet, frame, vip, flow["backend"])
+            decision.hit = flow["place"] if decision.disposition == "ForwardHit" else None
+            return dataclasses.replace(decision, **counted)
+        punts = vip["miss_policy"] == L.MissPolicyPunt and not self.compute_only
+        if punts and self.host_alive:
+            record = {
+                "vip_valid": 1, "any_port": int(any_port), "flow_found": int(flow is not None),
+                "flow_stale": int(flow is not None and not live),
+                "syn": packet.flags >> 1 & 1, "fin": packet.flags & 1, "rst": packet.flags >> 2 & 1, "ipv6": int(packet.ipv6),
+                "vip": index, "pool": vip["pool"], "protocol": packet.protocol, "flow_hash": digest, "ring_index": ring_index,
+                "ring_backend": slot, "flow_backend": flow["backend"] if flow else 0xFFFF,
+                "source": int.from_bytes(packet.source, "big"),
+                "source_port": packet.source_port, "destination_port": packet.destination_port,
+            }
+            return Decision("HostPunt", record=record, **counted)
+        if slot >= L.Backends:
+            return Decision("DropNoBackend", **counted)
+        if not self.usable(slot):
+            return Decision("DropBackendDown", **counted)
+        return dataclasses.replace(self.forward("ForwardRing", packet, frame, vip, slot), fallback=punts, **counted)
+
+    # ---- section 5 ----
+    def forward(self, disposition, packet, frame, vip, index):
+        backend = self.entry("backend_entry", self.backends, index)
+        if backend["encap"] != L.EncapIpip or packet.ipv6 and not backend["ipv6"]:
+            return Decision("DropEncapUnsupported")
+        outer = self.outer(packet, vip, backend)
+        if len(outer) + packet.length > vip["mtu"]:
+            return Decision("DropTooBig")
+        hop = self.entry("next_hop_entry", self.next_hops, backend["next_hop"])
+        source = hop["source"].to_bytes(6, "big") if hop["source"] else frame[:6]
+        ether = b"\x86\xdd" if backend["ipv6"] else b"\x08\x00"
+        out = hop["destination"].to_bytes(6, "big") + source + ether + outer + packet.data
+        return Decision(disposition, out=out, backend=index, ip_bytes=packet.length)
+
+    def outer(self, packet, vip, backend):
+        s = bytes(len(packet.source)) if vip["hash_destination_port_only"] else packet.source
+        high, low = divmod(0 if vip["hash_no_source_port"] else packet.source_port, 256)
+        if not backend["ipv6"]:
+            source = (self.prefix_v4 >> 16).to_bytes(2, "big") + bytes([s[2] ^ low, s[3] ^ high])
+            header = bytes([0x45, packet.traffic_class]) + (packet.length + 20).to_bytes(2, "big") + bytes(4) + bytes([64, 4])
+            addresses = source + (backend["address"] & MASK).to_bytes(4, "big")
+            checksum = internet_checksum(header + bytes(2) + addresses)
+            return header + checksum.to_bytes(2, "big") + addresses
+        s = s[-4:]
+        source = (self.prefix_v6 >> 32).to_bytes(12, "big") + bytes([s[0] ^ high, s[1] ^ low, s[2], s[3]])
+        first = 6 << 28 | packet.traffic_class << 20 | (packet.traffic_class & 15) << 16
+        header = first.to_bytes(4, "big") + packet.length.to_bytes(2, "big") + bytes([41 if packet.ipv6 else 4, 64])
+        return header + source + backend["address"].to_bytes(16, "big")
