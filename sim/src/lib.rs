@@ -1,8 +1,13 @@
 //! The Guideway card as a device on plain Linux: its models, their PCI function, wires and time.
 
+pub mod capture;
 pub mod card;
+pub mod control;
+pub mod device;
 pub mod memory;
+pub mod pcie;
 pub mod reference;
 pub mod registers;
-pub mod pcie;
+pub mod time;
 pub mod vfio_user;
+pub mod wire;

@@ -3,4 +3,5 @@
 pub mod link;
 pub mod protocol;
 pub mod server;
+pub mod socket;
 pub mod version;

@@ -4,12 +4,9 @@
 //! errno, or, when no next message can be found behind it, ends the connection with one line in the log. It never blocks,
 //! except for the answer to its own DMA messages, and that for two seconds at most.
 
-use std::fs;
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::os::fd::BorrowedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use rustix::event::PollFlags;
 use rustix::io::Errno;
@@ -29,6 +26,8 @@ use super::protocol::{
     HEADER_BYTES, Header, IrqInfo, IrqSet, MAX_DMA_MAPS, MAX_TRANSFER, RegionAccess, RegionInfo,
     TYPE_REPLY,
 };
+pub use super::socket::BindError;
+use super::socket::ListeningSocket;
 use super::version::Version;
 use crate::card::{Card, HostMemory, MSIX_VECTORS};
 use crate::pcie::dma::{Access, NoRemote, RemoteMemory};
@@ -38,27 +37,6 @@ use crate::pcie::{Function, Region};
 const ACCEPT_BATCH: usize = 16;
 /// Bits of a region's index in its file offset, as the kernel has it.
 const REGION_SHIFT: u32 = 40;
-
-/// Why the socket cannot be served.
-#[derive(Debug, thiserror::Error)]
-pub enum BindError {
-    /// Another process listens.
-    #[error("{0} is in use by a running simulator: stop it, or choose another --socket")]
-    InUse(PathBuf),
-    /// Something else has that name.
-    #[error("{0} exists and is not a socket: choose another --socket")]
-    NotASocket(PathBuf),
-    /// The system's error.
-    #[error(
-        "cannot listen on {path}: {error} (does the folder exist, and is the path shorter than 108 bytes?)"
-    )]
-    Io {
-        /// The socket.
-        path: PathBuf,
-        /// The cause.
-        error: io::Error,
-    },
-}
 
 /// What the socket brought.
 #[derive(Debug)]
@@ -104,8 +82,7 @@ impl RemoteMemory for ClientMemory<'_> {
 /// The server.
 #[derive(Debug)]
 pub struct Server {
-    listener: UnixListener,
-    path: PathBuf,
+    socket: ListeningSocket,
     client: Option<Client>,
     served: u64,
     /// The function that it serves.
@@ -116,22 +93,20 @@ impl Server {
     /// Listens on `path`; a socket that nobody listens on any more is replaced.
     ///
     /// # Errors
-    /// When another process listens there, or something else has that name.
+    /// As [`ListeningSocket::bind`].
     pub fn bind(path: &Path) -> Result<Self, BindError> {
-        let listener = bind_socket(path)?;
-        listener
-            .set_nonblocking(true)
-            .map_err(|error| BindError::Io {
-                path: path.to_owned(),
-                error,
-            })?;
         Ok(Self {
-            listener,
-            path: path.to_owned(),
+            socket: ListeningSocket::bind(path, "--socket")?,
             client: None,
             served: 0,
             function: Function::new(MAX_DMA_MAPS),
         })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.socket.path()
     }
 
     /// A client is connected.
@@ -149,7 +124,7 @@ impl Server {
     /// The listening socket.
     #[must_use]
     pub fn listener(&self) -> BorrowedFd<'_> {
-        self.listener.as_fd()
+        self.socket.as_fd()
     }
 
     /// The client's socket, and what to poll it for.
@@ -171,27 +146,24 @@ impl Server {
     /// Takes a waiting client; refuses others at once.
     pub fn accept(&mut self) {
         for _ in 0..ACCEPT_BATCH {
-            match self.listener.accept() {
-                Ok((stream, _)) if self.client.is_none() => match Link::new(stream) {
-                    Ok(link) => {
-                        self.served += 1;
-                        tracing::info!(client = self.served, "client connected");
-                        self.client = Some(Client {
-                            link,
-                            version: None,
-                        });
-                    }
-                    Err(error) => tracing::warn!(%error, "cannot take a client"),
-                },
-                Ok((stream, _)) => {
-                    tracing::warn!("second client refused: the card has one already");
-                    refuse(&stream);
+            let Some(stream) = self.socket.accept() else {
+                return;
+            };
+            if self.client.is_some() {
+                tracing::warn!("second client refused: the card has one already");
+                refuse(&stream);
+                continue;
+            }
+            match Link::new(stream) {
+                Ok(link) => {
+                    self.served += 1;
+                    tracing::info!(client = self.served, "client connected");
+                    self.client = Some(Client {
+                        link,
+                        version: None,
+                    });
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a client");
-                    return;
-                }
+                Err(error) => tracing::warn!(%error, "cannot take a client"),
             }
         }
     }
@@ -266,12 +238,6 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
 impl Client {
     fn memory(&mut self) -> ClientMemory<'_> {
         let max_transfer = self
@@ -282,23 +248,6 @@ impl Client {
             max_transfer,
         }
     }
-}
-
-fn bind_socket(path: &Path) -> Result<UnixListener, BindError> {
-    let failed = |error| BindError::Io {
-        path: path.to_owned(),
-        error,
-    };
-    if let Ok(metadata) = fs::symlink_metadata(path) {
-        if !metadata.file_type().is_socket() {
-            return Err(BindError::NotASocket(path.to_owned()));
-        }
-        if UnixStream::connect(path).is_ok() {
-            return Err(BindError::InUse(path.to_owned()));
-        }
-        fs::remove_file(path).map_err(failed)?;
-    }
-    UnixListener::bind(path).map_err(failed)
 }
 
 /// Tells a second client EBUSY, as the answer to its VERSION when that is already there.
