@@ -170,7 +170,8 @@ pub struct Opened {
 
 /// The table.
 pub struct Connections {
-    file: File,
+    /// None: nothing outlives the host (replay).
+    file: Option<File>,
     path: PathBuf,
     by_key: HashMap<ConnectionKey, (Connection, usize)>,
     free: Vec<usize>,
@@ -178,6 +179,12 @@ pub struct Connections {
 }
 
 impl Connections {
+    /// A table without a file: for runs that begin from nothing.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self { file: None, path: PathBuf::new(), by_key: HashMap::new(), free: Vec::new(), records: 0 }
+    }
+
     /// Opens the table at `path`, or makes an empty one.
     ///
     /// # Errors
@@ -187,22 +194,24 @@ impl Connections {
         let file = File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(failed("opening it"))?;
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| ConnectionsError::InUse(path.to_owned()))?;
         let length = file.metadata().map_err(failed("reading its length"))?.len();
-        let mut table = Self { file, path: path.to_owned(), by_key: HashMap::new(), free: Vec::new(), records: 0 };
+        let mut table = Self { file: None, path: path.to_owned(), by_key: HashMap::new(), free: Vec::new(), records: 0 };
         if length < HEADER_BYTES {
             // new, or the crash came before the header was whole: nothing was recorded yet
             let mut header = [0; HEADER_BYTES as usize];
             header[..8].copy_from_slice(&MAGIC);
             header[8..12].copy_from_slice(&(RECORD_BYTES as u32).to_le_bytes());
-            table.file.write_all_at(&header, 0).map_err(failed("writing its header"))?;
+            file.write_all_at(&header, 0).map_err(failed("writing its header"))?;
+            table.file = Some(file);
             return Ok((table, Opened::default()));
         }
-        let opened = table.load(length)?;
+        let opened = table.load(&file, length)?;
+        table.file = Some(file);
         Ok((table, opened))
     }
 
-    fn load(&mut self, length: u64) -> Result<Opened, ConnectionsError> {
+    fn load(&mut self, file: &File, length: u64) -> Result<Opened, ConnectionsError> {
         let mut header = [0; 12];
-        self.file.read_exact_at(&mut header, 0).map_err(|e| self.failed("reading its header", e))?;
+        file.read_exact_at(&mut header, 0).map_err(|e| self.failed("reading its header", e))?;
         if header[..8] != MAGIC || header[8..12] != (RECORD_BYTES as u32).to_le_bytes() {
             return Err(ConnectionsError::Foreign(self.path.clone()));
         }
@@ -212,7 +221,7 @@ impl Connections {
         for first in (0..self.records).step_by(EXTENT) {
             let count = EXTENT.min(self.records - first);
             let bytes = &mut extent[..count * RECORD_BYTES];
-            self.file.read_exact_at(bytes, offset(first)).map_err(|e| ConnectionsError::Io { path: self.path.clone(), doing: "reading records", source: e })?;
+            file.read_exact_at(bytes, offset(first)).map_err(|e| ConnectionsError::Io { path: self.path.clone(), doing: "reading records", source: e })?;
             for (slot, bytes) in (first..).zip(bytes.chunks_exact(RECORD_BYTES)) {
                 let Ok(record) = Record::read_from_bytes(bytes) else { continue };
                 let known = (record.used == 1 && record.checksum.get() == record.sum()).then(|| record.read()).flatten();
@@ -289,7 +298,9 @@ impl Connections {
                 return Err(ConnectionsError::Full);
             }
             let records = (self.records + EXTENT).min(RECORDS_MAX);
-            self.file.set_len(offset(records)).map_err(|e| self.failed("growing it", e))?;
+            if let Some(file) = &self.file {
+                file.set_len(offset(records)).map_err(|e| self.failed("growing it", e))?;
+            }
             self.free.extend((self.records..records).rev());
             self.records = records;
         }
@@ -297,7 +308,8 @@ impl Connections {
     }
 
     fn write(&self, slot: usize, bytes: &[u8]) -> Result<(), ConnectionsError> {
-        self.file.write_all_at(bytes, offset(slot)).map_err(|e| self.failed("writing a record", e))
+        let Some(file) = &self.file else { return Ok(()) };
+        file.write_all_at(bytes, offset(slot)).map_err(|e| self.failed("writing a record", e))
     }
 
     fn failed(&self, doing: &'static str, source: std::io::Error) -> ConnectionsError {

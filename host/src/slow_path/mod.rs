@@ -4,6 +4,11 @@
 //! place on the card ([`placement`], [`flows`]), and send the frame on. [`poll`] is the loop that does so.
 
 pub mod connections;
+pub mod decide;
 pub mod flow_hash;
+pub mod flows;
 pub mod packet;
+pub mod pin;
 pub mod placement;
+pub mod poll;
+pub mod view;

@@ -11,19 +11,13 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use guideway_hdl::tables::{BANKS, FLOW_ROWS, FLOW_WAYS, FlowKey, SECRET_WORDS, VIPS};
+use guideway_hdl::tables::{BANKS, FLOW_ROWS, FLOW_WAYS, FlowKey, VIPS};
+
+use crate::card::Secrets;
+use crate::card::flow::FlowPlace as Place;
 
 /// Rows that a search looks at before it gives up.
 const SEARCH_ROWS: usize = 2048;
-
-/// A place in the flow table. The row follows from the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
-    /// The bank.
-    pub bank: u8,
-    /// The way.
-    pub way: u8,
-}
 
 /// One flow that changes its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +62,7 @@ struct Resident {
 
 /// Which place holds which flow.
 pub struct Occupancy {
-    secrets: [[u32; SECRET_WORDS]; BANKS],
+    secrets: Secrets,
     limit: usize,
     /// By bank, row and way.
     places: Vec<[Option<Resident>; FLOW_WAYS]>,
@@ -78,7 +72,7 @@ pub struct Occupancy {
 impl Occupancy {
     /// An empty table of a card with these secrets, of which at most `limit` entries are used.
     #[must_use]
-    pub fn new(secrets: [[u32; SECRET_WORDS]; BANKS], limit: usize) -> Self {
+    pub fn new(secrets: Secrets, limit: usize) -> Self {
         Self { secrets, limit, places: vec![[None; FLOW_WAYS]; BANKS * FLOW_ROWS], by_key: HashMap::new() }
     }
 
@@ -98,6 +92,11 @@ impl Occupancy {
     #[must_use]
     pub fn find(&self, key: &FlowKey) -> Option<Place> {
         self.by_key.get(key).copied()
+    }
+
+    /// Every flow, in no particular order.
+    pub fn keys(&self) -> impl Iterator<Item = &FlowKey> {
+        self.by_key.keys()
     }
 
     /// Notes that `place` holds `key`; whoever was there is gone.
@@ -166,16 +165,15 @@ impl Occupancy {
 
     fn rows(&self, key: &FlowKey) -> [u16; BANKS] {
         // a row is below FLOW_ROWS, so it fits
-        self.secrets.map(|secret| u16::try_from(key.row(&secret)).unwrap_or_default())
+        std::array::from_fn(|bank| u16::try_from(self.secrets.flow_row(bank, key)).unwrap_or_default())
     }
 
-    /// The key that lies at a place of the dump's order, `(bank x ways + way) x rows + row`: does it belong there?
+    /// The place that an index of the table's dump is, when `key` belongs there.
     #[must_use]
     pub fn belongs(&self, key: &FlowKey, index: usize) -> Option<Place> {
-        let (column, row) = (index / FLOW_ROWS, index % FLOW_ROWS);
-        let (bank, way) = (column / FLOW_WAYS, column % FLOW_WAYS);
-        let fits = bank < BANKS && usize::from(key.vip) < VIPS && key.row(&self.secrets[bank]) == row;
-        fits.then(|| Place { bank: u8::try_from(bank).unwrap_or_default(), way: u8::try_from(way).unwrap_or_default() })
+        let (place, row) = Place::from_index(index, FLOW_ROWS);
+        let fits = index < BANKS * FLOW_WAYS * FLOW_ROWS && usize::from(key.vip) < VIPS && self.secrets.flow_row(usize::from(place.bank), key) == row;
+        fits.then_some(place)
     }
 }
 
@@ -191,20 +189,8 @@ fn bank_of(row: Row) -> u8 {
 mod tests {
     use super::*;
 
-    /// A small generator of numbers, so that a failing run can be repeated.
-    struct Draw(u64);
-    impl Draw {
-        fn next(&mut self) -> u64 {
-            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = self.0;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            z ^ (z >> 31)
-        }
-    }
-
-    fn secrets(draw: &mut Draw) -> [[u32; SECRET_WORDS]; BANKS] {
-        std::array::from_fn(|_| std::array::from_fn(|_| draw.next() as u32))
+    fn secrets(seed: u64) -> Secrets {
+        Secrets::draw(crate::card::SecretSource::Seed(seed)).unwrap()
     }
 
     fn key(n: u64) -> FlowKey {
@@ -227,8 +213,7 @@ mod tests {
     #[test]
     fn ninety_nine_percent_find_a_place() {
         let seed = 20_261_122;
-        let mut draw = Draw(seed);
-        let mut occupancy = Occupancy::new(secrets(&mut draw), usize::MAX);
+        let mut occupancy = Occupancy::new(secrets(seed), usize::MAX);
         let (mut moves, target) = (0, BANKS * FLOW_WAYS * FLOW_ROWS * 99 / 100);
         for n in 0..target as u64 {
             let plan = occupancy.plan(&key(n)).unwrap_or_else(|error| panic!("seed {seed}, flow {n} of {target}: {error}"));
@@ -241,8 +226,7 @@ mod tests {
 
     #[test]
     fn a_full_table_says_so() {
-        let mut draw = Draw(7);
-        let mut occupancy = Occupancy::new(secrets(&mut draw), 3);
+        let mut occupancy = Occupancy::new(secrets(7), 3);
         for n in 0..3 {
             let plan = occupancy.plan(&key(n)).unwrap();
             carry_out(&mut occupancy, key(n), &plan);
@@ -255,7 +239,7 @@ mod tests {
     #[test]
     fn equal_secrets_leave_sixteen_places_and_then_none() {
         // all banks agree on every row: flows of one row can only use its sixteen places
-        let mut occupancy = Occupancy::new([[0; SECRET_WORDS]; BANKS], usize::MAX);
+        let mut occupancy = Occupancy::new(Secrets::from_words(&[0; 24]), usize::MAX);
         for n in 0..16 {
             let plan = occupancy.plan(&key(n)).unwrap();
             carry_out(&mut occupancy, key(n), &plan);
@@ -265,10 +249,9 @@ mod tests {
 
     #[test]
     fn a_dumped_place_is_checked_against_its_key() {
-        let mut draw = Draw(9);
-        let occupancy = Occupancy::new(secrets(&mut draw), usize::MAX);
+        let occupancy = Occupancy::new(secrets(9), usize::MAX);
         let (bank, way) = (2usize, 1usize);
-        let row = key(5).row(&occupancy.secrets[bank]);
+        let row = occupancy.secrets.flow_row(bank, &key(5));
         let index = (bank * FLOW_WAYS + way) * FLOW_ROWS + row;
         assert_eq!(occupancy.belongs(&key(5), index), Some(Place { bank: 2, way: 1 }));
         assert_eq!(occupancy.belongs(&key(5), index ^ 1), None);

@@ -1,0 +1,128 @@
+//! The card's flow table as the slow path keeps it.
+//!
+//! Owns turning "this flow shall go there" into commands, and what their outcomes say about the host's picture of the table. A
+//! command that finds something else than the picture says is no error: the picture is then read anew from the card.
+
+use guideway_hdl::descriptors::{Command, Expect, Opcode, Status};
+use guideway_hdl::tables::{FlowKey, FlowRecord};
+
+use super::placement::{NoPlace, Occupancy};
+use crate::card::flow::{FlowTarget, delete, insert, record_key, relocate};
+use crate::card::{Outcome, Secrets};
+
+/// What the flow commands came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct FlowStats {
+    /// Flows installed or renewed.
+    pub installs: u64,
+    /// Flows moved to make room.
+    pub moves: u64,
+    /// Flows deleted.
+    pub deletes: u64,
+    /// Flows for which there was no place: the host keeps deciding their packets.
+    pub without_place: u64,
+    /// Commands that found something else than expected.
+    pub refused: u64,
+    /// Times that the picture was read anew.
+    pub resyncs: u64,
+}
+
+/// The picture, and what is known to be wrong with it.
+pub struct Flows {
+    occupancy: Occupancy,
+    secrets: Secrets,
+    limit: usize,
+    /// A command was refused: the picture is wrong somewhere.
+    pub stale: bool,
+    /// Counters.
+    pub stats: FlowStats,
+}
+
+impl Flows {
+    /// The picture of an empty table of which at most `limit` entries are used.
+    #[must_use]
+    pub fn new(secrets: Secrets, limit: usize) -> Self {
+        Self { occupancy: Occupancy::new(secrets.clone(), limit), secrets, limit, stale: false, stats: FlowStats::default() }
+    }
+
+    /// Flows on the card.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.occupancy.len()
+    }
+
+    /// No flow is on the card.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.occupancy.is_empty()
+    }
+
+    /// Whether the card holds this flow.
+    #[must_use]
+    pub fn holds(&self, key: &FlowKey) -> bool {
+        self.occupancy.find(key).is_some()
+    }
+
+    /// The commands that install a flow, or renew it when it is there. The picture already shows what comes of them.
+    ///
+    /// # Errors
+    /// When there is no place for it.
+    pub fn install(&mut self, key: &FlowKey, target: &FlowTarget) -> Result<Vec<Command>, NoPlace> {
+        if let Some(place) = self.occupancy.find(key) {
+            return Ok(vec![insert(key, place, target, Expect::Same)]);
+        }
+        let plan = self.occupancy.plan(key).inspect_err(|_| self.stats.without_place += 1)?;
+        let mut commands: Vec<Command> = Vec::with_capacity(plan.moves.len() + 1);
+        for step in &plan.moves {
+            commands.push(relocate(&step.key, step.from, step.to));
+            self.occupancy.set(step.key, step.to);
+        }
+        self.occupancy.set(*key, plan.place);
+        commands.push(insert(key, plan.place, target, Expect::Free));
+        Ok(commands)
+    }
+
+    /// The command that deletes a flow; `None` when the card does not hold it.
+    pub fn remove(&mut self, key: &FlowKey) -> Option<Command> {
+        let place = self.occupancy.find(key)?;
+        self.occupancy.clear(key);
+        Some(delete(key, place))
+    }
+
+    /// Takes the outcomes of commands that [`Flows::install`] and [`Flows::remove`] gave; true when all of them succeeded.
+    pub fn settle(&mut self, commands: &[Command], outcomes: &[Outcome]) -> bool {
+        let mut all = commands.len() == outcomes.len();
+        for (command, outcome) in commands.iter().zip(outcomes) {
+            let done = outcome.status == Status::Ok;
+            all &= done;
+            match (Opcode::from_raw(command.opcode), done) {
+                (Some(Opcode::Insert), true) => self.stats.installs += 1,
+                (Some(Opcode::Move), true) => self.stats.moves += 1,
+                (Some(Opcode::Delete), true) => self.stats.deletes += 1,
+                _ => {
+                    self.stats.refused += 1;
+                    self.stale = true;
+                }
+            }
+        }
+        all
+    }
+
+    /// The picture is what the card's dump shows.
+    pub fn resync(&mut self, records: &[(usize, FlowRecord)]) {
+        self.occupancy = Occupancy::new(self.secrets.clone(), self.limit);
+        for (index, record) in records {
+            let key = record_key(record);
+            if let Some(place) = self.occupancy.belongs(&key, *index) {
+                self.occupancy.set(key, place);
+            }
+        }
+        self.stale = false;
+        self.stats.resyncs += 1;
+    }
+
+    /// The keys of all flows that `is_one` says.
+    pub fn keys(&self, is_one: impl Fn(&FlowKey) -> bool) -> Vec<FlowKey> {
+        self.occupancy.keys().filter(|key| is_one(key)).copied().collect()
+    }
+}
