@@ -4,6 +4,7 @@ pub mod capture;
 pub mod card;
 pub mod control;
 pub mod device;
+pub mod harness;
 pub mod memory;
 pub mod pcie;
 pub mod reference;

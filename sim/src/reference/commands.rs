@@ -63,7 +63,7 @@ fn checked(op: Opcode, command: &Command) -> Result<(Table, Range), Status> {
     }
     if matches!(op, Opcode::Write | Opcode::Dump) {
         let last = u64::from(command.count) * 64 - 1;
-        if command.address % 64 != 0 || command.address.checked_add(last).is_none() {
+        if !command.address.is_multiple_of(64) || command.address.checked_add(last).is_none() {
             return Err(Status::BadAddress);
         }
     }

@@ -11,6 +11,7 @@ use super::beats;
 pub struct Egress {
     waiting: VecDeque<Leaving>,
     free_at: u64,
+    payload_beats: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -25,6 +26,7 @@ impl Egress {
         let first_cycle = self.free_at.max(now + 1);
         let last_cycle = first_cycle + beats(bytes.len()) - 1;
         self.free_at = last_cycle + 1;
+        self.payload_beats += payload_beats;
         self.waiting.push_back(Leaving {
             frame: SentFrame {
                 bytes,
@@ -37,9 +39,14 @@ impl Egress {
 
     /// Takes the next frame whose last beat has left by cycle `now`.
     pub fn pop(&mut self, now: u64) -> Option<SentFrame> {
-        self.waiting
-            .pop_front_if(|leaving| leaving.frame.last_cycle <= now)
-            .map(|leaving| leaving.frame)
+        let leaves = self.next_cycle().is_some_and(|cycle| cycle <= now);
+        let leaving = if leaves {
+            self.waiting.pop_front()
+        } else {
+            None
+        }?;
+        self.payload_beats -= leaving.payload_beats;
+        Some(leaving.frame)
     }
 
     /// Frames in the queue.
@@ -62,10 +69,7 @@ impl Egress {
 
     /// Beats of the wire's payload ring that frames in the queue occupy.
     #[must_use]
-    pub fn payload_beats(&self) -> u64 {
-        self.waiting
-            .iter()
-            .map(|leaving| leaving.payload_beats)
-            .sum()
+    pub const fn payload_beats(&self) -> u64 {
+        self.payload_beats
     }
 }

@@ -20,7 +20,7 @@ pub const fn ring_address(base: u64, index: u16, size_log2: u32) -> u64 {
 pub fn start_status(size_log2: u32, addresses: [u64; 2]) -> Status {
     if !(1..=RING_SIZE_LOG2_MAX).contains(&size_log2) {
         Status::OutOfRange
-    } else if addresses.iter().any(|address| address % 64 != 0) {
+    } else if addresses.iter().any(|address| !address.is_multiple_of(64)) {
         Status::BadAddress
     } else {
         Status::Ok

@@ -1,1 +1,3 @@
+//! The reference model against its specification, Katran's values and itself.
 
+mod scenarios;

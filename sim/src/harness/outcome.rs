@@ -1,0 +1,253 @@
+//! What a card made of a scenario, and how the answers of two cards differ.
+//!
+//! Owns what may differ: cycles, and what `CARD.md` leaves open (the completion's fields without `vip_valid`, stamps when a
+//! frame's end was bad).
+
+use guideway_hdl::descriptors::{RxCompletion, TxDescriptor, TxOp};
+use guideway_hdl::tables::{CounterEntry, FLOW_ROWS, FLOW_WAYS, FlowKey, FlowRecord, Table};
+use guideway_hdl::verdict::{Disposition, PortCounter};
+
+use super::scenario::{Scenario, Step};
+use super::{HarnessError, Received, TestHost};
+use crate::card::Card;
+use crate::registers::core as at;
+
+/// Everything that can be seen of a card after a scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Frames that left on the wire, in order, with the step that they belong to.
+    pub sent: Vec<(usize, Vec<u8>)>,
+    /// Frames that the host got, with the step that they belong to.
+    pub received: Vec<(usize, Received)>,
+    /// Status codes of transmissions.
+    pub transmissions: Vec<u8>,
+    /// Counters of the port by number, without cycles.
+    pub counters: Vec<u64>,
+    /// Counters of VIPs.
+    pub vips: Vec<CounterEntry>,
+    /// Counters of backends.
+    pub backends: Vec<CounterEntry>,
+    /// The flows that were installed, by index in the table.
+    pub flows: Vec<(usize, FlowRecord)>,
+    /// Punts that the host has not ended.
+    pub punts_outstanding: u32,
+}
+
+/// Plays a scenario on a card that is at power on or was reset.
+///
+/// # Errors
+/// When the card stops answering, or breaks its contract with the host.
+pub fn play(card: &mut dyn Card, scenario: &Scenario) -> Result<Outcome, HarnessError> {
+    let mut host = TestHost::new(card)?;
+    let places = program(&mut host, scenario)?;
+    let mut sent = Vec::new();
+    let mut received = Vec::new();
+    let mut transmissions = Vec::new();
+    for (number, step) in scenario.steps.iter().enumerate() {
+        transmissions.extend(take(&mut host, step)?);
+        host.settle()?;
+        sent.extend(host.take_sent().into_iter().map(|frame| (number, frame)));
+        let frames = host.receive()?;
+        received.extend(frames.into_iter().map(|frame| (number, open(frame))));
+    }
+    host.settle()?;
+    host.check_conservation()?;
+    let mut counters = host.counters()?;
+    counters[usize::from(PortCounter::Cycles.raw())] = 0;
+    Ok(Outcome {
+        sent,
+        received,
+        transmissions,
+        counters,
+        vips: host.table_counters(Table::VipCounter)?,
+        backends: host.table_counters(Table::BackendCounter)?,
+        flows: flows(&mut host, &places, scenario.has_bad_ends())?,
+        punts_outstanding: host.card.punts_outstanding(),
+    })
+}
+
+/// Writes a scenario's registers and tables. Returns the indices of its flows.
+fn program(host: &mut TestHost<'_>, scenario: &Scenario) -> Result<Vec<usize>, HarnessError> {
+    let mac = scenario.mac;
+    let high = u32::from(mac[0]) << 8 | u32::from(mac[1]);
+    host.write(
+        at::MAC_LOW,
+        u32::from_be_bytes([mac[2], mac[3], mac[4], mac[5]]),
+    );
+    host.write(at::MAC_HIGH, high | u32::from(scenario.mac_filter) << 16);
+    host.write(at::IPIP_SOURCE_V4, scenario.ipip_source_v4);
+    for (offset, shift) in (at::IPIP_SOURCE_V6..).step_by(4).zip([96, 64, 32, 0]) {
+        let word = (scenario.ipip_source_v6 >> shift & 0xffff_ffff) as u32;
+        host.write(offset, word);
+    }
+    host.set_secrets(scenario.secrets);
+    for (index, next_hop) in (0u8..).zip(&scenario.next_hops) {
+        host.set_next_hop(index, next_hop)?;
+    }
+    for (backend, entry) in &scenario.backends {
+        host.set_backend(*backend, entry)?;
+    }
+    for plan in &scenario.pools {
+        if !plan.slots.is_empty() {
+            host.set_ring(plan.base, &plan.slots)?;
+        }
+        let size = u32::try_from(plan.slots.len()).unwrap_or(0);
+        host.set_pool(plan.pool, plan.base, size)?;
+    }
+    for plan in &scenario.vips {
+        host.set_vip(plan.vip, &plan.entry)?;
+        for key in &plan.keys {
+            host.add_match(key)?;
+        }
+    }
+    let mut places = Vec::new();
+    for plan in &scenario.flows {
+        let (bank, way) = host.install(&plan.record, plan.bank, plan.way)?;
+        let row = key(&plan.record).row(&scenario.secrets[usize::from(bank)]);
+        places.push((usize::from(bank) * FLOW_WAYS + usize::from(way)) * FLOW_ROWS + row);
+    }
+    Ok(places)
+}
+
+fn key(record: &FlowRecord) -> FlowKey {
+    FlowKey {
+        destination_port: record.destination_port,
+        source_port: record.source_port,
+        source: record.source,
+        vip: record.vip,
+    }
+}
+
+/// Does one step; a transmission's status.
+fn take(host: &mut TestHost<'_>, step: &Step) -> Result<Option<u8>, HarnessError> {
+    match step {
+        Step::Wire(frames) => {
+            for (bytes, error) in frames {
+                host.push(bytes.clone(), *error);
+            }
+        }
+        Step::Inject {
+            op,
+            vip,
+            backend,
+            generation,
+            ends_punt,
+            bytes,
+        } => {
+            let descriptor = TxDescriptor {
+                op: op.raw(),
+                vip: *vip,
+                backend: *backend,
+                generation: *generation,
+                ends_punt: *ends_punt,
+                ..TxDescriptor::default()
+            };
+            return Ok(Some(host.transmit(descriptor, bytes)?.status));
+        }
+        Step::Release => {
+            let release = TxDescriptor {
+                op: TxOp::Release.raw(),
+                ends_punt: true,
+                ..TxDescriptor::default()
+            };
+            return Ok(Some(host.transmit_as_is(release)?.status));
+        }
+        Step::Time(micros) => host.pass_time(*micros)?,
+        Step::Heartbeat(micros) => host.write(at::HEARTBEAT, *micros),
+        Step::Backend(backend, entry) => host.set_backend(*backend, entry)?,
+        Step::Control(value) => host.write(at::CONTROL, *value),
+    }
+    Ok(None)
+}
+
+/// Zeroes the completion's fields that mean nothing.
+fn open(mut frame: Received) -> Received {
+    let record = frame.record;
+    if !record.vip_valid {
+        frame.record = RxCompletion {
+            phase: record.phase,
+            disposition: record.disposition,
+            host_class: record.host_class,
+            index: record.index,
+            length: record.length,
+            error: record.error,
+            timestamp: record.timestamp,
+            ..RxCompletion::default()
+        };
+    }
+    frame
+}
+
+fn flows(
+    host: &mut TestHost<'_>,
+    places: &[usize],
+    bad_ends: bool,
+) -> Result<Vec<(usize, FlowRecord)>, HarnessError> {
+    let mut flows = Vec::with_capacity(places.len());
+    for place in places {
+        let entry = host.dump(Table::Flow, *place, 1)?;
+        let bytes = std::array::from_fn(|i| entry[0][i]);
+        let mut record = FlowRecord::from_bytes(&bytes);
+        if bad_ends {
+            record.last_seen = 0;
+            record.fin = false;
+            record.rst = false;
+        }
+        flows.push((*place, record));
+    }
+    Ok(flows)
+}
+
+impl Outcome {
+    /// The first difference between two outcomes of one scenario, in words.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        list("frame sent", &self.sent, &other.sent)
+            .or_else(|| list("frame received", &self.received, &other.received))
+            .or_else(|| list("transmission", &self.transmissions, &other.transmissions))
+            .or_else(|| {
+                let named = |counters: &[u64]| -> Vec<(&'static str, u64)> {
+                    counters
+                        .iter()
+                        .enumerate()
+                        .map(|(number, count)| (counter_name(number), *count))
+                        .collect()
+                };
+                list("counter", &named(&self.counters), &named(&other.counters))
+            })
+            .or_else(|| list("VIP counter", &self.vips, &other.vips))
+            .or_else(|| list("backend counter", &self.backends, &other.backends))
+            .or_else(|| list("flow", &self.flows, &other.flows))
+            .or_else(|| {
+                let (mine, theirs) = (self.punts_outstanding, other.punts_outstanding);
+                (mine != theirs).then(|| format!("punts outstanding: {mine} and {theirs}"))
+            })
+    }
+
+    /// How many frames ended in a disposition.
+    #[must_use]
+    pub fn count(&self, disposition: Disposition) -> u64 {
+        let number = usize::from(disposition.raw());
+        self.counters.get(number).copied().unwrap_or(0)
+    }
+}
+
+fn counter_name(number: usize) -> &'static str {
+    let Ok(raw) = u8::try_from(number) else {
+        return "unknown";
+    };
+    Disposition::from_raw(raw)
+        .map(Disposition::name)
+        .or_else(|| PortCounter::from_raw(raw).map(PortCounter::name))
+        .unwrap_or("reserved")
+}
+
+fn list<T: PartialEq + std::fmt::Debug>(what: &str, mine: &[T], theirs: &[T]) -> Option<String> {
+    for (i, (one, other)) in mine.iter().zip(theirs).enumerate() {
+        if one != other {
+            return Some(format!("{what} {i}:\n  {one:02x?}\n  {other:02x?}"));
+        }
+    }
+    let (one, other) = (mine.len(), theirs.len());
+    (one != other).then(|| format!("{one} and {other} of: {what}"))
+}

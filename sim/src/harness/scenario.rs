@@ -1,0 +1,506 @@
+//! Random scenarios: tables, flows and traffic from a seed, the same for every card.
+//!
+//! Owns what is asked of a card. What it answered, and how two answers differ, is [`super::outcome`]'s. Frames come in
+//! batches small enough that no queue overflows while the host waits for the card to become idle: what is dropped for
+//! want of room depends on time, and is not what scenarios compare.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use guideway_hdl::descriptors::TxOp;
+use guideway_hdl::tables::{
+    BackendEntry, BackendState, Encap, FlowRecord, NextHopEntry, SECRET_WORDS, SLOT_EMPTY,
+    VipEntry, VipMatch,
+};
+
+use super::frame::{Oddity, PacketSpec, odd_frame};
+use super::random::Random;
+
+/// A pool and its ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolPlan {
+    /// The pool.
+    pub pool: u8,
+    /// First slot, a multiple of 32.
+    pub base: u32,
+    /// Slots; empty: no ring.
+    pub slots: Vec<u16>,
+}
+
+/// A VIP and its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VipPlan {
+    /// The VIP.
+    pub vip: u16,
+    /// Its entry.
+    pub entry: VipEntry,
+    /// What it is matched by.
+    pub keys: Vec<VipMatch>,
+}
+
+/// A flow to install, and the place from which on one is looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowPlan {
+    /// Key, backend, generation and flags.
+    pub record: FlowRecord,
+    /// First bank to try.
+    pub bank: u8,
+    /// First way to try.
+    pub way: u8,
+}
+
+/// One thing that happens; the card becomes idle before the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Frames on the wire, back to back, with the MAC's error flag.
+    Wire(Vec<(Vec<u8>, bool)>),
+    /// A frame of the host.
+    Inject {
+        /// RAW or ASSIGN.
+        op: TxOp,
+        /// ASSIGN's VIP.
+        vip: u16,
+        /// ASSIGN's backend.
+        backend: u16,
+        /// ASSIGN's generation.
+        generation: u8,
+        /// It ends a punt.
+        ends_punt: bool,
+        /// The frame.
+        bytes: Vec<u8>,
+    },
+    /// A punt is over.
+    Release,
+    /// Microseconds pass.
+    Time(u64),
+    /// The host writes the heartbeat.
+    Heartbeat(u32),
+    /// A backend changes.
+    Backend(u16, BackendEntry),
+    /// The control register changes.
+    Control(u32),
+}
+
+/// Tables, flows, registers, and what happens then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scenario {
+    /// What it was made from.
+    pub seed: u64,
+    /// The node's MAC address.
+    pub mac: [u8; 6],
+    /// Whether unicast frames for others are dropped.
+    pub mac_filter: bool,
+    /// Prefix of the outer IPv4 source.
+    pub ipip_source_v4: u32,
+    /// Prefix of the outer IPv6 source.
+    pub ipip_source_v6: u128,
+    /// The banks' secrets.
+    pub secrets: [[u32; SECRET_WORDS]; 4],
+    /// Next hops from index 0 on.
+    pub next_hops: Vec<NextHopEntry>,
+    /// Backends.
+    pub backends: Vec<(u16, BackendEntry)>,
+    /// Pools.
+    pub pools: Vec<PoolPlan>,
+    /// VIPs.
+    pub vips: Vec<VipPlan>,
+    /// Flows.
+    pub flows: Vec<FlowPlan>,
+    /// What happens.
+    pub steps: Vec<Step>,
+}
+
+/// A client's flow to a VIP, or to nobody.
+#[derive(Clone, Copy, Debug)]
+struct Client {
+    vip: Option<u16>,
+    protocol: u8,
+    source: IpAddr,
+    destination: IpAddr,
+    ports: (u16, u16),
+}
+
+/// Beats of frames in one batch, at most: what the smallest class buffer holds.
+const BATCH_BEATS: usize = 400;
+/// Frames in one batch, at most: half of what a receive queue of the test host holds.
+const BATCH_FRAMES: usize = 32;
+
+const PRIMES: &[u32] = &[2, 3, 5, 7, 11, 31, 37, 127, 251, 1009, 4093];
+const RING_MAX: u32 = 65537;
+/// From one pool's ring to the next: the longest ring in whole beats.
+const RING_STEP: u32 = 65568;
+
+impl Scenario {
+    /// A scenario with about `frames` frames.
+    #[must_use]
+    pub fn random(seed: u64, frames: usize) -> Self {
+        let random = &mut Random::new(seed);
+        let next_hops = (0..16).map(|_| next_hop(random)).collect();
+        let backends = backends(random);
+        let pools = pools(random, &backends);
+        let vips = vips(random, &pools);
+        let clients = clients(random, &vips);
+        let flows = flows(random, &clients, &backends);
+        let mac = [2, random.byte(), random.byte(), random.byte(), 0, 1];
+        let mut scenario = Self {
+            seed,
+            mac,
+            mac_filter: random.chance(50),
+            ipip_source_v4: if random.chance(50) {
+                0xac10_0000
+            } else {
+                random.word()
+            },
+            ipip_source_v6: if random.chance(50) {
+                1 << 120
+            } else {
+                wide(random)
+            },
+            secrets: std::array::from_fn(|_| std::array::from_fn(|_| random.word())),
+            next_hops,
+            backends,
+            pools,
+            vips,
+            flows,
+            steps: Vec::new(),
+        };
+        scenario.steps = scenario.steps(random, &clients, frames);
+        scenario
+    }
+
+    /// Whether a frame's end may contradict what its first bytes promised: such a frame may touch a flow's stamp or not.
+    #[must_use]
+    pub fn has_bad_ends(&self) -> bool {
+        self.steps.iter().any(|step| match step {
+            Step::Wire(frames) => frames.iter().any(|(bytes, error)| *error || lies(bytes)),
+            _ => false,
+        })
+    }
+
+    fn steps(&self, random: &mut Random, clients: &[Client], frames: usize) -> Vec<Step> {
+        let mut steps = vec![Step::Control(1 | u32::from(random.chance(20)) << 1)];
+        if random.chance(70) {
+            steps.push(Step::Heartbeat(random.between(1, 100_000) as u32));
+        }
+        let mut made = 0;
+        while made < frames {
+            let step = match random.below(20) {
+                0 => Step::Time(random.between(1, 5000) as u64),
+                1 => Step::Heartbeat(*random.pick(&[0, 1, 3000, 1_000_000])),
+                2 => Step::Release,
+                3 => self.backend_change(random),
+                4 if random.chance(30) => Step::Control(1 | random.word() & 6),
+                5..=8 => self.inject(random, clients),
+                _ => self.batch(random, clients, (frames - made).min(BATCH_FRAMES)),
+            };
+            made += match &step {
+                Step::Wire(frames) => frames.len(),
+                Step::Inject { .. } => 1,
+                _ => 0,
+            };
+            steps.push(step);
+        }
+        steps
+    }
+
+    fn batch(&self, random: &mut Random, clients: &[Client], most: usize) -> Step {
+        let mut frames = Vec::new();
+        let mut beats = 0;
+        for _ in 0..random.between(1, most) {
+            let frame = self.frame(random, clients);
+            beats += frame.len().div_ceil(64);
+            if beats > BATCH_BEATS {
+                break;
+            }
+            frames.push((frame, random.chance(2)));
+        }
+        Step::Wire(frames)
+    }
+
+    fn frame(&self, random: &mut Random, clients: &[Client]) -> Vec<u8> {
+        let spec = self.packet(random, clients);
+        if random.chance(60) {
+            return spec.frame();
+        }
+        let oddity = *random.pick(Oddity::ALL);
+        odd_frame(&spec, oddity, random)
+    }
+
+    fn packet(&self, random: &mut Random, clients: &[Client]) -> PacketSpec {
+        let client = *random.pick(clients);
+        let length = match random.below(10) {
+            0 => random.between(0, 1600),
+            1 => random.between(60, 140),
+            2 => 1460 - random.below(70),
+            _ => random.below(24),
+        };
+        PacketSpec {
+            ethernet: (self.mac, [2, 0xc1, 0, 0, 0, random.byte()]),
+            source: client.source,
+            destination: client.destination,
+            protocol: client.protocol,
+            ports: if random.chance(85) {
+                client.ports
+            } else {
+                (random.half(), client.ports.1)
+            },
+            flags: *random.pick(&[
+                0x02, 0x12, 0x10, 0x10, 0x10, 0x18, 0x11, 0x14, 0x04, 0x00, 0x3f,
+            ]),
+            traffic_class: if random.chance(70) { 0 } else { random.byte() },
+            payload: random.bytes(length),
+        }
+    }
+
+    fn inject(&self, random: &mut Random, clients: &[Client]) -> Step {
+        let (backend, entry) = *random.pick(&self.backends);
+        let right = random.chance(85);
+        Step::Inject {
+            op: if random.chance(70) {
+                TxOp::Assign
+            } else {
+                TxOp::Raw
+            },
+            vip: if random.chance(90) {
+                random.pick(&self.vips).vip
+            } else {
+                random.half() & 0xfff
+            },
+            backend: if random.chance(95) {
+                backend
+            } else {
+                random.half()
+            },
+            generation: entry.generation.wrapping_add(u8::from(!right)),
+            ends_punt: random.chance(60),
+            bytes: self.frame(random, clients).into_iter().take(9216).collect(),
+        }
+    }
+
+    fn backend_change(&self, random: &mut Random) -> Step {
+        let (backend, entry) = *random.pick(&self.backends);
+        let step = u8::from(random.chance(20));
+        Step::Backend(
+            backend,
+            BackendEntry {
+                state: state(random),
+                generation: entry.generation.wrapping_add(step),
+                ..entry
+            },
+        )
+    }
+}
+
+/// Whether an IP header promises more bytes than the frame has, or the frame is too long.
+fn lies(frame: &[u8]) -> bool {
+    let be16 = |at: usize| match frame.get(at..at + 2) {
+        Some(bytes) => usize::from(bytes[0]) << 8 | usize::from(bytes[1]),
+        None => 0,
+    };
+    let promised = match be16(12) {
+        0x0800 => 14 + be16(16),
+        0x86dd => 54 + be16(18),
+        _ => 0,
+    };
+    frame.len() > 9216 || promised > frame.len()
+}
+
+fn wide(random: &mut Random) -> u128 {
+    u128::from(random.bits()) << 64 | u128::from(random.bits())
+}
+
+fn next_hop(random: &mut Random) -> NextHopEntry {
+    let mac = |random: &mut Random| random.bits() & 0xfeff_ffff_ffff;
+    NextHopEntry {
+        destination: mac(random),
+        source: if random.chance(50) { 0 } else { mac(random) },
+        ..NextHopEntry::default()
+    }
+}
+
+fn state(random: &mut Random) -> u8 {
+    match random.below(10) {
+        0 => BackendState::Down,
+        1 | 2 => BackendState::Draining,
+        _ => BackendState::Up,
+    }
+    .raw()
+}
+
+fn backends(random: &mut Random) -> Vec<(u16, BackendEntry)> {
+    let count = random.between(1, 40);
+    let step = random.between(1, 1024 / count);
+    let first = random.below(1024 - step * (count - 1));
+    (0..count)
+        .map(|i| {
+            let ipv6 = random.chance(50);
+            let encap = if random.chance(95) {
+                Encap::Ipip
+            } else {
+                *random.pick(Encap::ALL)
+            };
+            let entry = BackendEntry {
+                state: state(random),
+                encap: encap.raw(),
+                ipv6,
+                generation: random.byte(),
+                next_hop: random.below(16) as u8,
+                address: if ipv6 {
+                    wide(random)
+                } else {
+                    random.word().into()
+                },
+                ..BackendEntry::default()
+            };
+            ((first + i * step) as u16, entry)
+        })
+        .collect()
+}
+
+fn pools(random: &mut Random, backends: &[(u16, BackendEntry)]) -> Vec<PoolPlan> {
+    (0..random.between(1, 6) as u32)
+        .map(|i| {
+            let size = match random.below(20) {
+                0 => 0,
+                1 | 2 => RING_MAX,
+                _ => *random.pick(PRIMES),
+            };
+            let slot = |random: &mut Random| match random.below(50) {
+                0 => SLOT_EMPTY,
+                1 => 1024 + random.half() % 1000,
+                _ => random.pick(backends).0,
+            };
+            // a long ring repeats a short one: only its length matters
+            let short: Vec<u16> = (0..size.min(5000)).map(|_| slot(random)).collect();
+            PoolPlan {
+                pool: (i * 10) as u8 + random.below(10) as u8,
+                base: i * RING_STEP + 32 * random.below(1) as u32,
+                slots: short.iter().copied().cycle().take(size as usize).collect(),
+            }
+        })
+        .collect()
+}
+
+fn vips(random: &mut Random, pools: &[PoolPlan]) -> Vec<VipPlan> {
+    let count = random.between(1, 24);
+    let first = random.below(256 / count);
+    (0..count)
+        .map(|i| {
+            let vip = (first + i * (256 / count)) as u16;
+            let ipv6 = random.chance(50);
+            let protocol = *random.pick(&[6u8, 6, 17]);
+            let port = if random.chance(30) { 0 } else { random.half() };
+            let key = VipMatch {
+                port,
+                protocol,
+                ipv6,
+                address: if ipv6 {
+                    wide(random)
+                } else {
+                    random.word().into()
+                },
+                valid: true,
+                vip,
+            };
+            let mut keys = vec![key];
+            if port != 0 && random.chance(20) {
+                keys.push(VipMatch { port: 0, ..key });
+            }
+            let entry = VipEntry {
+                pool: random.pick(pools).pool,
+                miss_policy: *random.pick(&[0, 0, 0, 2, 2, 1]),
+                hash_no_source_port: random.chance(15),
+                hash_destination_port_only: random.chance(15),
+                hash_keep_destination_port: random.chance(30),
+                mtu: *random.pick(&[1500, 1500, 1500, 9216, 100, 60, 16383]),
+                ..VipEntry::default()
+            };
+            VipPlan { vip, entry, keys }
+        })
+        .collect()
+}
+
+fn clients(random: &mut Random, vips: &[VipPlan]) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for plan in vips {
+        let keys = &plan.keys;
+        for _ in 0..random.between(2, 12) {
+            let key = random.pick(keys);
+            let port = if key.port == 0 {
+                random.half()
+            } else {
+                key.port
+            };
+            clients.push(client(random, Some(plan.vip), key, port));
+        }
+        let key = random.pick(keys);
+        // near misses: another port, protocol or address
+        let other = match random.below(3) {
+            0 => VipMatch {
+                port: key.port ^ 1,
+                ..*key
+            },
+            1 => VipMatch {
+                protocol: if key.protocol == 6 { 17 } else { 6 },
+                ..*key
+            },
+            _ => VipMatch {
+                address: key.address ^ 1,
+                ..*key
+            },
+        };
+        clients.push(client(random, None, &other, other.port));
+    }
+    clients
+}
+
+fn client(random: &mut Random, vip: Option<u16>, key: &VipMatch, port: u16) -> Client {
+    let address = |value: u128| -> IpAddr {
+        if key.ipv6 {
+            Ipv6Addr::from(value).into()
+        } else {
+            Ipv4Addr::from((value & 0xffff_ffff) as u32).into()
+        }
+    };
+    Client {
+        vip,
+        protocol: key.protocol,
+        source: address(wide(random)),
+        destination: address(key.address),
+        ports: (random.half(), port),
+    }
+}
+
+fn flows(
+    random: &mut Random,
+    clients: &[Client],
+    backends: &[(u16, BackendEntry)],
+) -> Vec<FlowPlan> {
+    let mut flows = Vec::new();
+    for client in clients {
+        let Some(vip) = client.vip.filter(|_| random.chance(45)) else {
+            continue;
+        };
+        let (backend, entry) = *random.pick(backends);
+        let source = match client.source {
+            IpAddr::V4(v4) => u128::from(u32::from(v4)),
+            IpAddr::V6(v6) => u128::from(v6),
+        };
+        let right = random.chance(80);
+        flows.push(FlowPlan {
+            record: FlowRecord {
+                destination_port: client.ports.1,
+                source_port: client.ports.0,
+                source,
+                vip,
+                backend,
+                generation: entry.generation.wrapping_sub(u8::from(!right)),
+                pinned: random.chance(30),
+                confirmed: random.chance(50),
+                ..FlowRecord::default()
+            },
+            bank: random.below(4) as u8,
+            way: random.below(4) as u8,
+        });
+    }
+    flows
+}
