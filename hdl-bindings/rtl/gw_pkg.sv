@@ -275,4 +275,73 @@ package gw_pkg;
     gw_status_e  status;
     logic [31:0] result;
   } gw_command_rsp_t;
+
+  // ---- host side: rings and DMA -------------------------------------------------------------------------------------
+  // Registers of a ring; `*_written` pulses when `producer`, `consumer` or `arm` holds what was just written.
+  typedef struct packed {
+    logic        enable;
+    logic [3:0]  size_log2;
+    logic [63:0] base;  // descriptors
+    logic [63:0] completion;
+    logic [15:0] producer;
+    logic        producer_written;
+    logic [15:0] arm;
+    logic        arm_written;
+  } gw_descriptor_ring_config_t;
+  typedef struct packed {
+    logic [15:0] completed;
+    logic [7:0]  status;
+  } gw_descriptor_ring_state_t;
+  typedef struct packed {
+    logic        enable;
+    logic [3:0]  size_log2;
+    logic [3:0]  stride_log2;
+    logic [63:0] base;  // completions
+    logic [63:0] buffer;
+    logic [15:0] consumer;
+    logic        consumer_written;
+    logic [15:0] arm;
+    logic        arm_written;
+  } gw_rx_queue_config_t;
+  typedef struct packed {
+    logic [15:0] producer;
+    logic [7:0]  status;
+  } gw_rx_queue_state_t;
+
+  // How a descriptor ended, on its way into its completion.
+  typedef struct packed {
+    gw_status_e  status;
+    logic [31:0] tag;
+    logic [31:0] result;
+  } gw_answer_t;
+
+  localparam int unsigned DmaReadBeats = 8;  // longest burst: 512 bytes, naturally aligned
+  localparam int unsigned DmaWriteBeats = 4;  // 256 bytes, naturally aligned
+
+  // One beat of a write burst. `address` and `beats` hold with every beat.
+  typedef struct packed {
+    logic [63:0] address;  // of the burst, a multiple of 64
+    logic [2:0]  beats;  // 1 to DmaWriteBeats
+    logic        last;
+    logic [BeatBytes-1:0] strobe;
+    logic [BeatBits-1:0]  data;
+  } gw_dma_beat_t;
+
+  // Channels of the DMA master are its AXI IDs.
+  localparam int unsigned DmaReadCommand = 0;  // command descriptors
+  localparam int unsigned DmaReadTable = 1;  // data of WRITE
+  localparam int unsigned DmaReadTx = 2;  // TX descriptors
+  localparam int unsigned DmaReadFrame = 3;  // TX frames
+  localparam int unsigned DmaReadChannels = 4;
+  localparam int unsigned DmaWriteRx = 0;
+  localparam int unsigned DmaWriteTx = 1;
+  localparam int unsigned DmaWriteTable = 2;  // what DUMP read
+  localparam int unsigned DmaWriteCommand = 3;  // completions of commands
+  localparam int unsigned DmaWriteMsix = 4;
+  localparam int unsigned DmaWriteChannels = 5;
+
+  localparam int unsigned MsixVectors = 8;
+  localparam int unsigned VectorTx = 4;  // RX class c: c
+  localparam int unsigned VectorCommand = 5;
+  localparam int unsigned VectorEvent = 6;
 endpackage
