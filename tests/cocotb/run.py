@@ -1,7 +1,7 @@
 """Builds and runs the cocotb benches: `python tests/cocotb/run.py [bench...]`.
 
 A bench is a file `test_<bench>.py` here. Its line `TOP = "..."` names the SystemVerilog top, which is an RTL module or
-`<top>.sv` here; an optional `PARAMETERS = {...}` sets parameters. `--waves` keeps an FST, `--seed N` repeats a run, `-k EXPR` picks tests.
+`<top>.sv` here (with `<top>.vlt` for Verilator); an optional `PARAMETERS = {...}` sets parameters. `--waves` keeps an FST, `--seed N` repeats a run, `-k EXPR` picks tests.
 Builds go to target/cocotb/<bench>. Ends with status 1 when any test failed.
 """
 
@@ -64,6 +64,8 @@ def run(bench: str, options: argparse.Namespace) -> int:
     for folder in ("path", "tables", "common", "host", "gen", "."):
         arguments += ["-y", str(RTL / folder)]
     arguments += ["-y", str(HERE)]
+    if local.with_suffix(".vlt").exists():  # what a bench must reach inside
+        arguments.append(str(local.with_suffix(".vlt")))
     if options.waves:
         arguments += ["--trace-fst", "--trace-structs"]
     runner = WheelVerilator()
