@@ -16,7 +16,8 @@ const FLAGS: &[&str] = &[
     "-O3",
     "--assert",
     "--trace-fst",
-    "--trace-structs",
+    "--output-split",
+    "12000",
     "--x-assign",
     "fast",
     "--x-initial",
@@ -147,18 +148,69 @@ fn build(
     if !status.success() {
         return Err(format!("Verilator refused the RTL ({status})").into());
     }
-    let include = verilator.join("include");
+    compile(&generated, &verilator.join("include"), shim)?;
+    fs::create_dir_all(cache)?;
+    let library = format!("lib{LIBRARY}.a");
+    let partial = cache.join(format!("{library}.{}", std::process::id()));
+    fs::copy(out.join(&library), &partial)?;
+    fs::rename(&partial, cache.join(&library))?;
+    Ok(())
+}
+
+/// What runs every cycle is optimised; constructors, initialisation and waveform declarations, which run once and are as
+/// long again, are not.
+fn compile(generated: &Path, include: &Path, shim: &Path) -> Result<(), Box<dyn Error>> {
+    let mut once = compiler(generated, include, 0);
+    let mut every_cycle = compiler(generated, include, 2);
+    every_cycle.file(shim);
+    for entry in fs::read_dir(generated)? {
+        let path = entry?.path();
+        let name = path
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        if !name.ends_with(".cpp") || name.contains("_vm_classes_") {
+            continue; // `vm_classes` only include the others
+        }
+        if name.contains("__Slow") || name.contains("__Trace") {
+            once.file(path)
+        } else {
+            every_cycle.file(path)
+        };
+    }
+    for file in [
+        "verilated.cpp",
+        "verilated_threads.cpp",
+        "verilated_fst_c.cpp",
+    ] {
+        every_cycle.file(include.join(file));
+    }
+    let fst = include.join("fstcpp");
+    if fst.exists() {
+        every_cycle.include(&fst);
+        for file in ["fstcpp_writer.cpp", "fstcpp_variable_info.cpp"] {
+            every_cycle.file(fst.join(file));
+        }
+    }
+    for object in once.try_compile_intermediates()? {
+        every_cycle.object(object);
+    }
+    every_cycle.try_compile(LIBRARY)?;
+    Ok(())
+}
+
+fn compiler(generated: &Path, include: &Path, level: u32) -> cc::Build {
     let mut compiler = cc::Build::new();
     compiler
         .cpp(true)
         .std("c++17")
-        .opt_level(3)
+        .opt_level(level)
         .debug(false)
         .warnings(false)
         .cargo_metadata(false)
         .flag_if_supported("-fno-strict-aliasing")
-        .include(&generated)
-        .include(&include)
+        .include(generated)
+        .include(include)
         .include(include.join("vltstd"))
         .include(include.join("gtkwave"))
         .define("VM_TRACE", "1")
@@ -166,33 +218,6 @@ fn build(
         .define("VM_COVERAGE", "0")
         .define("VM_SC", "0")
         .define("VL_TIME_CONTEXT", None)
-        .define("VL_USER_FATAL", None)
-        .file(shim);
-    for entry in fs::read_dir(&generated)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|e| e == "cpp") {
-            compiler.file(path);
-        }
-    }
-    for file in [
-        "verilated.cpp",
-        "verilated_threads.cpp",
-        "verilated_fst_c.cpp",
-    ] {
-        compiler.file(include.join(file));
-    }
-    let fst = include.join("fstcpp");
-    if fst.exists() {
-        compiler.include(&fst);
-        for file in ["fstcpp_writer.cpp", "fstcpp_variable_info.cpp"] {
-            compiler.file(fst.join(file));
-        }
-    }
-    compiler.try_compile(LIBRARY)?;
-    fs::create_dir_all(cache)?;
-    let library = format!("lib{LIBRARY}.a");
-    let partial = cache.join(format!("{library}.{}", std::process::id()));
-    fs::copy(out.join(&library), &partial)?;
-    fs::rename(&partial, cache.join(&library))?;
-    Ok(())
+        .define("VL_USER_FATAL", None);
+    compiler
 }

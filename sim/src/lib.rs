@@ -9,6 +9,8 @@ pub mod memory;
 pub mod pcie;
 pub mod reference;
 pub mod registers;
+#[cfg(feature = "rtl")]
+pub mod rtl;
 pub mod time;
 pub mod vfio_user;
 pub mod wire;

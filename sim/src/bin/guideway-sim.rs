@@ -107,7 +107,20 @@ impl Arguments {
     fn card(&self) -> anyhow::Result<Box<dyn Card>> {
         match self.model {
             ModelName::Reference => Ok(Box::new(ReferenceCard::new())),
-            ModelName::Rtl => bail!("this build has no RTL model yet: use --model reference"),
+            #[cfg(feature = "rtl")]
+            ModelName::Rtl => {
+                use guideway_sim::rtl::{RtlCard, RtlConfig};
+                let config = RtlConfig {
+                    seed: self.seed,
+                    ..RtlConfig::default()
+                };
+                Ok(match &self.wave {
+                    Some(path) => Box::new(RtlCard::with_wave(config, path).with_context(|| path.display().to_string())?),
+                    None => Box::new(RtlCard::new(config)),
+                })
+            }
+            #[cfg(not(feature = "rtl"))]
+            ModelName::Rtl => bail!("this build has no RTL: build with `--features rtl`, or use --model reference"),
         }
     }
 }
