@@ -294,6 +294,6 @@ class Card:
             return header + checksum.to_bytes(2, "big") + addresses
         s = s[-4:]
         source = (self.prefix_v6 >> 32).to_bytes(12, "big") + bytes([s[0] ^ high, s[1] ^ low, s[2], s[3]])
-        first = 6 << 28 | packet.traffic_class << 20 | (packet.traffic_class & 15) << 16
+        first = 6 << 28 | packet.traffic_class << 20
         header = first.to_bytes(4, "big") + packet.length.to_bytes(2, "big") + bytes([41 if packet.ipv6 else 4, 64])
         return header + source + backend["address"].to_bytes(16, "big")

@@ -218,8 +218,6 @@ async def build(core):
         backend, generation = random.choice(world.backends)
         if random.random() < 0.15:
             generation ^= 0x80
-        if random.random() < 0.05:
-            backend = 2000
         bank, way = random.randrange(L.Banks - 1), random.randrange(L.FlowWays)
         word = L.pack("flow_key", vip=vip, source=number(source), source_port=source_port, destination_port=port)
         place = (bank, way, oracle.bank_row(word, L.FlowKeyBits, core.secrets[bank], 4096))

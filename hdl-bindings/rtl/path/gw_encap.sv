@@ -207,7 +207,7 @@ module gw_encap
     if (parts.outer_ipv6) begin
       written[(HeaderBytes-12)*8-1-:(2+Ipv6Bytes)*8] = {
         EtherIpv6,
-        4'd6, parts.traffic_class, parts.traffic_class[3:0], 16'd0,
+        4'd6, parts.traffic_class, 20'd0,  // no flow label
         parts.length, parts.inner_ipv6 ? ProtocolIpv6 : ProtocolIpv4, Ttl,
         ipip_source_v6_i[127:32], parts.source_low,
         parts.destination

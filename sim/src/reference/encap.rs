@@ -111,8 +111,7 @@ fn ipv6_header(
     source: [u8; 16],
     destination: u128,
 ) {
-    // Katran repeats the class's low four bits at the top of the flow label
-    let first = 6 << 28 | u32::from(class) << 20 | u32::from(class & 15) << 16;
+    let first = 6 << 28 | u32::from(class) << 20; // the flow label is 0
     out.extend_from_slice(&first.to_be_bytes());
     out.extend_from_slice(&payload.to_be_bytes());
     out.extend_from_slice(&[next_header, HOP_LIMIT]);
