@@ -41,6 +41,12 @@ impl Card {
         self.write_verified(Table::Ring, first, &to_beats(slots))
     }
 
+    /// The digest that the card computes over a ring of these slots.
+    #[must_use]
+    pub fn ring_digest(slots: &[u16]) -> u32 {
+        super::transfer::digest_of(&to_beats(slots))
+    }
+
     /// Reads `count` slots from `base` (a multiple of 32) on.
     ///
     /// # Errors

@@ -182,6 +182,15 @@ impl Protocol {
     }
 }
 
+impl From<Protocol> for crate::card::Protocol {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Tcp => Self::Tcp,
+            Protocol::Udp => Self::Udp,
+        }
+    }
+}
+
 impl Config {
     /// Reads and checks a file.
     ///

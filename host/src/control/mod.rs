@@ -1,6 +1,12 @@
 //! The control plane: from the desired state to the card.
 //!
-//! Owns the host's notion of what is on the card ([`state`]) and how to get from one state to the next ([`plan`]). Carrying a
-//! plan out while packets come in is [`carry_out`]'s.
+//! Owns the host's notion of what is on the card ([`state`]), how to get from one state to the next ([`plan`], [`carry_out`]), what
+//! outlives the host ([`store`]), and the loop that does all this beside the packets ([`host`]).
 
+pub mod carry_out;
+pub mod host;
+pub mod plan;
 pub mod state;
+pub mod status;
+pub mod store;
+pub mod sweep;

@@ -88,7 +88,8 @@ impl Pool {
     }
 
     /// Whether the ring of `other` is the same, wherever it lies.
-    fn same_ring(&self, other: &Self) -> bool {
+    #[must_use]
+    pub fn same_ring(&self, other: &Self) -> bool {
         (self.algorithm, self.size, &self.members) == (other.algorithm, other.size, &other.members)
     }
 }
@@ -149,7 +150,9 @@ pub struct Vip {
 }
 
 impl Vip {
-    fn key(&self) -> (IpAddr, u16, Protocol) {
+    /// What its packets are known by.
+    #[must_use]
+    pub fn key(&self) -> (IpAddr, u16, Protocol) {
         (self.address, self.port, self.protocol)
     }
 }
@@ -253,7 +256,10 @@ impl State {
         let mut used: HashSet<usize> = before.pools.iter().map(|pool| usize::from(pool.id)).collect();
         let mut space = Space::new(before.pools.iter().map(|pool| (pool.base, pool.size)));
         let mut pools = Vec::new();
-        for pool in &config.pools {
+        // in the order in which a plan works them off, so that a region is taken only when it is free by then
+        let mut ordered: Vec<_> = config.pools.iter().collect();
+        ordered.sort_by_key(|pool| known.get(pool.name.as_str()).map_or(usize::MAX, |known| usize::from(known.id)));
+        for pool in ordered {
             let mut members: Vec<PoolMember> = (pool.backends.iter().filter(|b| b.weight > 0))
                 .filter_map(|b| ids.get(&(pool.name.as_str(), b.address)).map(|&backend| PoolMember { backend, address: b.address, weight: b.weight }))
                 .collect();

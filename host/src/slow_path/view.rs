@@ -12,7 +12,7 @@ use super::connections::pool_tag;
 use super::flow_hash;
 use super::packet::ClientPacket;
 use crate::config::Protocol;
-use crate::control::state::{Life, State};
+use crate::control::state::{Backend, Life, State, Vip};
 
 /// A VIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,14 +62,36 @@ impl View {
 
     /// The backends are those of `state` from now on.
     pub fn set_backends(&mut self, state: &State) {
-        let views = state.backends.iter().map(|b| BackendView { id: b.id, pool: pool_tag(&b.pool), address: b.address, generation: b.generation, life: b.life });
-        self.backends = views.map(|view| (view.id, view)).collect();
-        self.by_identity = self.backends.values().map(|view| ((view.pool, view.address), view.id)).collect();
+        self.backends.clear();
+        self.by_identity.clear();
+        for backend in &state.backends {
+            self.set_backend(backend);
+        }
+    }
+
+    /// This backend is as `backend` says from now on.
+    pub fn set_backend(&mut self, backend: &Backend) {
+        let view = BackendView { id: backend.id, pool: pool_tag(&backend.pool), address: backend.address, generation: backend.generation, life: backend.life };
+        self.backends.insert(view.id, view);
+        self.by_identity.insert((view.pool, view.address), view.id);
+    }
+
+    /// This VIP is as `vip` says from now on.
+    pub fn set_vip(&mut self, vip: &Vip) {
+        self.vips.insert(vip.key(), VipView { id: vip.id, pool: vip.pool });
+    }
+
+    /// This VIP is gone.
+    pub fn remove_vip(&mut self, vip: &Vip) {
+        self.vips.remove(&vip.key());
     }
 
     /// The VIPs are those of `state` from now on.
     pub fn set_vips(&mut self, state: &State) {
-        self.vips = state.vips.iter().map(|vip| ((vip.address, vip.port, vip.protocol), VipView { id: vip.id, pool: vip.pool })).collect();
+        self.vips.clear();
+        for vip in &state.vips {
+            self.set_vip(vip);
+        }
     }
 
     /// The pool's ring is this one from now on.

@@ -1,0 +1,146 @@
+//! From one state of the card to the next: the steps, in the order that keeps every packet whole.
+//!
+//! Owns the order. What must be there first comes first (backends before the ring that names them, a ring before the pool that names
+//! it, a VIP's entry before its key), what goes is told last. Each step is one thing on the card; doing it twice does no harm, so
+//! that a plan that a crash cut short is simply carried out again.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use super::state::{Backend, Life, State};
+
+/// One step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Registers: addresses, MAC, what becomes of unmatched frames.
+    Node,
+    /// The next hop.
+    NextHop,
+    /// A backend's entry.
+    Backend(u16),
+    /// A pool's ring, into a region that nothing uses.
+    WriteRing(u8),
+    /// Flows that the new ring would move are pinned, then the pool names the new ring; fenced.
+    SwapRing(u8),
+    /// A VIP that exists gets another pool or MTU; flows that this moves are pinned first; fenced.
+    ChangeVip(u16),
+    /// A new VIP: its entry, then its key.
+    AddVip(u16),
+    /// A VIP goes: its key, then (fenced) its flows.
+    RemoveVip(u16),
+    /// A pool that no VIP names goes.
+    ClearPool(u8),
+    /// A backend that nothing names goes.
+    ClearBackend(u16),
+    /// The new state's digest is written to the card: the change is whole.
+    Commit,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node => f.write_str("set the node's addresses"),
+            Self::NextHop => f.write_str("set the next hop"),
+            Self::Backend(id) => write!(f, "write backend {id}"),
+            Self::WriteRing(id) => write!(f, "write the ring of pool {id}"),
+            Self::SwapRing(id) => write!(f, "swap the ring of pool {id}"),
+            Self::ChangeVip(id) => write!(f, "change VIP {id}"),
+            Self::AddVip(id) => write!(f, "add VIP {id}"),
+            Self::RemoveVip(id) => write!(f, "remove VIP {id}"),
+            Self::ClearPool(id) => write!(f, "clear pool {id}"),
+            Self::ClearBackend(id) => write!(f, "clear backend {id}"),
+            Self::Commit => f.write_str("commit"),
+        }
+    }
+}
+
+/// The steps from `old` to `new`; empty when they are equal.
+#[must_use]
+pub fn plan(old: &State, new: &State) -> Vec<Step> {
+    if old == new {
+        return Vec::new();
+    }
+    let mut steps = Vec::new();
+    if old.node != new.node {
+        steps.push(Step::Node);
+    }
+    if (old.node.next_hop, old.node.mac) != (new.node.next_hop, new.node.mac) {
+        steps.push(Step::NextHop);
+    }
+    let known: HashMap<u16, &Backend> = old.backends.iter().map(|backend| (backend.id, backend)).collect();
+    let changed = |backend: &&Backend| known.get(&backend.id) != Some(backend);
+    let (early, late): (Vec<&Backend>, Vec<&Backend>) = new.backends.iter().filter(changed).partition(|backend| backend.life == Life::Up || !known.contains_key(&backend.id));
+    steps.extend(early.iter().map(|backend| Step::Backend(backend.id)));
+    ring_steps(old, new, &mut steps);
+    vip_steps(old, new, &mut steps);
+    steps.extend(late.iter().map(|backend| Step::Backend(backend.id)));
+    let pools: HashSet<u8> = new.pools.iter().map(|pool| pool.id).collect();
+    steps.extend(old.pools.iter().filter(|pool| !pools.contains(&pool.id)).map(|pool| Step::ClearPool(pool.id)));
+    let backends: HashSet<u16> = new.backends.iter().map(|backend| backend.id).collect();
+    steps.extend(old.backends.iter().filter(|backend| !backends.contains(&backend.id)).map(|backend| Step::ClearBackend(backend.id)));
+    steps.push(Step::Commit);
+    steps
+}
+
+/// One pool after the other: a region is used again only after the fence of the swap that freed it.
+fn ring_steps(old: &State, new: &State, steps: &mut Vec<Step>) {
+    let stays = |pool: &&super::state::Pool| old.pool(pool.id).is_some();
+    let (known, fresh): (Vec<_>, Vec<_>) = new.pools.iter().partition(stays);
+    for pool in known.into_iter().chain(fresh) {
+        if old.pool(pool.id).is_none_or(|before| before.base != pool.base || !before.same_ring(pool)) {
+            steps.extend([Step::WriteRing(pool.id), Step::SwapRing(pool.id)]);
+        }
+    }
+}
+
+fn vip_steps(old: &State, new: &State, steps: &mut Vec<Step>) {
+    let before: HashMap<u16, _> = old.vips.iter().map(|vip| (vip.id, (vip.key(), vip.pool))).collect();
+    let after: HashMap<u16, _> = new.vips.iter().map(|vip| (vip.id, vip.key())).collect();
+    let gone = old.vips.iter().filter(|vip| after.get(&vip.id) != Some(&vip.key()));
+    steps.extend(gone.map(|vip| Step::RemoveVip(vip.id)));
+    for vip in &new.vips {
+        match before.get(&vip.id) {
+            Some(&(key, pool)) if key == vip.key() => {
+                if pool != vip.pool || old.node.mtu != new.node.mtu {
+                    steps.push(Step::ChangeVip(vip.id));
+                }
+            }
+            _ => steps.push(Step::AddVip(vip.id)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn config(backends: &[(&str, u32)], vips: &[&str]) -> Config {
+        let mut text = String::from("version = 1\n[card]\ndevice = \"sim\"\n[[node.next_hop]]\nmac = \"02:00:00:00:00:09\"\n[[pool]]\nname = \"web\"\ntable_size = 1009\n");
+        for (address, weight) in backends {
+            text += &format!("[[pool.backend]]\naddress = \"{address}\"\nweight = {weight}\n");
+        }
+        for vip in vips {
+            text += &format!("[[vip]]\nname = \"v-{vip}\"\naddress = \"{vip}\"\nport = 80\nprotocol = \"tcp\"\npool = \"web\"\n");
+        }
+        Config::parse("test", &text).unwrap()
+    }
+
+    #[test]
+    fn a_blank_card_gets_everything_in_the_order_of_need() {
+        let state = State::default().next(&config(&[("10.0.0.1", 1), ("10.0.0.2", 0)], &["10.200.1.1"])).unwrap();
+        use Step::*;
+        assert_eq!(plan(&State::default(), &state), [Node, NextHop, Backend(0), Backend(1), WriteRing(0), SwapRing(0), AddVip(0), Commit]);
+        assert_eq!(plan(&state, &state), []);
+    }
+
+    #[test]
+    fn a_backend_that_goes_is_told_after_the_swap() {
+        let first = State::default().next(&config(&[("10.0.0.1", 1), ("10.0.0.2", 1)], &["10.200.1.1"])).unwrap();
+        let second = first.next(&config(&[("10.0.0.2", 1), ("10.0.0.3", 1)], &["10.200.1.2"])).unwrap();
+        use Step::*;
+        assert_eq!(plan(&first, &second), [Backend(2), WriteRing(0), SwapRing(0), RemoveVip(0), AddVip(1), Backend(0), Commit]);
+        let third = second.without_drained(|_| false);
+        assert_eq!(plan(&second, &third), [ClearBackend(0), Commit]);
+    }
+}

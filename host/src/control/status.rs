@@ -1,0 +1,84 @@
+//! What the host tells about itself and the card.
+//!
+//! Owns the JSON form that `status.json`, `guideway status` and replay's statistics share.
+
+use guideway_hdl::verdict::{Disposition, PortCounter};
+use serde_json::{Map, Value, json};
+
+use super::carry_out::Deployment;
+use super::state::{Life, State};
+use crate::card::{Card, CardError, Counters};
+use crate::slow_path::poll::SlowPath;
+
+/// Names of dispositions with their counts; those that counted nothing are left out.
+#[must_use]
+pub fn dispositions(counters: &Counters) -> Value {
+    let counted = counters.dispositions().filter(|(_, count)| *count > 0);
+    Value::Object(counted.map(|(disposition, count): (Disposition, u64)| (disposition.name().to_owned(), count.into())).collect::<Map<_, _>>())
+}
+
+/// The card's counters.
+#[must_use]
+pub fn card(counters: &Counters) -> Value {
+    let ports: Map<String, Value> = counters.ports().map(|(port, count)| (port.name().to_owned(), count.into())).collect();
+    json!({
+        "cycles": counters.port(PortCounter::Cycles),
+        "frames_in": counters.port(PortCounter::WireIn),
+        "dispositions": dispositions(counters),
+        "ports": ports,
+    })
+}
+
+/// VIPs with what the card counted for them.
+///
+/// # Errors
+/// When the card cannot be reached.
+pub fn vips(card: &Card, state: &State) -> Result<Value, CardError> {
+    let counters = card.read_vip_counters()?;
+    let of = |id: u16| counters.get(usize::from(id)).copied().unwrap_or_default();
+    Ok(state.vips.iter().map(|vip| {
+        let count = of(vip.id);
+        let pool = state.pool(vip.pool).map(|pool| pool.name.as_str());
+        json!({
+            "name": vip.name, "index": vip.id, "address": vip.address, "port": vip.port, "protocol": vip.protocol.name(), "pool": pool,
+            "packets": count.packets, "bytes": count.bytes,
+        })
+    }).collect())
+}
+
+/// Backends with what the card counted for them.
+///
+/// # Errors
+/// When the card cannot be reached.
+pub fn backends(card: &Card, state: &State) -> Result<Value, CardError> {
+    let counters = card.read_backend_counters()?;
+    let of = |id: u16| counters.get(usize::from(id)).copied().unwrap_or_default();
+    let weight = |backend: &super::state::Backend| {
+        let pool = state.pools.iter().find(|pool| pool.name == backend.pool);
+        pool.and_then(|pool| pool.members.iter().find(|member| member.backend == backend.id)).map_or(0, |member| member.weight)
+    };
+    Ok(state.backends.iter().map(|backend| {
+        let count = of(backend.id);
+        let life = match backend.life {
+            Life::Up => "up",
+            Life::Resting => "resting",
+            Life::Leaving => "draining",
+        };
+        json!({
+            "address": backend.address, "pool": backend.pool, "index": backend.id, "generation": backend.generation, "state": life,
+            "weight": weight(backend), "packets": count.packets, "bytes": count.bytes,
+        })
+    }).collect())
+}
+
+/// What the slow path did.
+#[must_use]
+pub fn host(slow_path: &SlowPath, deployment: &Deployment, takeovers: u32) -> Value {
+    let mut host = json!({ "takeovers": takeovers, "connections": slow_path.connections.len(), "flows": slow_path.flows.len(), "pinned": deployment.pinned, "commits": deployment.commits });
+    for part in [json!(slow_path.stats), json!(slow_path.flows.stats)] {
+        if let (Some(into), Value::Object(fields)) = (host.as_object_mut(), part) {
+            into.extend(fields);
+        }
+    }
+    host
+}
