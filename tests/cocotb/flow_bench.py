@@ -60,6 +60,19 @@ class Bench:
         rng = self.rng
         return Key(rng.randrange(256), rng.getrandbits(bits or rng.choice((32, 128))), rng.getrandbits(16), rng.getrandbits(16))
 
+    def sibling(self, key, bank):
+        """Another key of the same row in this bank: the hash is linear, so a sum of source bits that hashes to 0 is added."""
+        sums = {}  # highest set bit -> (row, source bits)
+        for bit in self.rng.sample(range(128), 40):
+            row, bits = Key(0, 1 << bit, 0, 0).row(self.secrets[bank]), 1 << bit
+            while row and row.bit_length() in sums:
+                other, other_bits = sums[row.bit_length()]
+                row, bits = row ^ other, bits ^ other_bits
+            if not row:
+                return Key(key.vip, key.source ^ bits, key.source_port, key.destination_port)
+            sums[row.bit_length()] = (row, bits)
+        raise AssertionError("40 rows of 12 bits are independent")
+
     # ---- lookups ----
 
     async def lookups(self, keys, flags=None, gap=0.0):

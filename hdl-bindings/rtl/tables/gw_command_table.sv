@@ -63,7 +63,7 @@ module gw_command_table
   logic            failed_q, failed_d;
   logic            request_write_q, request_write_d, request_read_q, request_read_d;
   logic [19:0]     request_index_q, request_index_d;
-  logic            take_beat, take_answer, digest, handed_over;
+  logic            take_beat, take_answer, answered_q, digest, handed_over;
   logic [BeatBits-1:0] shown;
   logic [31:0]     crc;
   logic            fifo_valid, unused_full, unused_almost_full;
@@ -137,9 +137,9 @@ module gw_command_table
         credit_d = credit_q + CreditBits'(handed_over) - CreditBits'(request_read_d);
       end
       Copy: begin
-        // An answer is written in the next cycle; a read is asked for in the cycle after each read, unless an answer is written.
-        if (rvalid_i) begin
-          take_answer     = 1'b1;
+        // Every other cycle a read is asked for. An answer rests for a cycle, so that its write falls between two reads.
+        take_answer = rvalid_i;
+        if (answered_q) begin
           request_write_d = 1'b1;
           request_index_d = write_index_q;
           write_index_d   = write_index_q + 1'b1;
@@ -163,7 +163,7 @@ module gw_command_table
       read_index_d = read_index_q + 1'b1;
       to_ask_d     = to_ask_q - 1'b1;
     end
-    if (abort_i && state_q != Idle) begin
+    if (abort_i && state_q != Idle && state_q != Drain) begin
       state_d        = Drain;
       request_read_d = 1'b0;
     end
@@ -175,6 +175,7 @@ module gw_command_table
     request_write_q <= request_write_d;
     request_read_q  <= request_read_d;
     under_way_q     <= under_way_d;
+    answered_q      <= take_answer;
     if (state_q != Idle || start_i) begin
       to_ask_q        <= to_ask_d;
       to_come_q       <= to_come_d;
@@ -191,6 +192,7 @@ module gw_command_table
       request_write_q <= 1'b0;
       request_read_q  <= 1'b0;
       under_way_q     <= '0;
+      answered_q      <= 1'b0;
     end
   end
   logic [BeatBits-1:0] request_wdata_q;
