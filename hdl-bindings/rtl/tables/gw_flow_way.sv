@@ -50,8 +50,9 @@ module gw_flow_way
   end
 
   always_ff @(posedge clk_i) begin
+    // One port: it writes or reads.
     if (access_write_i) memory[access_row_i] <= access_data_i;
-    if (access_read_i) access_q <= memory[access_row_i];
+    else if (access_read_i) access_q <= memory[access_row_i];
     if (access_read_out_i) access_out_q <= access_q;
   end
 
