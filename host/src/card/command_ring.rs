@@ -56,6 +56,8 @@ pub struct CommandRing {
     producer: u16,
     /// Index of the next completion.
     completed: u16,
+    /// The interrupt is armed.
+    armed: bool,
     /// Why the ring cannot be used any more.
     broken: Option<CardError>,
 }
@@ -89,7 +91,7 @@ impl CommandRing {
             r.set_size_log2(SIZE_LOG2);
             r.set_enable(true);
         })?;
-        Ok(Self {
+        let mut ring = Self {
             region,
             device: Arc::clone(device),
             bar: bar.clone(),
@@ -98,8 +100,13 @@ impl CommandRing {
             patience,
             producer: 0,
             completed: 0,
+            armed: false,
             broken: None,
-        })
+        };
+        if waiting == Waiting::Lockstep {
+            ring.arm()?;
+        }
+        Ok(ring)
     }
 
     /// Memory that the card reads and writes for whole entries.
@@ -159,7 +166,8 @@ impl CommandRing {
         while let Some(outcome) = self.take_completion()? {
             outcomes.push(outcome);
         }
-        Ok(())
+        // In lockstep the ring stays armed between commands: that tells the simulator that the host has seen the last one.
+        if self.waiting == Waiting::Lockstep { self.arm() } else { Ok(()) }
     }
 
     fn is_complete(&self) -> bool {
@@ -189,30 +197,43 @@ impl CommandRing {
             }
         }
         loop {
-            registers(&self.bar).card().command().arm().try_write(|r| r.set_index(self.completed))?;
-            let (woken, gave_up) = self.sleep_armed(begun)?;
+            self.arm()?;
+            let woken = self.sleep(begun)?;
             if self.is_complete() {
                 return Ok(());
             }
-            let code = registers(&self.bar).card().command().status().try_read()?.code();
-            if code != 0 {
-                return Err(CardError::RingStopped { ring: "command", code });
+            if !woken {
+                let code = registers(&self.bar).card().command().status().try_read()?.code();
+                if code != 0 {
+                    return Err(CardError::RingStopped { ring: "command", code });
+                }
             }
-            if gave_up && !woken {
+            if begun.elapsed() >= self.patience {
                 return Err(CardError::Stuck { doing: "a command".to_owned(), after: self.patience });
             }
         }
     }
 
-    /// Sleeps until the vector fires. In lockstep nothing else may touch the card meanwhile; otherwise now and then someone looks.
-    fn sleep_armed(&self, begun: Instant) -> Result<(bool, bool), CardError> {
+    /// Arms the interrupt for the next completion, unless it is armed.
+    fn arm(&mut self) -> Result<(), CardError> {
+        if !self.armed {
+            registers(&self.bar).card().command().arm().try_write(|r| r.set_index(self.completed))?;
+            self.armed = true;
+        }
+        Ok(())
+    }
+
+    /// Sleeps until the vector fires; true when it did. In lockstep nothing else may touch the card meanwhile; otherwise the caller
+    /// looks now and then whether the ring still runs.
+    fn sleep(&mut self, begun: Instant) -> Result<bool, CardError> {
         let end = begun + self.patience;
         let until = if self.waiting == Waiting::Lockstep { end } else { end.min(Instant::now() + LOOK) };
         let woken = sleep(&*self.device, &[self.vectors.fd(VECTOR_COMMAND)], until, "a command")?;
         if woken {
             self.vectors.take(VECTOR_COMMAND);
+            self.armed = false;
         }
-        Ok((woken, Instant::now() >= end))
+        Ok(woken)
     }
 }
 

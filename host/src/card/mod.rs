@@ -7,7 +7,7 @@
 //! loop has [`Queues`] of its own.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -151,10 +151,7 @@ impl Card {
     /// # Errors
     /// When they are in use, or memory or card refuse.
     pub fn start_queues(self: &Arc<Self>, options: &QueueOptions) -> Result<Queues, CardError> {
-        if self.queues_taken.swap(true, Ordering::AcqRel) {
-            return Err(CardError::QueuesTaken);
-        }
-        Queues::start(self, options).inspect_err(|_| self.queues_taken.store(false, Ordering::Release))
+        Queues::start(self, options)
     }
 
     /// Runs commands in order, batched, and returns how each ended. A status other than `ok` is an answer, and the next one runs all

@@ -46,8 +46,27 @@ pub struct Queues {
     pub rx: [RxQueue; 4],
     /// The transmit ring.
     pub tx: TxRing,
-    // After the rings: they stop before the card closes.
-    card: Arc<Card>,
+    // After the rings: they stop before others may take them, and before the card closes.
+    taken: Taken,
+}
+
+/// The right to the queues of a card, given back when dropped.
+pub(super) struct Taken(Arc<Card>);
+
+impl Taken {
+    /// Takes it.
+    pub(super) fn new(card: &Arc<Card>) -> Result<Self, CardError> {
+        if card.queues_taken.swap(true, Ordering::AcqRel) {
+            return Err(CardError::QueuesTaken);
+        }
+        Ok(Self(Arc::clone(card)))
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.0.queues_taken.store(false, Ordering::Release);
+    }
 }
 
 impl Queues {
@@ -66,16 +85,17 @@ impl Queues {
             let size = if class == HostClass::Miss { options.miss_size_log2 } else { options.size_log2 };
             RxQueue::start(&card.device, &card.bar, class, size, options.stride_log2)
         };
-        // Transmit first: the miss queue is last to go and the punts that it brings can be answered at once.
+        let taken = Taken::new(card)?;
+        // Transmit first: what the receive queues bring can be answered at once.
         let tx = TxRing::start(&card.device, &card.bar, options.size_log2.max(options.miss_size_log2))?;
         let rx = [queue(HostClass::Control)?, queue(HostClass::Other)?, queue(HostClass::Miss)?, queue(HostClass::Fragment)?];
-        Ok(Self { rx, tx, card: Arc::clone(card) })
+        Ok(Self { rx, tx, taken })
     }
 
     /// The card.
     #[must_use]
     pub fn card(&self) -> &Arc<Card> {
-        &self.card
+        &self.taken.0
     }
 
     /// A class's queue.
@@ -90,7 +110,7 @@ impl Queues {
     /// When a ring has stopped, or the function is gone.
     pub fn wait(&mut self, timeout: Duration, call: Option<BorrowedFd<'_>>) -> Result<Wake, CardError> {
         let begun = Instant::now();
-        if let Waiting::Spin(spin) = self.card.options.waiting {
+        if let Waiting::Spin(spin) = self.taken.0.options.waiting {
             while begun.elapsed() < spin.min(timeout) {
                 if self.has_work() {
                     return Ok(Wake::Work);
@@ -101,21 +121,21 @@ impl Queues {
         for queue in &mut self.rx {
             queue.arm()?;
         }
-        let lockstep = self.card.options.waiting == Waiting::Lockstep;
-        if !lockstep {
+        // In lockstep transmissions are reaped when something else wakes the host, unless there is no room for more.
+        if self.taken.0.options.waiting != Waiting::Lockstep || self.tx.room() == 0 {
             self.tx.arm()?;
         }
         self.sleep(begun + timeout, call)
     }
 
     fn has_work(&self) -> bool {
-        self.rx.iter().any(RxQueue::has_more)
+        self.rx.iter().any(RxQueue::has_more) || self.tx.has_completion()
     }
 
     fn sleep(&mut self, until: Instant, call: Option<BorrowedFd<'_>>) -> Result<Wake, CardError> {
-        let vectors = self.card.vectors.clone();
+        let vectors = self.taken.0.vectors.clone();
         let own: Vec<BorrowedFd<'_>> = (0..=VECTOR_TX).chain([VECTOR_EVENT]).map(|vector| vectors.fd(vector)).chain(call).collect();
-        if !sleep(&*self.card.device, &own, until, "the card's queues")? {
+        if !sleep(&*self.taken.0.device, &own, until, "the card's queues")? {
             return Ok(Wake::Timeout);
         }
         let mut work = false;
@@ -149,10 +169,4 @@ impl Queues {
 
 fn stopped(ring: &'static str, code: u8) -> Result<(), CardError> {
     if code == 0 { Ok(()) } else { Err(CardError::RingStopped { ring, code }) }
-}
-
-impl Drop for Queues {
-    fn drop(&mut self) {
-        self.card.queues_taken.store(false, Ordering::Release);
-    }
 }

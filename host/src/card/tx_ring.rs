@@ -156,15 +156,26 @@ impl TxRing {
         Ok(())
     }
 
+    fn completion_at(&self) -> usize {
+        (RING_ENTRY_BYTES << self.size_log2) + self.slot(self.completed) * RING_ENTRY_BYTES
+    }
+
+    /// Whether a transmission has completed and was not reaped.
+    #[must_use]
+    pub fn has_completion(&self) -> bool {
+        self.outstanding() > 0
+            && (self.region.memory().read_acquire(self.completion_at()) & 1 == 1) == phase(self.completed, self.size_log2)
+    }
+
     /// Takes the next completion, if there is one.
     ///
     /// # Errors
     /// When the card wrote a completion that cannot be.
     pub fn reap(&mut self) -> Result<Option<TxCompletion>, CardError> {
-        let at = (RING_ENTRY_BYTES << self.size_log2) + self.slot(self.completed) * RING_ENTRY_BYTES;
-        if self.outstanding() == 0 || (self.region.memory().read_acquire(at) & 1 == 1) != phase(self.completed, self.size_log2) {
+        if !self.has_completion() {
             return Ok(None);
         }
+        let at = self.completion_at();
         let completion = check(&Completion::from_words(&self.region.memory().read_words(at)), self.completed)?;
         self.completed = self.completed.wrapping_add(1);
         Ok(Some(completion))

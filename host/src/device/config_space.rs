@@ -1,6 +1,7 @@
 //! Configuration space, decoded by `pci-driver`'s typed structures over the bytes that any backend reads.
 //!
-//! Owns what the driver needs of it: who the function is, bus mastering, and MSI-X's control bits.
+//! Owns what the driver needs of it: who the function is, and bus mastering. MSI-X is the backends' (the kernel and vfio-user
+//! servers keep its control bits to themselves).
 
 use guideway_hdl::{PCI_DEVICE, PCI_VENDOR};
 use pci_driver::config::PciConfig;
@@ -30,17 +31,6 @@ bitflags::bitflags! {
         const MEMORY_SPACE = 1 << 1;
         /// The card may read and write host memory.
         const BUS_MASTER = 1 << 2;
-    }
-}
-
-bitflags::bitflags! {
-    /// MSI-X message control.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct MsixControl: u16 {
-        /// All vectors are masked.
-        const FUNCTION_MASK = 1 << 14;
-        /// MSI-X is enabled.
-        const ENABLE = 1 << 15;
     }
 }
 
@@ -109,20 +99,6 @@ pub fn enable_bus_mastering(device: &dyn Device) -> Result<Identity, DeviceError
     let bits = u16::from_le_bytes(command) | (Command::MEMORY_SPACE | Command::BUS_MASTER).bits();
     device.config_write(COMMAND, &bits.to_le_bytes())?;
     Ok(identity)
-}
-
-/// Sets or clears MSI-X's enable bit, for backends whose other side leaves it to the driver. Without the capability: nothing.
-///
-/// # Errors
-/// When the function is gone.
-pub(super) fn set_msix_enable(device: &dyn Device, enable: bool) -> Result<(), DeviceError> {
-    let Some((offset, _)) = identify(device)?.msix else { return Ok(()) };
-    let mut control = [0; 2];
-    device.config_read(offset + MSIX_CONTROL, &mut control)?;
-    let mut bits = MsixControl::from_bits_retain(u16::from_le_bytes(control));
-    bits.remove(MsixControl::FUNCTION_MASK);
-    bits.set(MsixControl::ENABLE, enable);
-    device.config_write(offset + MSIX_CONTROL, &bits.bits().to_le_bytes())
 }
 
 #[cfg(test)]

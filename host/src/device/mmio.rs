@@ -3,14 +3,16 @@
 //! Owns [`Bar`] and its bridge to the generated register API ([`registers`]). A failed access is an error, never all ones.
 
 use std::fmt;
+use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use guideway_hdl::registers::Guideway;
 use peakrdl_rust::io::RawRegisterIO;
 use peakrdl_rust::reg::RegInt;
-use rustix::fd::BorrowedFd;
+use rustix::fs::{SealFlags, fcntl_get_seals, fstat};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::param::page_size;
 
 use super::{DeviceError, dma::order_before_doorbell};
 
@@ -56,26 +58,26 @@ unsafe impl Send for MappedBar {}
 unsafe impl Sync for MappedBar {}
 
 impl MappedBar {
-    /// Maps `len` bytes of `file` at `offset`.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    ///
-    /// # Safety
-    /// The file keeps at least `offset + len` bytes while the mapping lives: it is a device's, or sealed against shrinking.
-    pub(crate) unsafe fn new(file: BorrowedFd<'_>, offset: u64, len: usize) -> Result<Self, DeviceError> {
-        let doing = "mapping a BAR";
-        // SAFETY: a new mapping at an address of the kernel's choice; the caller vouches for the file's length.
-        let start = unsafe { mmap(std::ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, file, offset) }
-            .map_err(|e| DeviceError::system(doing, e))?;
-        let start = NonNull::new(start.cast()).ok_or_else(|| DeviceError::system(doing, std::io::ErrorKind::OutOfMemory))?;
-        Ok(Self { start, len })
+    /// Maps a part of a file that cannot shrink; `None` when it can, or does not have these bytes: a peer that shrinks a mapped file
+    /// would kill this process.
+    pub(crate) fn of_sealed(file: BorrowedFd<'_>, offset: u64, len: u64) -> Option<Result<Self, DeviceError>> {
+        let sealed = fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SealFlags::SHRINK));
+        let bytes = u64::try_from(fstat(file).ok()?.st_size).ok()?;
+        let fits = offset.checked_add(len).is_some_and(|end| end <= bytes) && offset.is_multiple_of(page_size() as u64);
+        let len = usize::try_from(len).ok().filter(|_| sealed && fits)?;
+        // SAFETY: a new mapping at an address of the kernel's choice, of bytes that the file has and keeps.
+        let start = unsafe { mmap(std::ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, file, offset) };
+        let start = start.map_err(|e| DeviceError::system("mapping a BAR", e)).map(|start| NonNull::new(start.cast::<u8>()));
+        Some(start.and_then(|start| {
+            let start = start.ok_or_else(|| DeviceError::system("mapping a BAR", std::io::ErrorKind::OutOfMemory))?;
+            Ok(Self { start, len })
+        }))
     }
 }
 
 impl Drop for MappedBar {
     fn drop(&mut self) {
-        // SAFETY: the mapping that `new` made; no pointer into it leaves this module.
+        // SAFETY: the mapping that the constructor made; no pointer into it leaves this module.
         if let Err(error) = unsafe { munmap(self.start.as_ptr().cast(), self.len) } {
             tracing::warn!(%error, "a BAR stays mapped");
         }
@@ -176,6 +178,7 @@ pub fn registers(bar: &Bar) -> Guideway<'_, Bar> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsFd;
     use std::sync::Mutex;
 
     struct Recorder(Mutex<Vec<(u64, Option<u32>)>>);
@@ -217,11 +220,21 @@ mod tests {
     #[test]
     fn a_mapped_bar_reads_and_writes_little_endian_words() {
         let memory = crate::device::DmaMem::new("bar", 4096).unwrap();
-        // SAFETY: the file is 4096 bytes long and sealed against shrinking.
-        let bar = Bar::Mapped(Arc::new(unsafe { MappedBar::new(memory.file(), 0, 4096) }.unwrap()));
+        let bar = Bar::Mapped(Arc::new(MappedBar::of_sealed(memory.file(), 0, 4096).unwrap().unwrap()));
         bar.write32(8, 0x1122_3344).unwrap();
         assert_eq!(memory.read_word(8), 0x1122_3344);
         assert_eq!(bar.read32(8).unwrap(), 0x1122_3344);
         assert!(bar.read32(4096).is_err());
+    }
+
+    #[test]
+    fn a_file_that_could_shrink_or_is_too_short_is_not_mapped() {
+        let memory = crate::device::DmaMem::new("bar", 4096).unwrap();
+        assert!(MappedBar::of_sealed(memory.file(), 0, memory.len() as u64 + 1).is_none());
+        assert!(MappedBar::of_sealed(memory.file(), 4, 4).is_none());
+        assert!(MappedBar::of_sealed(memory.file(), u64::MAX - 4095, 4096).is_none());
+        let plain = rustix::fs::memfd_create("bar", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        rustix::fs::ftruncate(&plain, 4096).unwrap();
+        assert!(MappedBar::of_sealed(plain.as_fd(), 0, 4096).is_none());
     }
 }

@@ -17,7 +17,7 @@ mod mmio;
 pub mod sim;
 pub mod vfio_user;
 
-pub use address::{AddressError, DeviceAddress};
+pub use address::{AddressError, DeviceAddress, PciAddress};
 pub use config_space::{Identity, enable_bus_mastering, identify};
 pub use dma::{DmaMem, halves, order_after_phase, order_before_doorbell};
 pub use error::DeviceError;
@@ -77,6 +77,21 @@ pub trait Device: Send + Sync {
 
     /// A descriptor that becomes ready for `POLLRDHUP`, `POLLHUP` or `POLLERR` when the function goes, for those who sleep.
     fn death(&self) -> Option<BorrowedFd<'_>>;
+}
+
+/// Opens the card at `address`. A private simulator (`sim`) is started as `sim` says.
+///
+/// # Errors
+/// When it cannot be reached, or the address is of a kind that this build does not know yet.
+pub fn open(address: &DeviceAddress, sim: &sim::SimOptions) -> Result<Arc<dyn Device>, DeviceError> {
+    match address {
+        DeviceAddress::Sim => Ok(sim::SimulatedCard::start(sim.clone())?),
+        DeviceAddress::VfioUser(path) => Ok(Arc::new(vfio_user::VfioUser::connect(path, vfio_user::DEFAULT_TIMEOUT)?)),
+        DeviceAddress::Vfio(_) => Err(DeviceError::Open {
+            device: address.to_string(),
+            reason: "this build does not drive kernel VFIO yet; use \"vfio-user:PATH\" or \"sim\"".to_owned(),
+        }),
+    }
 }
 
 /// DMA memory that the card can reach: mapped at creation, unmapped at the end.

@@ -1,1 +1,0 @@
-//! A private simulator: started for this host, ending with it.

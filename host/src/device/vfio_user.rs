@@ -1,1 +1,0 @@
-//! The vfio-user client.
