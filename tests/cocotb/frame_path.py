@@ -158,7 +158,7 @@ class Receiver:
         self.last = getattr(dut, f"{prefix}_last_o")
         self.klass = getattr(dut, f"{prefix}_class_o") if sideband else None
         self.record = getattr(dut, f"{prefix}_record_o") if sideband else None
-        self.stall, self.blocked, self.frames, self.parts = stall, False, [], []
+        self.stall, self.blocked, self.frames, self.parts, self.first_seen = stall, False, [], [], None
         self.ready.value = self.shown = 1
         self.held = None
         self.starved = 0  # cycles without a beat inside a frame
@@ -179,7 +179,7 @@ class Receiver:
             assert beat == self.held, "a stalled beat changed"
         self.held = None if ready else beat
         if not self.parts:
-            if not hasattr(self, "first_seen") or self.first_seen is None:
+            if self.first_seen is None:
                 self.first_seen = cycle
         if not ready:
             return
@@ -201,7 +201,7 @@ class FramePath:
     """The bench: clock, reset, streams, counters."""
 
     def __init__(self, dut):
-        self.dut, self.cycle = dut, 0
+        self.dut, self.cycle, self.running = dut, 0, False
         self.rx = Sender(dut, "rx")
         self.inject = Sender(dut, "inject")
         self.tx = Receiver(dut, "tx")
@@ -220,7 +220,10 @@ class FramePath:
         dut.host_class_enable_i.value = 15
         dut.host_class_ready_i.value = 15
         dut.host_class_bytes_i.value = sum(1 << 14 << (15 * i) for i in range(4))
-        Clock(dut.clk_i, 2, "ns").start()
+        dut.rx_valid_i.value = dut.inject_valid_i.value = 0
+        if not self.running:
+            Clock(dut.clk_i, 2, "ns").start()
+            self.running = True
         for _ in range(8):
             await FallingEdge(dut.clk_i)
         dut.rst_ni.value = 1
@@ -232,6 +235,16 @@ class FramePath:
         dut.ready_i.value = 1
         dut.port_enable_i.value = 1
         await FallingEdge(dut.clk_i)
+
+    def restart(self):
+        """Forgets what the streams had under way, for a reset."""
+        for sender in (self.rx, self.inject):
+            sender.queue.clear()
+            sender.beats.clear()
+            sender.offered = False
+        for receiver in (self.tx, self.host):
+            receiver.parts, receiver.held, receiver.first_seen, receiver.blocked = [], None, None, False
+            receiver.frames.clear()
 
     async def step(self, cycles=1):
         for _ in range(cycles):

@@ -84,12 +84,12 @@ async def random_run(dut, frames, idle, tx_stall, host_stall, inject_idle):
 
 @cocotb.test()
 async def random_frames_back_to_back(dut):
-    await random_run(dut, 250, 0.0, 0.0, 0.0, 0.5)
+    await random_run(dut, 500, 0.0, 0.0, 0.0, 0.5)
 
 
 @cocotb.test()
 async def random_frames_with_gaps_and_backpressure(dut):
-    await random_run(dut, 250, 0.5, 0.25, 0.3, 0.7)
+    await random_run(dut, 500, 0.5, 0.25, 0.3, 0.7)
 
 
 @cocotb.test()
@@ -416,3 +416,75 @@ async def long_run_of_small_frames(dut):
     assert await path.read(BACKEND_COUNTER, HIT) == (counters[HIT], 0)
     vips = sum([(await path.read(VIP_COUNTER, k))[0] for k in set(kinds)])
     assert vips == 7000 - counters[INGRESS_FULL]
+
+
+@cocotb.test()
+async def lengths_at_the_edges(dut):
+    """Runts, a beat without bytes, the longest frame and far longer ones, from both sides: named, counted, nothing leaks."""
+    path = FramePath(dut)
+    await path.start()
+    sizes = [0, 1, 13, 14, 63, 64, 65, 127, 128, 129, 9152, 9153, 9215, 9216, 9217, 9280, 9281, 40_000]
+    frames = [Frame((control(HIT, 14, 14) + random.randbytes(max(0, n - 14)))[:n]) for n in sizes]
+    for frame in frames:
+        path.rx.push(frame)
+    # On the wire a last beat without bytes ends the frame where it is.
+    exact = Frame(control(HIT, 14, 14) + random.randbytes(114))
+    path.rx.push(exact, cancel=True)
+    longest = Frame(control(HIT, 14, 14) + random.randbytes(9202))
+    path.rx.push(longest, cancel=True)
+    await path.drain()
+    wants = [expect(f) for f in [*frames, exact, longest]]
+    counters = await path.counters()
+    path.conserved(counters)
+    tally = Counter(w.disposition for w in wants)
+    assert (counters[RUNT], counters[OVERSIZE], counters[HIT]) == (tally[RUNT], tally[OVERSIZE], tally[HIT]) == (3, 4, 13)
+    check_order(path.tx.frames, [[w for w in wants if w.disposition == HIT]], "wire out")
+
+    del path.tx.frames[:]
+    injects = [Frame(control(RAW, klass=0) + random.randbytes(n - 14)) for n in (14, 64, 9216, 9217, 9300, 40_000, 60) * 3]
+    for frame in injects:
+        path.inject.push(frame)
+        path.inject.push(frame, cancel=True)
+    await path.drain()
+    counters = await path.counters()
+    path.conserved(counters)
+    assert counters[INJECTED] == len(injects) and counters[OVERSIZE] == 4 + 9 and counters[RAW] == 12
+    check_order(path.tx.frames, [[w for w in map(expect, injects) if w.disposition == RAW]], "wire out")
+
+
+@cocotb.test()
+async def card_reset_in_full_traffic(dut):
+    """A reset at any moment leaves nothing behind: what comes later is as after power on."""
+    path = FramePath(dut)
+    await path.start()
+    for run in range(4):
+        path.tx.blocked = run % 2 == 1
+        for _ in range(300):
+            path.rx.push(random_frame(WIRE_KINDS, sizes=(60, 200, 1500)))
+            path.inject.push(random_frame(INJECT_KINDS, sizes=(60, 200, 1500), wire=False))
+        await path.step(random.randint(100, 1500))
+        path.restart()
+        await path.start()
+        frames = [random_frame(WIRE_KINDS, sizes=(60, 200, 1500)) for _ in range(60)]
+        for frame in frames:
+            path.rx.push(frame)
+        await path.drain()
+        counters = await path.counters()
+        path.conserved(counters)
+        assert counters[WIRE_IN] == 60
+        check_order(path.tx.frames, [[w for w in map(expect, frames) if w.disposition < 8]], "wire out")
+        del path.tx.frames[:], path.host.frames[:]
+
+
+@cocotb.test()
+async def frames_beyond_the_stride_are_dropped(dut):
+    """A frame longer than its class's buffers is `drop_host_full`; the other classes do not notice."""
+    path = FramePath(dut)
+    await path.start()
+    dut.host_class_bytes_i.value = sum(n << (15 * c) for c, n in enumerate((64, 16384, 1024, 16384)))
+    for disposition, size in ((CONTROL, 64), (CONTROL, 65), (PUNT, 1024), (PUNT, 1025), (GROUP, 1025), (FRAGMENT, 9216)):
+        path.rx.push(Frame(control(disposition) + random.randbytes(size - 14)))
+    await path.drain()
+    counters = await path.counters()
+    path.conserved(counters)
+    assert counters[HOST_FULL] == 2 and counters[PUNT_FULL] == 0 and counters[HOST_OUT] == 4
