@@ -3,7 +3,9 @@
 //! Owns what every test of a card would otherwise write again; it knows [`Card`] and the interface's layouts, and no
 //! model. Random scenarios, and the comparison of what two models made of one, are in [`scenario`] and [`outcome`].
 
+pub mod conformance;
 pub mod frame;
+pub mod katran;
 pub mod outcome;
 pub mod random;
 mod rings;
@@ -185,6 +187,17 @@ impl<'c> TestHost<'c> {
     /// When it does not become idle.
     pub fn settle(&mut self) -> Result<(), HarnessError> {
         self.wait("the card to be idle", |host| Ok(host.card.is_idle()))
+    }
+
+    /// Runs a number of cycles, or until the card is idle.
+    pub fn run(&mut self, cycles: u64) {
+        let mut left = cycles;
+        while left > 0 {
+            match self.card.run(&mut self.memory, left) {
+                0 => break,
+                ran => left = left.saturating_sub(ran),
+            }
+        }
     }
 
     /// Puts a frame on the wire.

@@ -4,10 +4,11 @@
 //! frame's end was bad).
 
 use guideway_hdl::descriptors::{RxCompletion, TxDescriptor, TxOp};
-use guideway_hdl::tables::{CounterEntry, FLOW_ROWS, FLOW_WAYS, FlowKey, FlowRecord, Table};
+use guideway_hdl::tables::{CounterEntry, FlowRecord, Table};
 use guideway_hdl::verdict::{Disposition, PortCounter};
 
 use super::scenario::{Scenario, Step};
+use super::tables::key_of;
 use super::{HarnessError, Received, TestHost};
 use crate::card::Card;
 use crate::registers::core as at;
@@ -103,19 +104,9 @@ fn program(host: &mut TestHost<'_>, scenario: &Scenario) -> Result<Vec<usize>, H
     let mut places = Vec::new();
     for plan in &scenario.flows {
         let (bank, way) = host.install(&plan.record, plan.bank, plan.way)?;
-        let row = key(&plan.record).row(&scenario.secrets[usize::from(bank)]);
-        places.push((usize::from(bank) * FLOW_WAYS + usize::from(way)) * FLOW_ROWS + row);
+        places.push(host.flow_place(&key_of(&plan.record), bank, way));
     }
     Ok(places)
-}
-
-fn key(record: &FlowRecord) -> FlowKey {
-    FlowKey {
-        destination_port: record.destination_port,
-        source_port: record.source_port,
-        source: record.source,
-        vip: record.vip,
-    }
 }
 
 /// Does one step; a transmission's status.

@@ -2,8 +2,8 @@
 
 use guideway_hdl::descriptors::{Command, Expect, Opcode, Status};
 use guideway_hdl::tables::{
-    BANKS, BackendEntry, CounterEntry, FLOW_WAYS, FlowKey, FlowRecord, NextHopEntry, PoolEntry,
-    RING_SLOTS_PER_BEAT, SLOT_EMPTY, Table, VIP_MATCH_ROWS, VipEntry, VipMatch,
+    BANKS, BackendEntry, CounterEntry, FLOW_ROWS, FLOW_WAYS, FlowKey, FlowRecord, NextHopEntry,
+    PoolEntry, RING_SLOTS_PER_BEAT, SLOT_EMPTY, Table, VIP_MATCH_ROWS, VipEntry, VipMatch,
 };
 use guideway_hdl::verdict::{Disposition, PortCounter};
 
@@ -165,6 +165,14 @@ impl TestHost<'_> {
         self.write_table(Table::NextHop, next_hop.into(), &[beat(&entry.to_bytes())])
     }
 
+    /// The index in the `flow` table of a key's place in a bank and way.
+    #[must_use]
+    pub fn flow_place(&self, key: &FlowKey, bank: u8, way: u8) -> usize {
+        let bank = usize::from(bank) % BANKS;
+        let row = key.row(&self.secrets[bank]);
+        (bank * FLOW_WAYS + usize::from(way)) * FLOW_ROWS + row
+    }
+
     /// A flow command at a place.
     #[must_use]
     pub fn flow_command(op: Opcode, key: &FlowKey, bank: u8, way: u8) -> Command {
@@ -193,12 +201,7 @@ impl TestHost<'_> {
         bank: u8,
         way: u8,
     ) -> Result<(u8, u8), HarnessError> {
-        let key = FlowKey {
-            destination_port: record.destination_port,
-            source_port: record.source_port,
-            source: record.source,
-            vip: record.vip,
-        };
+        let key = key_of(record);
         let places = (BANKS * FLOW_WAYS) as u8;
         for step in 0..places {
             let place = (bank * FLOW_WAYS as u8 + way + step) % places;
@@ -264,6 +267,16 @@ impl TestHost<'_> {
         Err(HarnessError::Protocol(format!(
             "{came} frames came in, {left} went out and {dropped} were dropped"
         )))
+    }
+}
+
+/// The key of a flow entry.
+pub(super) const fn key_of(record: &FlowRecord) -> FlowKey {
+    FlowKey {
+        destination_port: record.destination_port,
+        source_port: record.source_port,
+        source: record.source,
+        vip: record.vip,
     }
 }
 
