@@ -4,6 +4,8 @@
 //! what to do next.
 
 mod check;
+mod replay;
+mod run;
 mod table;
 
 use std::path::PathBuf;
@@ -26,6 +28,12 @@ enum Command {
     /// Build Maglev tables.
     #[command(subcommand)]
     Table(table::Table),
+    /// Take the card over or program it, and serve it.
+    Run(run::Run),
+    /// Play a capture through a card of one's own.
+    Replay(replay::ReplayCommand),
+    /// Print what a running daemon does.
+    Status(run::Status),
 }
 
 /// The configuration file.
@@ -46,9 +54,14 @@ impl ConfigFile {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("GUIDEWAY_LOG").unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
     let result = match cli.command {
         Command::Check(command) => command.run(),
         Command::Table(table::Table::Build(command)) => command.run(),
+        Command::Run(command) => command.run(),
+        Command::Replay(command) => command.run(),
+        Command::Status(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,7 +5,9 @@
 
 pub mod carry_out;
 pub mod host;
+pub mod pcap;
 pub mod plan;
+pub mod replay;
 pub mod state;
 pub mod status;
 pub mod store;
