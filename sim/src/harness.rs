@@ -7,6 +7,7 @@ pub mod conformance;
 pub mod frame;
 pub mod katran;
 pub mod outcome;
+mod plan;
 pub mod random;
 mod rings;
 pub mod scenario;

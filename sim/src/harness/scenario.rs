@@ -4,15 +4,13 @@
 //! batches small enough that no queue overflows while the host waits for the card to become idle: what is dropped for
 //! want of room depends on time, and is not what scenarios compare.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
 use guideway_hdl::descriptors::TxOp;
 use guideway_hdl::tables::{
-    BackendEntry, BackendState, Encap, FlowRecord, NextHopEntry, SECRET_WORDS, SLOT_EMPTY,
-    VipEntry, VipMatch,
+    BackendEntry, FlowRecord, NextHopEntry, SECRET_WORDS, VipEntry, VipMatch,
 };
 
 use super::frame::{Oddity, PacketSpec, odd_frame};
+use super::plan::{Client, backends, clients, flows, next_hop, pools, state, vips, wide};
 use super::random::Random;
 
 /// A pool and its ring.
@@ -109,25 +107,10 @@ pub struct Scenario {
     pub steps: Vec<Step>,
 }
 
-/// A client's flow to a VIP, or to nobody.
-#[derive(Clone, Copy, Debug)]
-struct Client {
-    vip: Option<u16>,
-    protocol: u8,
-    source: IpAddr,
-    destination: IpAddr,
-    ports: (u16, u16),
-}
-
 /// Beats of frames in one batch, at most: what the smallest class buffer holds.
 const BATCH_BEATS: usize = 400;
 /// Frames in one batch, at most: half of what a receive queue of the test host holds.
 const BATCH_FRAMES: usize = 32;
-
-const PRIMES: &[u32] = &[2, 3, 5, 7, 11, 31, 37, 127, 251, 1009, 4093];
-const RING_MAX: u32 = 65537;
-/// From one pool's ring to the next: the longest ring in whole beats.
-const RING_STEP: u32 = 65568;
 
 impl Scenario {
     /// A scenario with about `frames` frames.
@@ -302,205 +285,4 @@ fn lies(frame: &[u8]) -> bool {
         _ => 0,
     };
     frame.len() > 9216 || promised > frame.len()
-}
-
-fn wide(random: &mut Random) -> u128 {
-    u128::from(random.bits()) << 64 | u128::from(random.bits())
-}
-
-fn next_hop(random: &mut Random) -> NextHopEntry {
-    let mac = |random: &mut Random| random.bits() & 0xfeff_ffff_ffff;
-    NextHopEntry {
-        destination: mac(random),
-        source: if random.chance(50) { 0 } else { mac(random) },
-        ..NextHopEntry::default()
-    }
-}
-
-fn state(random: &mut Random) -> u8 {
-    match random.below(10) {
-        0 => BackendState::Down,
-        1 | 2 => BackendState::Draining,
-        _ => BackendState::Up,
-    }
-    .raw()
-}
-
-fn backends(random: &mut Random) -> Vec<(u16, BackendEntry)> {
-    let count = random.between(1, 40);
-    let step = random.between(1, 1024 / count);
-    let first = random.below(1024 - step * (count - 1));
-    (0..count)
-        .map(|i| {
-            let ipv6 = random.chance(50);
-            let encap = if random.chance(95) {
-                Encap::Ipip
-            } else {
-                *random.pick(Encap::ALL)
-            };
-            let entry = BackendEntry {
-                state: state(random),
-                encap: encap.raw(),
-                ipv6,
-                generation: random.byte(),
-                next_hop: random.below(16) as u8,
-                address: if ipv6 {
-                    wide(random)
-                } else {
-                    random.word().into()
-                },
-                ..BackendEntry::default()
-            };
-            ((first + i * step) as u16, entry)
-        })
-        .collect()
-}
-
-fn pools(random: &mut Random, backends: &[(u16, BackendEntry)]) -> Vec<PoolPlan> {
-    (0..random.between(1, 6) as u32)
-        .map(|i| {
-            let size = match random.below(20) {
-                0 => 0,
-                1 | 2 => RING_MAX,
-                _ => *random.pick(PRIMES),
-            };
-            let slot = |random: &mut Random| match random.below(50) {
-                0 => SLOT_EMPTY,
-                1 => 1024 + random.half() % 1000,
-                _ => random.pick(backends).0,
-            };
-            // a long ring repeats a short one: only its length matters
-            let short: Vec<u16> = (0..size.min(5000)).map(|_| slot(random)).collect();
-            PoolPlan {
-                pool: (i * 10) as u8 + random.below(10) as u8,
-                base: i * RING_STEP + 32 * random.below(1) as u32,
-                slots: short.iter().copied().cycle().take(size as usize).collect(),
-            }
-        })
-        .collect()
-}
-
-fn vips(random: &mut Random, pools: &[PoolPlan]) -> Vec<VipPlan> {
-    let count = random.between(1, 24);
-    let first = random.below(256 / count);
-    (0..count)
-        .map(|i| {
-            let vip = (first + i * (256 / count)) as u16;
-            let ipv6 = random.chance(50);
-            let protocol = *random.pick(&[6u8, 6, 17]);
-            let port = if random.chance(30) { 0 } else { random.half() };
-            let key = VipMatch {
-                port,
-                protocol,
-                ipv6,
-                address: if ipv6 {
-                    wide(random)
-                } else {
-                    random.word().into()
-                },
-                valid: true,
-                vip,
-            };
-            let mut keys = vec![key];
-            if port != 0 && random.chance(20) {
-                keys.push(VipMatch { port: 0, ..key });
-            }
-            let entry = VipEntry {
-                pool: random.pick(pools).pool,
-                miss_policy: *random.pick(&[0, 0, 0, 2, 2, 1]),
-                hash_no_source_port: random.chance(15),
-                hash_destination_port_only: random.chance(15),
-                hash_keep_destination_port: random.chance(30),
-                mtu: *random.pick(&[1500, 1500, 1500, 9216, 100, 60, 16383]),
-                ..VipEntry::default()
-            };
-            VipPlan { vip, entry, keys }
-        })
-        .collect()
-}
-
-fn clients(random: &mut Random, vips: &[VipPlan]) -> Vec<Client> {
-    let mut clients = Vec::new();
-    for plan in vips {
-        let keys = &plan.keys;
-        for _ in 0..random.between(2, 12) {
-            let key = random.pick(keys);
-            let port = if key.port == 0 {
-                random.half()
-            } else {
-                key.port
-            };
-            clients.push(client(random, Some(plan.vip), key, port));
-        }
-        let key = random.pick(keys);
-        // near misses: another port, protocol or address
-        let other = match random.below(3) {
-            0 => VipMatch {
-                port: key.port ^ 1,
-                ..*key
-            },
-            1 => VipMatch {
-                protocol: if key.protocol == 6 { 17 } else { 6 },
-                ..*key
-            },
-            _ => VipMatch {
-                address: key.address ^ 1,
-                ..*key
-            },
-        };
-        clients.push(client(random, None, &other, other.port));
-    }
-    clients
-}
-
-fn client(random: &mut Random, vip: Option<u16>, key: &VipMatch, port: u16) -> Client {
-    let address = |value: u128| -> IpAddr {
-        if key.ipv6 {
-            Ipv6Addr::from(value).into()
-        } else {
-            Ipv4Addr::from((value & 0xffff_ffff) as u32).into()
-        }
-    };
-    Client {
-        vip,
-        protocol: key.protocol,
-        source: address(wide(random)),
-        destination: address(key.address),
-        ports: (random.half(), port),
-    }
-}
-
-fn flows(
-    random: &mut Random,
-    clients: &[Client],
-    backends: &[(u16, BackendEntry)],
-) -> Vec<FlowPlan> {
-    let mut flows = Vec::new();
-    for client in clients {
-        let Some(vip) = client.vip.filter(|_| random.chance(45)) else {
-            continue;
-        };
-        let (backend, entry) = *random.pick(backends);
-        let source = match client.source {
-            IpAddr::V4(v4) => u128::from(u32::from(v4)),
-            IpAddr::V6(v6) => u128::from(v6),
-        };
-        let right = random.chance(80);
-        flows.push(FlowPlan {
-            record: FlowRecord {
-                destination_port: client.ports.1,
-                source_port: client.ports.0,
-                source,
-                vip,
-                backend,
-                generation: entry.generation.wrapping_sub(u8::from(!right)),
-                pinned: random.chance(30),
-                confirmed: random.chance(50),
-                ..FlowRecord::default()
-            },
-            bank: random.below(4) as u8,
-            way: random.below(4) as u8,
-        });
-    }
-    flows
 }

@@ -3,21 +3,23 @@
 use guideway_hdl::descriptors::{Completion, Status};
 
 use super::Dma;
+use super::registers::{half, set_half};
 use super::ring_state::{Arm, phase, ring_address, start_status};
+use crate::registers::ring as at;
 
 /// Registers and state of one descriptor ring.
 #[derive(Clone, Debug, Default)]
 pub struct DescriptorRing {
     /// `base_low`, `base_high`.
-    pub base: u64,
+    base: u64,
     /// `completion_low`, `completion_high`.
-    pub completion: u64,
+    completion: u64,
     /// Producer index, as the host last wrote it.
-    pub producer: u16,
+    producer: u16,
     /// Descriptors that were answered.
     pub completed: u16,
     /// Status code that stopped the ring, or 0.
-    pub status: u8,
+    status: u8,
     /// The interrupt's arming.
     pub arm: Arm,
     config: u32,
@@ -37,14 +39,41 @@ const ENABLE: u32 = 1 << 31;
 const CONFIG_BITS: u32 = ENABLE | 0xf;
 
 impl DescriptorRing {
-    /// Reads `config`.
+    /// Reads one of the ring's registers.
     #[must_use]
-    pub const fn config(&self) -> u32 {
-        self.config
+    pub fn register_read(&self, offset: u32) -> u32 {
+        match offset {
+            at::BASE_LOW | at::BASE_HIGH => half(self.base, offset == at::BASE_HIGH),
+            at::SECOND_LOW | at::SECOND_HIGH => half(self.completion, offset == at::SECOND_HIGH),
+            at::CONFIG => self.config,
+            at::DOORBELL => self.producer.into(),
+            at::PROGRESS => self.completed.into(),
+            at::STATUS => self.status.into(),
+            at::ARM => self.arm.index.into(),
+            _ => 0,
+        }
+    }
+
+    /// Writes one of the ring's registers. Returns whether that stopped the ring.
+    pub fn register_write(&mut self, offset: u32, value: u32) -> bool {
+        let index = (value & 0xffff) as u16;
+        match offset {
+            at::BASE_LOW | at::BASE_HIGH => {
+                set_half(&mut self.base, offset == at::BASE_HIGH, value);
+            }
+            at::SECOND_LOW | at::SECOND_HIGH => {
+                set_half(&mut self.completion, offset == at::SECOND_HIGH, value);
+            }
+            at::CONFIG => return self.set_config(value),
+            at::DOORBELL => return self.ring(index),
+            at::ARM => self.arm.arm(index),
+            _ => {}
+        }
+        false
     }
 
     /// Writes `config`: enabling starts from index 0. Returns whether the ring stopped at once.
-    pub fn set_config(&mut self, value: u32) -> bool {
+    fn set_config(&mut self, value: u32) -> bool {
         let was = self.config & ENABLE != 0;
         self.config = value & CONFIG_BITS;
         let enabled = value & ENABLE != 0;
@@ -68,7 +97,7 @@ impl DescriptorRing {
     }
 
     /// The doorbell. Returns whether it stopped the ring.
-    pub fn ring(&mut self, producer: u16) -> bool {
+    fn ring(&mut self, producer: u16) -> bool {
         self.producer = producer;
         let ahead = u32::from(producer.wrapping_sub(self.completed));
         if self.running && ahead > 1 << self.live.size_log2 {

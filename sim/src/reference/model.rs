@@ -10,13 +10,12 @@ use super::commands::Commanded;
 use super::dma::DmaErrors;
 use super::msix::{EVENT_VECTOR, Msix};
 use super::path::Path;
-use super::registers::{half, set_half};
 use super::ring_state::Arm;
 use super::rx_ring::RxRing;
 use super::tx_ring::transmission;
 use super::{DescriptorRing, Dma, beats, command_ring};
 use crate::card::{Bar, Card, FunctionState, HostMemory, Model, SentFrame, TickSource, WireFrame};
-use crate::registers::{card as at, core as core_at, ring as ring_at};
+use crate::registers::{card as at, core as core_at};
 
 /// MSI-X vector of the TX ring.
 const TX_VECTOR: u16 = 4;
@@ -309,10 +308,10 @@ impl ReferenceCard {
         match (offset, rx) {
             (at::DMA_READ_ERRORS, _) => self.errors.reads,
             (at::DMA_WRITE_ERRORS, _) => self.errors.writes,
-            (_, Some(ring_state)) => rx_read(ring_state, ring % at::RX_STEP),
-            (at::TX..at::COMMAND, _) => descriptor_read(&self.tx, offset - at::TX),
+            (_, Some(state)) => state.register_read(ring % at::RX_STEP),
+            (at::TX..at::COMMAND, _) => self.tx.register_read(offset - at::TX),
             (at::COMMAND..at::DMA_READ_ERRORS, _) => {
-                descriptor_read(&self.command, offset - at::COMMAND)
+                self.command.register_read(offset - at::COMMAND)
             }
             _ => 0,
         }
@@ -322,10 +321,10 @@ impl ReferenceCard {
         let ring = offset - at::BASE;
         let class = (ring / at::RX_STEP) as usize;
         let stopped = match (offset, self.rx.get_mut(class)) {
-            (_, Some(state)) => rx_write(state, ring % at::RX_STEP, value),
-            (at::TX..at::COMMAND, _) => descriptor_write(&mut self.tx, offset - at::TX, value),
+            (_, Some(state)) => state.register_write(ring % at::RX_STEP, value),
+            (at::TX..at::COMMAND, _) => self.tx.register_write(offset - at::TX, value),
             (at::COMMAND..at::DMA_READ_ERRORS, _) => {
-                descriptor_write(&mut self.command, offset - at::COMMAND, value)
+                self.command.register_write(offset - at::COMMAND, value)
             }
             _ => false,
         };
@@ -333,72 +332,6 @@ impl ReferenceCard {
             self.msix.fire(EVENT_VECTOR);
         }
     }
-}
-
-fn rx_read(ring: &RxRing, offset: u32) -> u32 {
-    match offset {
-        ring_at::BASE_LOW | ring_at::BASE_HIGH => half(ring.base, offset == ring_at::BASE_HIGH),
-        ring_at::SECOND_LOW | ring_at::SECOND_HIGH => {
-            half(ring.buffer, offset == ring_at::SECOND_HIGH)
-        }
-        ring_at::CONFIG => ring.config(),
-        ring_at::DOORBELL => ring.consumer.into(),
-        ring_at::PROGRESS => ring.producer.into(),
-        ring_at::STATUS => ring.status.into(),
-        ring_at::ARM => ring.arm.index.into(),
-        _ => 0,
-    }
-}
-
-/// Returns whether the ring stopped.
-fn rx_write(ring: &mut RxRing, offset: u32, value: u32) -> bool {
-    let index = (value & 0xffff) as u16;
-    match offset {
-        ring_at::BASE_LOW | ring_at::BASE_HIGH => {
-            set_half(&mut ring.base, offset == ring_at::BASE_HIGH, value);
-        }
-        ring_at::SECOND_LOW | ring_at::SECOND_HIGH => {
-            set_half(&mut ring.buffer, offset == ring_at::SECOND_HIGH, value);
-        }
-        ring_at::CONFIG => return ring.set_config(value),
-        ring_at::DOORBELL => ring.consumer = index,
-        ring_at::ARM => ring.arm.arm(index),
-        _ => {}
-    }
-    false
-}
-
-fn descriptor_read(ring: &DescriptorRing, offset: u32) -> u32 {
-    match offset {
-        ring_at::BASE_LOW | ring_at::BASE_HIGH => half(ring.base, offset == ring_at::BASE_HIGH),
-        ring_at::SECOND_LOW | ring_at::SECOND_HIGH => {
-            half(ring.completion, offset == ring_at::SECOND_HIGH)
-        }
-        ring_at::CONFIG => ring.config(),
-        ring_at::DOORBELL => ring.producer.into(),
-        ring_at::PROGRESS => ring.completed.into(),
-        ring_at::STATUS => ring.status.into(),
-        ring_at::ARM => ring.arm.index.into(),
-        _ => 0,
-    }
-}
-
-/// Returns whether the ring stopped.
-fn descriptor_write(ring: &mut DescriptorRing, offset: u32, value: u32) -> bool {
-    let index = (value & 0xffff) as u16;
-    match offset {
-        ring_at::BASE_LOW | ring_at::BASE_HIGH => {
-            set_half(&mut ring.base, offset == ring_at::BASE_HIGH, value);
-        }
-        ring_at::SECOND_LOW | ring_at::SECOND_HIGH => {
-            set_half(&mut ring.completion, offset == ring_at::SECOND_HIGH, value);
-        }
-        ring_at::CONFIG => return ring.set_config(value),
-        ring_at::DOORBELL => return ring.ring(index),
-        ring_at::ARM => ring.arm.arm(index),
-        _ => {}
-    }
-    false
 }
 
 impl Card for ReferenceCard {

@@ -2,25 +2,27 @@
 
 use guideway_hdl::descriptors::{RING_ENTRY_BYTES, RING_SIZE_LOG2_MAX, Status};
 
+use super::registers::{half, set_half};
 use super::ring_state::{Arm, phase, ring_address, start_status};
 use super::{Dma, HostFrame};
 use crate::card::DmaError;
+use crate::registers::ring as at;
 
 /// Registers and state of one receive ring.
 #[derive(Clone, Debug, Default)]
 pub struct RxRing {
     /// `base_low`, `base_high`.
-    pub base: u64,
+    base: u64,
     /// `buffer_low`, `buffer_high`.
-    pub buffer: u64,
+    buffer: u64,
     /// Consumer index, as the host last wrote it.
-    pub consumer: u16,
+    consumer: u16,
     /// Producer index: frames handed over.
     pub producer: u16,
     /// `config`, as written.
     config: u32,
     /// Status code that stopped the ring, or 0.
-    pub status: u8,
+    status: u8,
     running: bool,
     live: Live,
     /// The interrupt's arming.
@@ -40,6 +42,39 @@ const ENABLE: u32 = 1 << 31;
 const CONFIG_BITS: u32 = ENABLE | 0xf0f;
 
 impl RxRing {
+    /// Reads one of the ring's registers.
+    #[must_use]
+    pub fn register_read(&self, offset: u32) -> u32 {
+        match offset {
+            at::BASE_LOW | at::BASE_HIGH => half(self.base, offset == at::BASE_HIGH),
+            at::SECOND_LOW | at::SECOND_HIGH => half(self.buffer, offset == at::SECOND_HIGH),
+            at::CONFIG => self.config,
+            at::DOORBELL => self.consumer.into(),
+            at::PROGRESS => self.producer.into(),
+            at::STATUS => self.status.into(),
+            at::ARM => self.arm.index.into(),
+            _ => 0,
+        }
+    }
+
+    /// Writes one of the ring's registers. Returns whether that stopped the ring.
+    pub fn register_write(&mut self, offset: u32, value: u32) -> bool {
+        let index = (value & 0xffff) as u16;
+        match offset {
+            at::BASE_LOW | at::BASE_HIGH => {
+                set_half(&mut self.base, offset == at::BASE_HIGH, value);
+            }
+            at::SECOND_LOW | at::SECOND_HIGH => {
+                set_half(&mut self.buffer, offset == at::SECOND_HIGH, value);
+            }
+            at::CONFIG => return self.set_config(value),
+            at::DOORBELL => self.consumer = index,
+            at::ARM => self.arm.arm(index),
+            _ => {}
+        }
+        false
+    }
+
     /// The ring runs: enabled, and not stopped.
     #[must_use]
     pub const fn is_running(&self) -> bool {
@@ -52,14 +87,8 @@ impl RxRing {
         1 << self.live.stride_log2
     }
 
-    /// Reads `config`.
-    #[must_use]
-    pub const fn config(&self) -> u32 {
-        self.config
-    }
-
     /// Writes `config`: enabling starts from index 0. Returns whether the ring stopped at once.
-    pub fn set_config(&mut self, value: u32) -> bool {
+    fn set_config(&mut self, value: u32) -> bool {
         let was = self.config & ENABLE != 0;
         self.config = value & CONFIG_BITS;
         let enabled = value & ENABLE != 0;

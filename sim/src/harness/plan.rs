@@ -1,0 +1,231 @@
+//! Random tables for scenarios: next hops, backends, pools with rings, VIPs, clients and their flows.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use guideway_hdl::tables::{
+    BackendEntry, BackendState, Encap, FlowRecord, NextHopEntry, SLOT_EMPTY, VipEntry, VipMatch,
+};
+
+use super::random::Random;
+use super::scenario::{FlowPlan, PoolPlan, VipPlan};
+
+/// A client's flow to a VIP, or to nobody.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Client {
+    /// The VIP.
+    pub vip: Option<u16>,
+    /// 6 or 17.
+    pub protocol: u8,
+    /// The client.
+    pub source: IpAddr,
+    /// The virtual address, or one beside it.
+    pub destination: IpAddr,
+    /// Source and destination port.
+    pub ports: (u16, u16),
+}
+
+const PRIMES: &[u32] = &[2, 3, 5, 7, 11, 31, 37, 127, 251, 1009, 4093];
+const RING_MAX: u32 = 65537;
+/// From one pool's ring to the next: the longest ring in whole beats.
+const RING_STEP: u32 = 65568;
+
+pub(super) fn wide(random: &mut Random) -> u128 {
+    u128::from(random.bits()) << 64 | u128::from(random.bits())
+}
+
+pub(super) fn next_hop(random: &mut Random) -> NextHopEntry {
+    let mac = |random: &mut Random| random.bits() & 0xfeff_ffff_ffff;
+    NextHopEntry {
+        destination: mac(random),
+        source: if random.chance(50) { 0 } else { mac(random) },
+        ..NextHopEntry::default()
+    }
+}
+
+pub(super) fn state(random: &mut Random) -> u8 {
+    match random.below(10) {
+        0 => BackendState::Down,
+        1 | 2 => BackendState::Draining,
+        _ => BackendState::Up,
+    }
+    .raw()
+}
+
+pub(super) fn backends(random: &mut Random) -> Vec<(u16, BackendEntry)> {
+    let count = random.between(1, 40);
+    let step = random.between(1, 1024 / count);
+    let first = random.below(1024 - step * (count - 1));
+    (0..count)
+        .map(|i| {
+            let ipv6 = random.chance(50);
+            let encap = if random.chance(95) {
+                Encap::Ipip
+            } else {
+                *random.pick(Encap::ALL)
+            };
+            let entry = BackendEntry {
+                state: state(random),
+                encap: encap.raw(),
+                ipv6,
+                generation: random.byte(),
+                next_hop: random.below(16) as u8,
+                address: if ipv6 {
+                    wide(random)
+                } else {
+                    random.word().into()
+                },
+                ..BackendEntry::default()
+            };
+            ((first + i * step) as u16, entry)
+        })
+        .collect()
+}
+
+pub(super) fn pools(random: &mut Random, backends: &[(u16, BackendEntry)]) -> Vec<PoolPlan> {
+    (0..random.between(1, 6) as u32)
+        .map(|i| {
+            let size = match random.below(20) {
+                0 => 0,
+                1 | 2 => RING_MAX,
+                _ => *random.pick(PRIMES),
+            };
+            let slot = |random: &mut Random| match random.below(50) {
+                0 => SLOT_EMPTY,
+                1 => 1024 + random.half() % 1000,
+                _ => random.pick(backends).0,
+            };
+            // a long ring repeats a short one: only its length matters
+            let short: Vec<u16> = (0..size.min(5000)).map(|_| slot(random)).collect();
+            PoolPlan {
+                pool: (i * 10) as u8 + random.below(10) as u8,
+                base: 2 * i * RING_STEP + 32 * random.below(2049) as u32,
+                slots: short.iter().copied().cycle().take(size as usize).collect(),
+            }
+        })
+        .collect()
+}
+
+pub(super) fn vips(random: &mut Random, pools: &[PoolPlan]) -> Vec<VipPlan> {
+    let count = random.between(1, 24);
+    let first = random.below(256 / count);
+    (0..count)
+        .map(|i| {
+            let vip = (first + i * (256 / count)) as u16;
+            let ipv6 = random.chance(50);
+            let protocol = *random.pick(&[6u8, 6, 17]);
+            let port = if random.chance(30) { 0 } else { random.half() };
+            let key = VipMatch {
+                port,
+                protocol,
+                ipv6,
+                address: if ipv6 {
+                    wide(random)
+                } else {
+                    random.word().into()
+                },
+                valid: true,
+                vip,
+            };
+            let mut keys = vec![key];
+            if port != 0 && random.chance(20) {
+                keys.push(VipMatch { port: 0, ..key });
+            }
+            let entry = VipEntry {
+                pool: random.pick(pools).pool,
+                miss_policy: *random.pick(&[0, 0, 0, 2, 2, 1]),
+                hash_no_source_port: random.chance(15),
+                hash_destination_port_only: random.chance(15),
+                hash_keep_destination_port: random.chance(30),
+                mtu: *random.pick(&[1500, 1500, 1500, 9216, 100, 60, 16383]),
+                ..VipEntry::default()
+            };
+            VipPlan { vip, entry, keys }
+        })
+        .collect()
+}
+
+pub(super) fn clients(random: &mut Random, vips: &[VipPlan]) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for plan in vips {
+        let keys = &plan.keys;
+        for _ in 0..random.between(2, 12) {
+            let key = random.pick(keys);
+            let port = if key.port == 0 {
+                random.half()
+            } else {
+                key.port
+            };
+            clients.push(client(random, Some(plan.vip), key, port));
+        }
+        let key = random.pick(keys);
+        // near misses: another port, protocol or address
+        let other = match random.below(3) {
+            0 => VipMatch {
+                port: key.port ^ 1,
+                ..*key
+            },
+            1 => VipMatch {
+                protocol: if key.protocol == 6 { 17 } else { 6 },
+                ..*key
+            },
+            _ => VipMatch {
+                address: key.address ^ 1,
+                ..*key
+            },
+        };
+        clients.push(client(random, None, &other, other.port));
+    }
+    clients
+}
+
+fn client(random: &mut Random, vip: Option<u16>, key: &VipMatch, port: u16) -> Client {
+    let address = |value: u128| -> IpAddr {
+        if key.ipv6 {
+            Ipv6Addr::from(value).into()
+        } else {
+            Ipv4Addr::from((value & 0xffff_ffff) as u32).into()
+        }
+    };
+    Client {
+        vip,
+        protocol: key.protocol,
+        source: address(wide(random)),
+        destination: address(key.address),
+        ports: (random.half(), port),
+    }
+}
+
+pub(super) fn flows(
+    random: &mut Random,
+    clients: &[Client],
+    backends: &[(u16, BackendEntry)],
+) -> Vec<FlowPlan> {
+    let mut flows = Vec::new();
+    for client in clients {
+        let Some(vip) = client.vip.filter(|_| random.chance(45)) else {
+            continue;
+        };
+        let (backend, entry) = *random.pick(backends);
+        let source = match client.source {
+            IpAddr::V4(v4) => u128::from(u32::from(v4)),
+            IpAddr::V6(v6) => u128::from(v6),
+        };
+        let right = random.chance(80);
+        flows.push(FlowPlan {
+            record: FlowRecord {
+                destination_port: client.ports.1,
+                source_port: client.ports.0,
+                source,
+                vip,
+                backend,
+                generation: entry.generation.wrapping_sub(u8::from(!right)),
+                pinned: random.chance(30),
+                confirmed: random.chance(50),
+                ..FlowRecord::default()
+            },
+            bank: random.below(4) as u8,
+            way: random.below(4) as u8,
+        });
+    }
+    flows
+}
