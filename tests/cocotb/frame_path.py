@@ -241,7 +241,7 @@ class FramePath:
         for sender in (self.rx, self.inject):
             sender.queue.clear()
             sender.beats.clear()
-            sender.offered = False
+            sender.offered, sender.shown_last = False, None
         for receiver in (self.tx, self.host):
             receiver.parts, receiver.held, receiver.first_seen, receiver.blocked = [], None, None, False
             receiver.frames.clear()

@@ -4,7 +4,8 @@
 // Drops when: never; gw_admit reserves room. After a host reset every frame admitted before is flushed and counted.
 //
 // `host_class_ready_i[c]` is looked at when a frame is chosen, at the earliest 3 cycles after the last beat before it was taken.
-// On `host_reset_i` the frame that is being handed over is finished (the taker goes on taking) and counts as gone.
+// On `host_reset_i` the frame that is being handed over is finished (the taker goes on taking). It counts as gone when its last
+// beat is taken during the reset, else as out; a taker that throws it away afterwards says so (gw_counters, `host_lost_i`).
 module gw_host_queue
   import gw_layout_pkg::*;
   import gw_pkg::*;
@@ -194,7 +195,8 @@ module gw_host_queue
   state_e state_q, state_d;
   logic [2:0] wait_q, wait_d;
   gw_host_class_e class_q, class_d, chosen;
-  logic choose, begin_frame, discard_q, discard_d, doomed_q, doomed_d, left, finish;
+  logic choose, begin_frame, discard_q, discard_d, left, finish;
+  logic doomed_q, doomed_d;  // a reset came after the frame was chosen
   logic [3:0] eligible;
   place_t [3:0] head_q, head_d;  // the class's oldest frame
   logic [3:0][CountBits-1:0] admitted_q, admitted_d;  // frames not begun to leave
@@ -344,10 +346,10 @@ module gw_host_queue
   // ---- events -----------------------------------------------------------------------------------------------------
   logic [31:0] punts_q, punts_d, punts_left;
   logic delivered;
-  assign delivered = left && !doomed_q && !reset_now;
+  assign delivered = left && !host_reset_i;
   always_comb begin
     punts_left = punts_q - 32'(punt_ended_i && punts_q != '0);
-    punts_d    = reset_now ? '0 : punts_left + 32'(delivered && class_q == HostClassMiss);
+    punts_d    = reset_now ? '0 : punts_left + 32'(delivered && !doomed_q && class_q == HostClassMiss);
   end
   always_ff @(posedge clk_i) begin
     punts_q <= punts_d;
