@@ -44,6 +44,9 @@ const LOCKSTEP_PATIENCE: Duration = Duration::from_secs(1);
 /// How long the loop sleeps when nothing happens.
 const SLEEP: Duration = Duration::from_millis(50);
 
+/// How long it sleeps while a refused client has not spoken.
+const DISMISSAL: Duration = Duration::from_millis(1);
+
 /// How frames of a capture file follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Pace {
@@ -193,12 +196,15 @@ impl Device {
                 self.free_turn(ready)?
             };
             self.report_drained()?;
+            let refusing = self.server.dismiss_refused();
             if self.options.once && self.server.clients_served() > 0 && !self.server.has_client() {
                 tracing::info!("the client has gone: ending (--once)");
                 self.stopping = true;
             }
             timeout = if busy || self.server.has_waiting() {
                 Duration::ZERO
+            } else if refusing {
+                DISMISSAL
             } else {
                 SLEEP
             };

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use zerocopy::FromBytes;
 
+use crate::registers::{card, ring};
 use crate::vfio_user::link::Message;
 use crate::vfio_user::protocol::{Command, RegionAccess};
 
-/// BAR0: the rings' registers (`regs/guideway.rdl`), one ring each 0x40 bytes: RX by class, TX, command.
-const RINGS: u64 = 0x4000;
-const RING_BYTES: u64 = 0x40;
-const ARM: u64 = 0x20;
+/// The rings' registers lie one after another: RX by class, TX, command.
+const RINGS: u64 = card::BASE as u64;
+const RING_BYTES: u64 = card::RX_STEP as u64;
+const ARM: u64 = ring::ARM as u64;
 /// Rings; each one's vector is its number.
 const VECTORS: u32 = 6;
 

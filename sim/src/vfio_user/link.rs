@@ -62,6 +62,9 @@ pub enum LinkError {
     /// Too many commands while it owes an answer.
     #[error("the client sends commands without end while it owes an answer to a DMA message")]
     Flood,
+    /// No handshake in time.
+    #[error("the client connected and did not shake hands")]
+    NoHandshake,
     /// No answer in time.
     #[error("the client did not answer a DMA message within {} s", ANSWER_TIMEOUT.as_secs())]
     NoAnswer,

@@ -7,6 +7,7 @@
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 use rustix::io::Errno;
@@ -35,6 +36,12 @@ use crate::pcie::{Function, Region};
 
 /// Connections taken from the queue in one go.
 const ACCEPT_BATCH: usize = 16;
+/// How long a client may hold the card without having shaken hands.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
+/// Refused clients that are kept until they speak; others are closed without a word.
+const REFUSED_MAX: usize = 8;
+/// How long they are kept.
+const REFUSED_PATIENCE: Duration = Duration::from_secs(1);
 /// Bits of a region's index in its file offset, as the kernel has it.
 const REGION_SHIFT: u32 = 40;
 
@@ -50,6 +57,7 @@ pub enum Event {
 #[derive(Debug)]
 struct Client {
     link: Link,
+    since: Instant,
     version: Option<Version>,
 }
 
@@ -85,6 +93,8 @@ pub struct Server {
     socket: ListeningSocket,
     client: Option<Client>,
     served: u64,
+    /// Second clients, who are told EBUSY as soon as they speak.
+    refused: Vec<(UnixStream, Instant)>,
     /// The function that it serves.
     pub function: Function,
 }
@@ -99,6 +109,7 @@ impl Server {
             socket: ListeningSocket::bind(path, "--socket")?,
             client: None,
             served: 0,
+            refused: Vec::new(),
             function: Function::new(MAX_DMA_MAPS),
         })
     }
@@ -140,7 +151,7 @@ impl Server {
     pub fn has_waiting(&self) -> bool {
         self.client
             .as_ref()
-            .is_some_and(|client| client.link.has_waiting())
+            .is_some_and(|client| client.is_overdue() || client.link.has_waiting())
     }
 
     /// Takes a waiting client; refuses others at once.
@@ -151,7 +162,9 @@ impl Server {
             };
             if self.client.is_some() {
                 tracing::warn!("second client refused: the card has one already");
-                refuse(&stream);
+                if self.refused.len() < REFUSED_MAX && stream.set_nonblocking(true).is_ok() {
+                    self.refused.push((stream, Instant::now()));
+                }
                 continue;
             }
             match Link::new(stream) {
@@ -160,6 +173,7 @@ impl Server {
                     tracing::info!(client = self.served, "client connected");
                     self.client = Some(Client {
                         link,
+                        since: Instant::now(),
                         version: None,
                     });
                 }
@@ -168,9 +182,19 @@ impl Server {
         }
     }
 
+    /// Answers those that were refused with EBUSY, and closes them; true while some have not spoken yet.
+    pub fn dismiss_refused(&mut self) -> bool {
+        self.refused
+            .retain(|(stream, since)| !answer_busy(stream) && since.elapsed() < REFUSED_PATIENCE);
+        !self.refused.is_empty()
+    }
+
     /// The next thing that the client's socket brings, if any.
     pub fn next_event(&mut self) -> Option<Event> {
-        match self.client.as_mut()?.link.next_command() {
+        let client = self.client.as_mut()?;
+        let silent = client.is_overdue();
+        match client.link.next_command() {
+            Ok(None) if silent => Some(Event::Gone(LinkError::NoHandshake)),
             Ok(command) => command.map(Event::Command),
             Err(error) => Some(Event::Gone(error)),
         }
@@ -239,6 +263,10 @@ impl Server {
 }
 
 impl Client {
+    fn is_overdue(&self) -> bool {
+        self.version.is_none() && self.since.elapsed() > HANDSHAKE_PATIENCE
+    }
+
     fn memory(&mut self) -> ClientMemory<'_> {
         let max_transfer = self
             .version
@@ -250,26 +278,20 @@ impl Client {
     }
 }
 
-/// Tells a second client EBUSY, as the answer to its VERSION when that is already there.
-fn refuse(stream: &UnixStream) {
+/// Tells a second client EBUSY as the answer to its first message; true when it is done with.
+fn answer_busy(stream: &UnixStream) -> bool {
     let mut bytes = [0; HEADER_BYTES];
-    let flags = rustix::net::RecvFlags::DONTWAIT;
-    let read = rustix::net::recv(stream, &mut bytes, flags).map_or(0, |(read, _)| read);
-    let first = Header {
-        command: Command::Version as u16,
-        ..Header::default()
-    };
-    let header = if read == HEADER_BYTES {
-        Header::read_from_bytes(&bytes).unwrap_or(first)
-    } else {
-        first
-    };
-    let reply = protocol::error_reply(&header, libc::EBUSY);
-    let _ = rustix::net::send(
-        stream,
-        &reply,
-        rustix::net::SendFlags::NOSIGNAL | rustix::net::SendFlags::DONTWAIT,
-    );
+    match rustix::net::recv(stream, &mut bytes, rustix::net::RecvFlags::DONTWAIT) {
+        Err(Errno::AGAIN | Errno::INTR) => return false,
+        Ok((HEADER_BYTES, _)) => {}
+        Ok(_) | Err(_) => return true,
+    }
+    if let Ok(header) = Header::read_from_bytes(&bytes) {
+        let reply = protocol::error_reply(&header, libc::EBUSY);
+        let flags = rustix::net::SendFlags::NOSIGNAL | rustix::net::SendFlags::DONTWAIT;
+        let _ = rustix::net::send(stream, &reply, flags);
+    }
+    true
 }
 
 /// The structure that a body starts with.
