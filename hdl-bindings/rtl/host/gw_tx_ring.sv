@@ -64,7 +64,8 @@ module gw_tx_ring
   logic        wraps, room, take, take_frame;
   logic [64:0] last_byte;
   logic [ 9:0] free_q, free_d;  // beats not reserved
-  logic        jobs_full, job_valid, job_pop;
+  logic        jobs_full, job_valid, job_pop, unused_jobs_almost;
+  logic [$clog2(Frames + 1)-1:0] unused_jobs_level;
 
   assign descriptor = gw_tx_descriptor_t'(descriptor_i);
   assign last_byte  = {1'b0, descriptor.address} + 65'(descriptor.length) - 65'd1;
@@ -123,8 +124,8 @@ module gw_tx_ring
   logic       error_q, error_d;
   logic       beat_valid, beat_pop;
   logic [BeatBits-1:0] beat;
-  logic [$clog2(Frames + 1)-1:0] unused_jobs_level, unused_arriving_level, unused_whole_level;
-  logic unused_jobs_almost, unused_arriving_full, unused_arriving_almost, unused_whole_full, unused_whole_almost;
+  logic [$clog2(Frames + 1)-1:0] unused_arriving_level, unused_whole_level;
+  logic unused_arriving_full, unused_arriving_almost, unused_whole_full, unused_whole_almost;
 
   gw_fifo #(.Width(8), .Depth(Frames)) u_arriving (
       .clk_i(clk_i),
