@@ -72,7 +72,7 @@ const BACKEND: u16 = 5;
 const GENERATION: u8 = 9;
 
 /// Opens the port and balances 10.200.1.1:80/tcp over one backend, 10.0.0.1.
-fn balance(host: &mut TestHost<'_>, policy: MissPolicy) -> Result<(), HarnessError> {
+pub(crate) fn balance(host: &mut TestHost<'_>, policy: MissPolicy) -> Result<(), HarnessError> {
     let random = &mut Random::new(1);
     host.set_secrets(std::array::from_fn(|_| {
         std::array::from_fn(|_| random.word())
@@ -118,7 +118,7 @@ fn backend() -> BackendEntry {
 }
 
 /// A packet of client 192.168.1.1 to the balanced VIP.
-fn packet(source_port: u16) -> PacketSpec {
+pub(crate) fn packet(source_port: u16) -> PacketSpec {
     PacketSpec {
         ethernet: (MAC, [2, 0, 0, 0, 0, 9]),
         source: [192, 168, 1, 1].into(),
@@ -132,7 +132,7 @@ fn packet(source_port: u16) -> PacketSpec {
 }
 
 /// A frame of 60 bytes for the `control` queue.
-fn arp() -> Vec<u8> {
+pub(crate) fn arp() -> Vec<u8> {
     let mut frame = vec![0; 60];
     frame[..6].copy_from_slice(&MAC);
     frame[12..14].copy_from_slice(&[8, 6]);
@@ -140,7 +140,7 @@ fn arp() -> Vec<u8> {
 }
 
 /// The flow of [`packet`], going to the backend.
-fn flow(source_port: u16) -> FlowRecord {
+pub(crate) fn flow(source_port: u16) -> FlowRecord {
     FlowRecord {
         destination_port: 80,
         source_port,

@@ -62,7 +62,7 @@ pub fn play(card: &mut dyn Card, scenario: &Scenario) -> Result<Outcome, Harness
         counters,
         vips: host.table_counters(Table::VipCounter)?,
         backends: host.table_counters(Table::BackendCounter)?,
-        flows: flows(&mut host, &places, scenario.has_bad_ends())?,
+        flows: flows(&mut host, &places, !scenario.honest)?,
         punts_outstanding: host.card.punts_outstanding(),
     })
 }

@@ -1,5 +1,6 @@
 //! The reference model against its specification, Katran's values, other packet libraries, and itself.
 
+mod admission;
 mod conformance;
 mod decide;
 mod katran;
