@@ -266,7 +266,7 @@ fn write_beat(
 /// The rules that every burst keeps (`CARD.md` 7). They are checked here because breaking one hangs real bridges.
 fn assert_burst(kind: &str, address: u64, beats: u32, inputs: &Inputs) {
     let first = address & !(BEAT - 1);
-    let last = first + u64::from(beats) * BEAT - 1;
+    let last = first + (u64::from(beats) * BEAT - 1);
     assert_eq!(
         first >> 12,
         last >> 12,
