@@ -2,12 +2,13 @@
 //! know, and serves operators.
 //!
 //! `device` and `card` reach the card, `maglev` builds rings, `config` reads what the operator wants, `slow_path` decides misses,
-//! `control` brings the card to what is wanted, `cli` is the command line.
+//! `control` brings the card to what is wanted, `cli` is the command line. `decap` is for backends.
 
 pub mod card;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod decap;
 pub mod device;
 pub mod maglev;
 pub mod slow_path;

@@ -4,6 +4,7 @@
 //! what to do next.
 
 mod check;
+mod decap;
 mod replay;
 mod run;
 mod table;
@@ -34,6 +35,8 @@ enum Command {
     Replay(replay::ReplayCommand),
     /// Print what a running daemon does.
     Status(run::Status),
+    /// The backend's end of the tunnel, where the kernel has none.
+    Decap(decap::Decap),
 }
 
 /// The configuration file.
@@ -62,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.run(),
         Command::Replay(command) => command.run(),
         Command::Status(command) => command.run(),
+        Command::Decap(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -297,7 +297,7 @@ impl Checker {
     }
 
     fn mac(&mut self, key: &str, text: &At<String>) -> Option<Mac> {
-        let Some(mac) = parse_mac(text.get_ref()) else {
+        let Some(mac) = Mac::parse(text.get_ref()) else {
             self.problem(key, text.span(), format!("{:?} is not a MAC address", text.get_ref()), "write six bytes, as \"02:00:00:00:00:01\"");
             return None;
         };
@@ -332,17 +332,6 @@ impl Checker {
             }
         }
     }
-}
-
-/// Six bytes in hexadecimal, two digits each, with colons.
-fn parse_mac(text: &str) -> Option<Mac> {
-    let mut bytes = [0; 6];
-    let mut parts = text.split(':');
-    for byte in &mut bytes {
-        let part = parts.next().filter(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()))?;
-        *byte = u8::from_str_radix(part, 16).ok()?;
-    }
-    parts.next().is_none().then_some(Mac(bytes))
 }
 
 fn is_prime(n: u32) -> bool {

@@ -87,6 +87,18 @@ pub enum Unmatched {
 pub struct Mac(pub [u8; 6]);
 
 impl Mac {
+    /// Reads six bytes in hexadecimal, two digits each, with colons.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; 6];
+        let mut parts = text.split(':');
+        for byte in &mut bytes {
+            let part = parts.next().filter(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()))?;
+            *byte = u8::from_str_radix(part, 16).ok()?;
+        }
+        parts.next().is_none().then_some(Self(bytes))
+    }
+
     /// As a number: 02:00:00:00:00:01 is 0x0200_0000_0001.
     #[must_use]
     pub fn to_u64(self) -> u64 {

@@ -111,7 +111,7 @@ fn options(config: &Config, replay: &Replay) -> SimOptions {
     if let Some(wave) = &replay.wave {
         arguments.extend(["--wave".into(), wave.into()]);
     }
-    SimOptions { simulator: config.card.simulator.clone(), arguments, control: true, timeout: Duration::from_secs(120), grace: Duration::from_secs(60), ..SimOptions::new(wire) }
+    SimOptions { simulator: config.card.simulator.clone(), arguments, control: true, timeout: Duration::from_secs(30), patience: Duration::from_secs(60), grace: Duration::from_secs(60), ..SimOptions::new(wire) }
 }
 
 /// Lets the frames begin, and serves punts until the wire has drained; returns the simulator's event.

@@ -3,12 +3,14 @@
 //! Owns turning "this flow shall go there" into commands, and what their outcomes say about the host's picture of the table. A
 //! command that finds something else than the picture says is no error: the picture is then read anew from the card.
 
+use std::collections::HashMap;
+
 use guideway_hdl::descriptors::{Command, Expect, Opcode, Status};
 use guideway_hdl::tables::{FlowKey, FlowRecord};
 
 use super::placement::{NoPlace, Occupancy};
 use crate::card::flow::{FlowTarget, delete, insert, record_key, relocate};
-use crate::card::{Outcome, Secrets};
+use crate::card::{BackendId, Outcome, Secrets};
 
 /// What the flow commands came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -30,6 +32,8 @@ pub struct FlowStats {
 /// The picture, and what is known to be wrong with it.
 pub struct Flows {
     occupancy: Occupancy,
+    /// What the entries hold beside their keys.
+    targets: HashMap<FlowKey, FlowTarget>,
     secrets: Secrets,
     limit: usize,
     /// A command was refused: the picture is wrong somewhere.
@@ -42,7 +46,7 @@ impl Flows {
     /// The picture of an empty table of which at most `limit` entries are used.
     #[must_use]
     pub fn new(secrets: Secrets, limit: usize) -> Self {
-        Self { occupancy: Occupancy::new(secrets.clone(), limit), secrets, limit, stale: false, stats: FlowStats::default() }
+        Self { occupancy: Occupancy::new(secrets.clone(), limit), targets: HashMap::new(), secrets, limit, stale: false, stats: FlowStats::default() }
     }
 
     /// Flows on the card.
@@ -63,13 +67,16 @@ impl Flows {
         self.occupancy.find(key).is_some()
     }
 
-    /// The commands that install a flow, or renew it when it is there. The picture already shows what comes of them.
+    /// The commands that install a flow, or change it when it is there with another target; none when it is there as it should be
+    /// (packets that were punted before the first one's entry was in place). The picture already shows what comes of them.
     ///
     /// # Errors
     /// When there is no place for it.
     pub fn install(&mut self, key: &FlowKey, target: &FlowTarget) -> Result<Vec<Command>, NoPlace> {
         if let Some(place) = self.occupancy.find(key) {
-            return Ok(vec![insert(key, place, target, Expect::Same)]);
+            let known = self.targets.insert(*key, *target);
+            let same = known.is_some_and(|known| (known.backend, known.generation, known.pinned) == (target.backend, target.generation, target.pinned));
+            return Ok(if same { Vec::new() } else { vec![insert(key, place, target, Expect::Same)] });
         }
         let plan = self.occupancy.plan(key).inspect_err(|_| self.stats.without_place += 1)?;
         let mut commands: Vec<Command> = Vec::with_capacity(plan.moves.len() + 1);
@@ -78,6 +85,7 @@ impl Flows {
             self.occupancy.set(step.key, step.to);
         }
         self.occupancy.set(*key, plan.place);
+        self.targets.insert(*key, *target);
         commands.push(insert(key, plan.place, target, Expect::Free));
         Ok(commands)
     }
@@ -86,6 +94,7 @@ impl Flows {
     pub fn remove(&mut self, key: &FlowKey) -> Option<Command> {
         let place = self.occupancy.find(key)?;
         self.occupancy.clear(key);
+        self.targets.remove(key);
         Some(delete(key, place))
     }
 
@@ -111,10 +120,13 @@ impl Flows {
     /// The picture is what the card's dump shows.
     pub fn resync(&mut self, records: &[(usize, FlowRecord)]) {
         self.occupancy = Occupancy::new(self.secrets.clone(), self.limit);
+        self.targets.clear();
         for (index, record) in records {
             let key = record_key(record);
             if let Some(place) = self.occupancy.belongs(&key, *index) {
                 self.occupancy.set(key, place);
+                let target = FlowTarget { backend: BackendId(record.backend), generation: record.generation, pinned: record.pinned, confirmed: record.confirmed };
+                self.targets.insert(key, target);
             }
         }
         self.stale = false;
@@ -124,5 +136,50 @@ impl Flows {
     /// The keys of all flows that `is_one` says.
     pub fn keys(&self, is_one: impl Fn(&FlowKey) -> bool) -> Vec<FlowKey> {
         self.occupancy.keys().filter(|key| is_one(key)).copied().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::card::SecretSource;
+
+    const OK: Outcome = Outcome { status: Status::Ok, result: 0 };
+
+    fn flows() -> Flows {
+        Flows::new(Secrets::draw(SecretSource::Seed(5)).unwrap(), 1000)
+    }
+
+    fn key(port: u16) -> FlowKey {
+        FlowKey { destination_port: 80, source_port: port, source: 7, vip: 0 }
+    }
+
+    fn target(backend: u16, pinned: bool) -> FlowTarget {
+        FlowTarget { backend: BackendId(backend), generation: 1, pinned, confirmed: false }
+    }
+
+    #[test]
+    fn a_flow_is_installed_once_and_changed_in_its_place() {
+        let mut flows = flows();
+        let first = flows.install(&key(1), &target(3, false)).unwrap();
+        assert_eq!((first.len(), first[0].expectation), (1, Expect::Free.raw()));
+        assert!(flows.settle(&first, &[OK]));
+        assert!(flows.install(&key(1), &target(3, false)).unwrap().is_empty());
+        let pinned = flows.install(&key(1), &target(3, true)).unwrap();
+        assert_eq!((pinned[0].expectation, pinned[0].bank, pinned[0].way, pinned[0].pinned), (Expect::Same.raw(), first[0].bank, first[0].way, true));
+        assert_eq!(flows.install(&key(1), &target(4, true)).unwrap().len(), 1);
+        assert_eq!(flows.remove(&key(1)).unwrap().opcode, Opcode::Delete.raw());
+        assert_eq!((flows.remove(&key(1)), flows.len()), (None, 0));
+    }
+
+    #[test]
+    fn a_refused_command_makes_the_picture_stale_until_it_is_read_anew() {
+        let mut flows = flows();
+        let commands = flows.install(&key(1), &target(3, false)).unwrap();
+        assert!(!flows.settle(&commands, &[Outcome { status: Status::Occupied, result: 0 }]));
+        assert!(flows.stale);
+        flows.resync(&[]);
+        assert!(!flows.stale && !flows.holds(&key(1)));
+        assert_eq!((flows.stats.refused, flows.stats.resyncs), (1, 1));
     }
 }
