@@ -34,12 +34,18 @@ pub struct Outcome {
     pub punts_outstanding: u32,
 }
 
+/// Card time at which every scenario starts.
+const START_US: u64 = 10_000;
+
 /// Plays a scenario on a card that is at power on or was reset.
 ///
 /// # Errors
 /// When the card stops answering, or breaks its contract with the host.
 pub fn play(card: &mut dyn Card, scenario: &Scenario) -> Result<Outcome, HarnessError> {
     let mut host = TestHost::new(card)?;
+    // cards may have counted some time while they cleared their tables: all start from the same
+    let early = u64::from(host.read(at::TIME_US_LOW));
+    host.pass_time(START_US.saturating_sub(early))?;
     let places = program(&mut host, scenario)?;
     let mut sent = Vec::new();
     let mut received = Vec::new();
