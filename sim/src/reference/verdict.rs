@@ -148,7 +148,6 @@ fn balance(
     decision.egress_class = EgressClass::New;
     if disposition == Disposition::ForwardHit {
         decision.egress_class = EgressClass::Hit;
-        decision.hit = flow.map(|flow| (flow.place, *packet));
     }
     let flow_backend = flow.map_or(SLOT_EMPTY, |flow| flow.record.backend);
     let stale = flow.is_some_and(|flow| flow.live.is_none());
@@ -162,6 +161,9 @@ fn balance(
     };
     if let Some(to) = to {
         forward(&mut decision, tables, config, frame, packet, &to);
+    }
+    if decision.disposition == Disposition::ForwardHit {
+        decision.hit = flow.map(|flow| (flow.place, *packet));
     }
     decision
 }

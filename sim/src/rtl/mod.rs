@@ -115,12 +115,14 @@ impl RtlCard {
             bridge: axi::Bridge::new(config.seed, config.dma.clone()),
             config,
             cycles: 0,
-            tick_source: TickSource::Clock,
+            // time begins when the card is ready
+            tick_source: TickSource::Given,
             tick_phase: 0,
             ticks_owed: 0,
             settle: SETTLE,
         };
         card.power_on();
+        card.tick_source = TickSource::Clock;
         card
     }
 
