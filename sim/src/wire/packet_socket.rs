@@ -37,6 +37,7 @@ const ETH_P_8021Q: u16 = 0x8100;
 #[derive(Debug)]
 pub struct PacketSocket {
     name: String,
+    index: u32,
     socket: OwnedFd,
     buffer: Vec<u8>,
     frames: VecDeque<WireFrame>,
@@ -70,7 +71,8 @@ impl PacketSocket {
                 hint,
             }
         };
-        let socket = open_socket(name).map_err(failed)?;
+        let index = index_of(name).map_err(failed)?;
+        let socket = open_socket(index).map_err(failed)?;
         let mtu = fs::read_to_string(format!("/sys/class/net/{name}/mtu"))
             .ok()
             .and_then(|text| text.trim().parse::<u32>().ok());
@@ -83,6 +85,7 @@ impl PacketSocket {
         }
         Ok(Self {
             name: name.to_owned(),
+            index,
             socket,
             buffer: vec![0; SLOT * BATCH],
             frames: VecDeque::new(),
@@ -126,7 +129,8 @@ impl PacketSocket {
     fn judge(&mut self, error: io::Error) -> Result<(), WireError> {
         match error.raw_os_error() {
             Some(libc::EAGAIN | libc::EINTR) => Ok(()),
-            Some(libc::ENETDOWN) => {
+            // The kernel says the same when the interface is removed.
+            Some(libc::ENETDOWN) if index_of(&self.name).is_ok_and(|index| index == self.index) => {
                 if !self.down {
                     self.down = true;
                     tracing::warn!(interface = self.name, "the interface is down");
@@ -251,15 +255,16 @@ fn finish_checksum(frame: &mut [u8], start: usize, offset: usize) -> Option<()> 
     Some(())
 }
 
-fn open_socket(name: &str) -> io::Result<OwnedFd> {
-    let index = rustix::net::netdevice::name_to_index(
-        rustix::net::socket(
-            rustix::net::AddressFamily::UNIX,
-            rustix::net::SocketType::DGRAM,
-            None,
-        )?,
-        name,
+fn index_of(name: &str) -> io::Result<u32> {
+    let socket = rustix::net::socket(
+        rustix::net::AddressFamily::UNIX,
+        rustix::net::SocketType::DGRAM,
+        None,
     )?;
+    Ok(rustix::net::netdevice::name_to_index(socket, name)?)
+}
+
+fn open_socket(index: u32) -> io::Result<OwnedFd> {
     let protocol = (libc::ETH_P_ALL as u16).to_be();
     // SAFETY: no pointers are involved; the result is checked.
     let raw = unsafe {
