@@ -15,7 +15,8 @@ fn fixture(name: &str) -> Option<Value> {
         return None;
     };
     let path = PathBuf::from(folder).join(name);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     Some(serde_json::from_str(&text).unwrap())
 }
 
@@ -35,15 +36,32 @@ fn small(value: &Value) -> u32 {
 }
 
 fn fnv1a64(ring: &[u32]) -> u64 {
-    ring.iter().flat_map(|slot| slot.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+    ring.iter()
+        .flat_map(|slot| slot.to_le_bytes())
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        })
 }
 
 /// The endpoints of a golden ring in the order in which they were given to the builder; `None` when only a script names them.
 fn endpoints(value: &Value) -> Option<Vec<Endpoint>> {
     Some(match value {
-        Value::Array(list) => list.iter().map(|e| Endpoint { number: small(&e["num"]), weight: small(&e["weight"]), hash: number(&e["hash"]) }).collect(),
+        Value::Array(list) => list
+            .iter()
+            .map(|e| Endpoint {
+                number: small(&e["num"]),
+                weight: small(&e["weight"]),
+                hash: number(&e["hash"]),
+            })
+            .collect(),
         rule if rule["rule"].as_str().unwrap().starts_with("num=i, hash=i") => {
-            (0..small(&rule["n"])).map(|i| Endpoint { number: i, weight: small(&rule["weight"]), hash: u64::from(i) }).collect()
+            (0..small(&rule["n"]))
+                .map(|i| Endpoint {
+                    number: i,
+                    weight: small(&rule["weight"]),
+                    hash: u64::from(i),
+                })
+                .collect()
         }
         _ => return None,
     })
@@ -51,18 +69,37 @@ fn endpoints(value: &Value) -> Option<Vec<Endpoint>> {
 
 #[test]
 fn golden_rings() {
-    let Some(maglev) = fixture("maglev.json") else { return };
+    let Some(maglev) = fixture("maglev.json") else {
+        return;
+    };
     let mut compared = 0;
-    for (i, golden) in maglev["golden_rings"].as_array().unwrap().iter().enumerate() {
-        let algorithm = if golden["version"] == 1 { Algorithm::V1 } else { Algorithm::V2 };
+    for (i, golden) in maglev["golden_rings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .enumerate()
+    {
+        let algorithm = if golden["version"] == 1 {
+            Algorithm::V1
+        } else {
+            Algorithm::V2
+        };
         let Some(endpoints) = endpoints(&golden["endpoints"]) else {
             eprintln!("golden ring {i}: its endpoints stand only in a script that is not here");
             continue;
         };
         let ring = build(algorithm, small(&golden["ring_size"]), endpoints);
-        assert_eq!(format!("{:016x}", fnv1a64(&ring)), golden["ring_fnv1a64_le32"].as_str().unwrap(), "golden ring {i}");
+        assert_eq!(
+            format!("{:016x}", fnv1a64(&ring)),
+            golden["ring_fnv1a64_le32"].as_str().unwrap(),
+            "golden ring {i}"
+        );
         if let Some(whole) = golden["ring"].as_array() {
-            assert_eq!(ring, whole.iter().map(small).collect::<Vec<_>>(), "golden ring {i}");
+            assert_eq!(
+                ring,
+                whole.iter().map(small).collect::<Vec<_>>(),
+                "golden ring {i}"
+            );
         }
         compared += 1;
     }
@@ -71,20 +108,36 @@ fn golden_rings() {
 
 #[test]
 fn murmur_and_permutations() {
-    let Some(maglev) = fixture("maglev.json") else { return };
+    let Some(maglev) = fixture("maglev.json") else {
+        return;
+    };
     for row in maglev["murmur3_x64_64"].as_array().unwrap() {
-        assert_eq!(murmur3_x64_64(number(&row["A"]), number(&row["B"]), small(&row["seed"])), number(&row["hash"]), "{row}");
+        assert_eq!(
+            murmur3_x64_64(number(&row["A"]), number(&row["B"]), small(&row["seed"])),
+            number(&row["hash"]),
+            "{row}"
+        );
     }
     for row in maglev["permutations_m65537"].as_array().unwrap() {
         let permutation = Permutation::new(number(&row["hash"]), 65537);
-        assert_eq!([permutation.offset, permutation.skip], [small(&row["offset_skip"][0]), small(&row["offset_skip"][1])], "{row}");
+        assert_eq!(
+            [permutation.offset, permutation.skip],
+            [small(&row["offset_skip"][0]), small(&row["offset_skip"][1])],
+            "{row}"
+        );
     }
 }
 
 #[test]
 fn address_hashes() {
-    let Some(vectors) = fixture("hash_vectors.json") else { return };
+    let Some(vectors) = fixture("hash_vectors.json") else {
+        return;
+    };
     for row in vectors["folly_ip_hash"].as_array().unwrap() {
-        assert_eq!(address_hash::of(row["address"].as_str().unwrap().parse().unwrap()), number(&row["hash"]), "{row}");
+        assert_eq!(
+            address_hash::of(row["address"].as_str().unwrap().parse().unwrap()),
+            number(&row["hash"]),
+            "{row}"
+        );
     }
 }

@@ -35,28 +35,63 @@ impl Check {
     pub(super) fn run(&self) -> anyhow::Result<()> {
         let config = self.config.read()?;
         let state = State::default().next(&config)?;
-        let rings: Vec<Ring> = config.pools.iter().map(|pool| Ring::build(pool.table, pool.table_size, &pool.members())).collect();
+        let rings: Vec<Ring> = config
+            .pools
+            .iter()
+            .map(|pool| Ring::build(pool.table, pool.table_size, &pool.members()))
+            .collect();
         let rows = backend_rows(&config, &state, &rings);
-        if self.json { print(&serde_json::to_string_pretty(&as_json(&config, &state, &rings, &rows))?) } else { print(&as_tables(&config, &state, &rings, &rows)) }
+        if self.json {
+            print(&serde_json::to_string_pretty(&as_json(
+                &config, &state, &rings, &rows,
+            ))?)
+        } else {
+            print(&as_tables(&config, &state, &rings, &rows))
+        }
     }
 }
 
 fn backend_rows(config: &Config, state: &State, rings: &[Ring]) -> Vec<BackendRow> {
     let mut rows = Vec::new();
     for (pool, ring) in config.pools.iter().zip(rings) {
-        let total: u64 = pool.backends.iter().map(|backend| u64::from(backend.weight)).sum();
+        let total: u64 = pool
+            .backends
+            .iter()
+            .map(|backend| u64::from(backend.weight))
+            .sum();
         for (backend, slots) in pool.backends.iter().zip(ring.shares(pool.backends.len())) {
-            let index = state.backends.iter().find(|b| b.pool == pool.name && b.address == backend.address).map_or(0, |b| b.id);
+            let index = state
+                .backends
+                .iter()
+                .find(|b| b.pool == pool.name && b.address == backend.address)
+                .map_or(0, |b| b.id);
             #[allow(clippy::cast_precision_loss)] // a share is printed with three digits
-            let expected = if total == 0 { 0.0 } else { f64::from(backend.weight) / total as f64 };
+            let expected = if total == 0 {
+                0.0
+            } else {
+                f64::from(backend.weight) / total as f64
+            };
             let share = f64::from(slots) / f64::from(pool.table_size);
-            rows.push(BackendRow { pool: pool.name.clone(), index, address: backend.address, weight: backend.weight, slots, share, expected });
+            rows.push(BackendRow {
+                pool: pool.name.clone(),
+                index,
+                address: backend.address,
+                weight: backend.weight,
+                slots,
+                share,
+                expected,
+            });
         }
     }
     rows
 }
 
-fn as_json(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]) -> serde_json::Value {
+fn as_json(
+    config: &Config,
+    state: &State,
+    rings: &[Ring],
+    rows: &[BackendRow],
+) -> serde_json::Value {
     let pools: Vec<_> = config.pools.iter().zip(rings).map(|(pool, ring)| {
         let placed = state.pools.iter().find(|p| p.name == pool.name);
         json!({
@@ -75,7 +110,17 @@ fn as_json(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]) 
 }
 
 fn as_tables(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]) -> String {
-    let mut pools = house_table(&["pool", "index", "table", "slots", "ring base", "digest over slot addresses"], &[1, 3, 4]);
+    let mut pools = house_table(
+        &[
+            "pool",
+            "index",
+            "table",
+            "slots",
+            "ring base",
+            "digest over slot addresses",
+        ],
+        &[1, 3, 4],
+    );
     for (pool, ring) in config.pools.iter().zip(rings) {
         let placed = state.pools.iter().find(|p| p.name == pool.name);
         let of = |value: Option<String>| value.unwrap_or_default();
@@ -88,19 +133,58 @@ fn as_tables(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]
             hex(&ring.digest(&pool.members())),
         ]);
     }
-    let mut backends = house_table(&["backend", "pool", "index", "weight", "slots", "share", "expected"], &[2, 3, 4, 5, 6]);
+    let mut backends = house_table(
+        &[
+            "backend", "pool", "index", "weight", "slots", "share", "expected",
+        ],
+        &[2, 3, 4, 5, 6],
+    );
     for row in rows {
         let percent = |share: f64| format!("{:.3} %", share * 100.0);
-        backends.add_row([row.address.to_string(), row.pool.clone(), row.index.to_string(), row.weight.to_string(), row.slots.to_string(), percent(row.share), percent(row.expected)]);
+        backends.add_row([
+            row.address.to_string(),
+            row.pool.clone(),
+            row.index.to_string(),
+            row.weight.to_string(),
+            row.slots.to_string(),
+            percent(row.share),
+            percent(row.expected),
+        ]);
     }
-    let mut vips = house_table(&["vip", "index", "address", "port", "protocol", "pool", "on miss"], &[1, 3]);
+    let mut vips = house_table(
+        &[
+            "vip", "index", "address", "port", "protocol", "pool", "on miss",
+        ],
+        &[1, 3],
+    );
     for vip in &state.vips {
-        let port = if vip.port == 0 { "any".to_owned() } else { vip.port.to_string() };
+        let port = if vip.port == 0 {
+            "any".to_owned()
+        } else {
+            vip.port.to_string()
+        };
         let pool = state.pool(vip.pool).map_or("", |pool| pool.name.as_str());
-        vips.add_row([&vip.name, &vip.id.to_string(), &vip.address.to_string(), &port, vip.protocol.name(), pool, "punt"]);
+        vips.add_row([
+            &vip.name,
+            &vip.id.to_string(),
+            &vip.address.to_string(),
+            &port,
+            vip.protocol.name(),
+            pool,
+            "punt",
+        ]);
     }
     let node = &config.node;
-    let hop = node.next_hop.map_or("none".to_owned(), |mac| mac.to_string());
-    let source = node.mac.map_or("the received destination MAC".to_owned(), |mac| mac.to_string());
-    format!("{}: next hop {hop}, sends from {source}, MTU {}\n\n{pools}\n\n{backends}\n\n{vips}", node.name, node.mtu)
+    let hop = node
+        .next_hop
+        .map_or("none".to_owned(), |mac| mac.to_string());
+    let source = node
+        .mac
+        .map_or("the received destination MAC".to_owned(), |mac| {
+            mac.to_string()
+        });
+    format!(
+        "{}: next hop {hop}, sends from {source}, MTU {}\n\n{pools}\n\n{backends}\n\n{vips}",
+        node.name, node.mtu
+    )
 }

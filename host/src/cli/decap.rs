@@ -34,18 +34,35 @@ pub struct Decap {
 impl Decap {
     pub(super) fn run(&self) -> anyhow::Result<()> {
         let to_mac = match &self.to_mac {
-            Some(text) => crate::config::Mac::parse(text).with_context(|| format!("{text:?} is not a MAC address"))?.0,
+            Some(text) => {
+                crate::config::Mac::parse(text)
+                    .with_context(|| format!("{text:?} is not a MAC address"))?
+                    .0
+            }
             None if self.to == "lo" => [0; 6],
-            None => bail!("--to {} needs --to-mac: the MAC address of the interface at its other end", self.to),
+            None => bail!(
+                "--to {} needs --to-mac: the MAC address of the interface at its other end",
+                self.to
+            ),
         };
         self.warn_of_filters();
         let open = Decapsulator::open(&self.interface, &self.to, to_mac);
-        let mut decapsulator = open.with_context(|| format!("opening {} and {} (raw sockets need root or CAP_NET_RAW)", self.interface, self.to))?;
+        let mut decapsulator = open.with_context(|| {
+            format!(
+                "opening {} and {} (raw sockets need root or CAP_NET_RAW)",
+                self.interface, self.to
+            )
+        })?;
         tracing::info!(from = self.interface, to = self.to, "decapsulating");
         loop {
             if let Err(error) = decapsulator.step() {
                 let stats = decapsulator.stats;
-                return Err(error).with_context(|| format!("{} or {} is gone, after {} packets", self.interface, self.to, stats.delivered));
+                return Err(error).with_context(|| {
+                    format!(
+                        "{} or {} is gone, after {} packets",
+                        self.interface, self.to, stats.delivered
+                    )
+                });
             }
         }
     }
@@ -55,7 +72,9 @@ impl Decap {
         for name in ["all", self.to.as_str()] {
             let path = format!("/proc/sys/net/ipv4/conf/{name}/rp_filter");
             if std::fs::read_to_string(&path).is_ok_and(|value| value.trim() == "1") {
-                tracing::warn!("net.ipv4.conf.{name}.rp_filter is 1: inner packets will be dropped; set it to 0");
+                tracing::warn!(
+                    "net.ipv4.conf.{name}.rp_filter is 1: inner packets will be dropped; set it to 0"
+                );
             }
         }
     }

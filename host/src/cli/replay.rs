@@ -72,13 +72,15 @@ impl ReplayCommand {
             wave: self.wave.clone(),
         };
         // drawn on a terminal only
-        let progress = ProgressBar::new_spinner().with_message(format!("replaying {}", self.input.display()));
+        let progress =
+            ProgressBar::new_spinner().with_message(format!("replaying {}", self.input.display()));
         progress.enable_steady_tick(Duration::from_millis(120));
         let stats = run(&config, &replay);
         progress.finish_and_clear();
         let stats = stats?;
         if let Some(path) = &self.json {
-            std::fs::write(path, format!("{stats:#}\n")).with_context(|| format!("{}: writing the statistics", path.display()))?;
+            std::fs::write(path, format!("{stats:#}\n"))
+                .with_context(|| format!("{}: writing the statistics", path.display()))?;
         }
         print(&summary(&stats))
     }
@@ -89,5 +91,8 @@ fn summary(stats: &serde_json::Value) -> String {
     for (name, count) in stats["dispositions"].as_object().into_iter().flatten() {
         table.add_row([name.clone(), count.to_string()]);
     }
-    format!("{} frames in {} cycles, {} punts, {} installs\n\n{table}", stats["frames_in"], stats["cycles"], stats["host"]["punts"], stats["host"]["installs"])
+    format!(
+        "{} frames in {} cycles, {} punts, {} installs\n\n{table}",
+        stats["frames_in"], stats["cycles"], stats["host"]["punts"], stats["host"]["installs"]
+    )
 }

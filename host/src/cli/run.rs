@@ -39,15 +39,28 @@ pub struct Run {
 impl Run {
     pub(super) fn run(&self) -> anyhow::Result<()> {
         let config = self.config.read()?;
-        let started = Host::start(&config, &self.runtime_dir, Box::new(NoSink), || self.connect(&config));
-        let (host, caller, found) = started.map_err(|error| hint(error.into(), &self.runtime_dir))?;
+        let started = Host::start(&config, &self.runtime_dir, Box::new(NoSink), || {
+            self.connect(&config)
+        });
+        let (host, caller, found) =
+            started.map_err(|error| hint(error.into(), &self.runtime_dir))?;
         match found {
             Found::Blank => tracing::info!("the card is programmed and the port enabled"),
-            Found::Running(adopted) => tracing::info!(flows = adopted.flows, stale = adopted.stale, "a running card was taken over"),
+            Found::Running(adopted) => tracing::info!(
+                flows = adopted.flows,
+                stale = adopted.stale,
+                "a running card was taken over"
+            ),
         }
-        let packets = std::thread::Builder::new().name("packets".into()).spawn(move || host.run()).context("starting the packet loop")?;
-        let control = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the control plane")?;
-        control.block_on(self.serve(&caller, &packets))?;
+        let packets = std::thread::Builder::new()
+            .name("packets".into())
+            .spawn(move || host.run())
+            .context("starting the packet loop")?;
+        let control = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("starting the control plane")?;
+        control.block_on(self.serve(&config, &caller, &packets))?;
         caller.order(Order::Stop);
         match packets.join() {
             Ok(result) => Ok(result?),
@@ -57,19 +70,33 @@ impl Run {
 
     fn connect(&self, config: &Config) -> Result<Arc<dyn Device>, DeviceError> {
         match &config.card.device {
-            ConfiguredDevice::VfioUser(path) => Ok(Arc::new(VfioUser::connect(path, DEFAULT_TIMEOUT)?)),
+            ConfiguredDevice::VfioUser(path) => {
+                Ok(Arc::new(VfioUser::connect(path, DEFAULT_TIMEOUT)?))
+            }
             ConfiguredDevice::Sim => {
                 let Some(wire) = &self.wire else {
-                    return Err(DeviceError::Open { device: "a private simulator".into(), reason: "it needs a wire: add --wire veth:NAME".into() });
+                    return Err(DeviceError::Open {
+                        device: "a private simulator".into(),
+                        reason: "it needs a wire: add --wire veth:NAME".into(),
+                    });
                 };
                 let arguments = vec!["--model".into(), self.model.clone().into()];
-                Ok(SimulatedCard::start(SimOptions { simulator: config.card.simulator.clone(), arguments, ..SimOptions::new(wire) })?)
+                Ok(SimulatedCard::start(SimOptions {
+                    simulator: config.card.simulator.clone(),
+                    arguments,
+                    ..SimOptions::new(wire)
+                })?)
             }
         }
     }
 
     /// Waits for signals and changes of the file, until the end.
-    async fn serve(&self, caller: &Caller, packets: &std::thread::JoinHandle<Result<(), crate::control::host::HostError>>) -> anyhow::Result<()> {
+    async fn serve(
+        &self,
+        running: &Config,
+        caller: &Caller,
+        packets: &std::thread::JoinHandle<Result<(), crate::control::host::HostError>>,
+    ) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
@@ -89,13 +116,18 @@ impl Run {
             };
             if reread {
                 seen = stamp(&self.config.config);
-                self.reread(caller);
+                self.reread(running, caller);
             }
         }
     }
 
-    fn reread(&self, caller: &Caller) {
+    fn reread(&self, running: &Config, caller: &Caller) {
         match Config::read(&self.config.config) {
+            Ok(config) if config.card != running.card => {
+                tracing::error!(
+                    "the configuration stays as it is: [card] does not change while guideway runs; restart it"
+                );
+            }
             Ok(config) => {
                 caller.order(Order::Apply(Box::new(config)));
             }
@@ -112,7 +144,10 @@ fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
 
 fn hint(error: anyhow::Error, folder: &Path) -> anyhow::Error {
     if error.to_string().contains("ermission denied") {
-        return error.context(format!("{} is not writable: choose another with --runtime-dir", folder.display()));
+        return error.context(format!(
+            "{} is not writable: choose another with --runtime-dir",
+            folder.display()
+        ));
     }
     error
 }
@@ -133,29 +168,51 @@ impl Status {
         let path = self.runtime_dir.join("status.json");
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) => bail!("{}: {error}; is guideway running with this --runtime-dir?", path.display()),
+            Err(error) => bail!(
+                "{}: {error}; is guideway running with this --runtime-dir?",
+                path.display()
+            ),
         };
         if self.json {
             return super::print(&text);
         }
-        let status: serde_json::Value = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+        let status: serde_json::Value =
+            serde_json::from_str(&text).with_context(|| path.display().to_string())?;
         super::print(&tables(&status))
     }
 }
 
 fn tables(status: &serde_json::Value) -> String {
-    let plain = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let mut backends = super::house_table(&["backend", "pool", "state", "weight", "packets", "bytes"], &[3, 4, 5]);
+    let plain = |value: &serde_json::Value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    };
+    let mut backends = super::house_table(
+        &["backend", "pool", "state", "weight", "packets", "bytes"],
+        &[3, 4, 5],
+    );
     for row in status["backends"].as_array().into_iter().flatten() {
-        backends.add_row(["address", "pool", "state", "weight", "packets", "bytes"].map(|key| plain(&row[key])));
+        backends.add_row(
+            ["address", "pool", "state", "weight", "packets", "bytes"].map(|key| plain(&row[key])),
+        );
     }
     let mut dispositions = super::house_table(&["disposition", "frames"], &[1]);
-    for (name, count) in status["card"]["dispositions"].as_object().into_iter().flatten() {
+    for (name, count) in status["card"]["dispositions"]
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
         dispositions.add_row([name.clone(), count.to_string()]);
     }
     let host = &status["host"];
     format!(
         "{}: {} connections, {} flows on the card, {} punts, {} installs, {} takeovers\n\n{backends}\n\n{dispositions}",
-        plain(&status["device"]), host["connections"], host["flows"], host["punts"], host["installs"], host["takeovers"],
+        plain(&status["device"]),
+        host["connections"],
+        host["flows"],
+        host["punts"],
+        host["installs"],
+        host["takeovers"],
     )
 }

@@ -37,14 +37,28 @@ impl Build {
         let config = self.config.read()?;
         let Some(pool) = config.pool(&self.pool) else {
             let names: Vec<&str> = config.pools.iter().map(|pool| pool.name.as_str()).collect();
-            bail!("{} has no pool {:?}; it has: {}", self.config.config.display(), self.pool, names.join(", "));
+            bail!(
+                "{} has no pool {:?}; it has: {}",
+                self.config.config.display(),
+                self.pool,
+                names.join(", ")
+            );
         };
         let members = pool.members();
         let ring = Ring::build(pool.table, pool.table_size, &members);
         if let Some(out) = &self.out {
-            let bytes: Vec<u8> = ring.slots().iter().flat_map(|slot| slot.to_le_bytes()).collect();
-            std::fs::write(out, bytes).with_context(|| format!("{}: writing the ring", out.display()))?;
+            let bytes: Vec<u8> = ring
+                .slots()
+                .iter()
+                .flat_map(|slot| slot.to_le_bytes())
+                .collect();
+            std::fs::write(out, bytes)
+                .with_context(|| format!("{}: writing the ring", out.display()))?;
         }
-        if self.digest { print(&hex(&ring.digest(&members))) } else { Ok(()) }
+        if self.digest {
+            print(&hex(&ring.digest(&members)))
+        } else {
+            Ok(())
+        }
     }
 }

@@ -34,7 +34,12 @@ struct Checker {
 pub fn check(file: schema::File) -> Result<Config, Vec<Problem>> {
     let mut checker = Checker::default();
     if *file.version.get_ref() != 1 {
-        checker.problem("version", file.version.span(), format!("version {} is not known", file.version.get_ref()), "this build reads version = 1");
+        checker.problem(
+            "version",
+            file.version.span(),
+            format!("version {} is not known", file.version.get_ref()),
+            "this build reads version = 1",
+        );
     }
     let card = checker.card(file.card.into_inner());
     let node_span = file.node.as_ref().map_or(0..0, At::span);
@@ -43,16 +48,48 @@ pub fn check(file: schema::File) -> Result<Config, Vec<Problem>> {
     let vips = checker.vips(&file.vip, &pools);
     checker.limits(&file.pool, &file.vip, &pools, &vips);
     if node.next_hop.is_none() && !pools.is_empty() {
-        checker.problem("node.next_hop", node_span, "there are pools but no next hop to send their packets to", "add [[node.next_hop]] with mac = \"...\": the router's MAC address");
+        checker.problem(
+            "node.next_hop",
+            node_span,
+            "there are pools but no next hop to send their packets to",
+            "add [[node.next_hop]] with mac = \"...\": the router's MAC address",
+        );
     }
-    if let Some(vip) = vips.iter().zip(&file.vip).find(|(vip, _)| vip.address.is_ipv6() && node.mtu < 1280) {
-        checker.problem("node.mtu", vip.1.span(), format!("an MTU of {} is too small for the IPv6 VIP {:?}", node.mtu, vip.0.name), "IPv6 needs at least 1280");
+    if let Some(vip) = vips
+        .iter()
+        .zip(&file.vip)
+        .find(|(vip, _)| vip.address.is_ipv6() && node.mtu < 1280)
+    {
+        checker.problem(
+            "node.mtu",
+            vip.1.span(),
+            format!(
+                "an MTU of {} is too small for the IPv6 VIP {:?}",
+                node.mtu, vip.0.name
+            ),
+            "IPv6 needs at least 1280",
+        );
     }
-    if checker.problems.is_empty() { Ok(Config { card, node, pools, vips }) } else { Err(checker.problems) }
+    if checker.problems.is_empty() {
+        Ok(Config {
+            card,
+            node,
+            pools,
+            vips,
+        })
+    } else {
+        Err(checker.problems)
+    }
 }
 
 impl Checker {
-    fn problem(&mut self, key: &str, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+    fn problem(
+        &mut self,
+        key: &str,
+        span: Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         self.problems.push(Problem::new(key, span, message, help));
     }
 
@@ -60,26 +97,58 @@ impl Checker {
         let device = match card.device.get_ref().as_str() {
             "sim" => Device::Sim,
             text => match text.split_once(':') {
-                Some(("vfio-user", path)) if path.starts_with('/') => Device::VfioUser(PathBuf::from(path)),
+                Some(("vfio-user", path)) if path.starts_with('/') => {
+                    Device::VfioUser(PathBuf::from(path))
+                }
                 Some(("vfio-user", _)) => {
-                    self.problem("card.device", card.device.span(), "the socket's path is not absolute", "write \"vfio-user:/run/guideway/card0.sock\"");
+                    self.problem(
+                        "card.device",
+                        card.device.span(),
+                        "the socket's path is not absolute",
+                        "write \"vfio-user:/run/guideway/card0.sock\"",
+                    );
                     Device::Sim
                 }
                 Some(("vfio", _)) => {
-                    self.problem("card.device", card.device.span(), "kernel VFIO is not supported yet", "use \"sim\" or \"vfio-user:/path/of/socket\"");
+                    self.problem(
+                        "card.device",
+                        card.device.span(),
+                        "kernel VFIO is not supported yet",
+                        "use \"sim\" or \"vfio-user:/path/of/socket\"",
+                    );
                     Device::Sim
                 }
                 _ => {
-                    self.problem("card.device", card.device.span(), format!("{text:?} is not a device"), "write \"sim\" or \"vfio-user:/path/of/socket\"");
+                    self.problem(
+                        "card.device",
+                        card.device.span(),
+                        format!("{text:?} is not a device"),
+                        "write \"sim\" or \"vfio-user:/path/of/socket\"",
+                    );
                     Device::Sim
                 }
             },
         };
         if let (Some(simulator), Device::VfioUser(_)) = (&card.simulator, &device) {
-            self.problem("card.simulator", simulator.span(), "a simulator is named, but the device is not \"sim\"", "remove the key, or write device = \"sim\"");
+            self.problem(
+                "card.simulator",
+                simulator.span(),
+                "a simulator is named, but the device is not \"sim\"",
+                "remove the key, or write device = \"sim\"",
+            );
         }
-        let flow_entries = self.number("card.flow_entries", card.flow_entries.as_ref(), 1, tables::FLOWS as i64, tables::FLOWS as i64);
-        Card { device, flow_entries: u32::try_from(flow_entries).unwrap_or_default(), simulator: card.simulator.map(|path| PathBuf::from(path.into_inner())) }
+        let flow_entries = self.number(
+            "card.flow_entries",
+            card.flow_entries.as_ref(),
+            1,
+            tables::FLOWS as i64,
+            tables::FLOWS as i64,
+        );
+        Card {
+            device,
+            flow_entries: u32::try_from(flow_entries).unwrap_or_default(),
+            simulator: card.simulator.map(|path| PathBuf::from(path.into_inner())),
+        }
     }
 
     fn node(&mut self, node: schema::Node) -> Node {
@@ -90,7 +159,12 @@ impl Checker {
             Some("drop") => Unmatched::Drop,
             Some(other) => {
                 let span = node.unmatched.as_ref().map_or(0..0, At::span);
-                self.problem("node.unmatched", span, format!("{other:?} is not known"), "write \"host\" or \"drop\"");
+                self.problem(
+                    "node.unmatched",
+                    span,
+                    format!("{other:?} is not known"),
+                    "write \"host\" or \"drop\"",
+                );
                 Unmatched::Host
             }
         };
@@ -101,12 +175,19 @@ impl Checker {
         Node {
             name,
             mac,
-            source_v4: node.source_v4.as_ref().and_then(|text| self.parsed("node.source_v4", text, "an IPv4 address")),
-            source_v6: node.source_v6.as_ref().and_then(|text| self.parsed("node.source_v6", text, "an IPv6 address")),
+            source_v4: node
+                .source_v4
+                .as_ref()
+                .and_then(|text| self.parsed("node.source_v4", text, "an IPv4 address")),
+            source_v6: node
+                .source_v6
+                .as_ref()
+                .and_then(|text| self.parsed("node.source_v6", text, "an IPv6 address")),
             ipip_source_v4: self.prefix_v4(node.ipip_source_v4.as_ref()),
             ipip_source_v6: self.prefix_v6(node.ipip_source_v6.as_ref()),
             unmatched,
-            mtu: u16::try_from(self.number("node.mtu", node.mtu.as_ref(), MTU_MIN, MTU_MAX, 1500)).unwrap_or_default(),
+            mtu: u16::try_from(self.number("node.mtu", node.mtu.as_ref(), MTU_MIN, MTU_MAX, 1500))
+                .unwrap_or_default(),
             next_hop,
         }
     }
@@ -117,15 +198,30 @@ impl Checker {
             let keys = hop.get_ref();
             for (name, later) in [("address", &keys.address), ("vlan", &keys.vlan)] {
                 if let Some(value) = later {
-                    self.problem(&format!("node.next_hop.{name}"), value.span(), "not supported yet", "give the next hop's mac");
+                    self.problem(
+                        &format!("node.next_hop.{name}"),
+                        value.span(),
+                        "not supported yet",
+                        "give the next hop's mac",
+                    );
                 }
             }
             match &keys.mac {
                 Some(mac) => found = found.or(self.mac("node.next_hop.mac", mac)),
-                None => self.problem("node.next_hop.mac", hop.span(), "the next hop has no MAC address", "add mac = \"02:...\""),
+                None => self.problem(
+                    "node.next_hop.mac",
+                    hop.span(),
+                    "the next hop has no MAC address",
+                    "add mac = \"02:...\"",
+                ),
             }
             if i == 1 {
-                self.problem("node.next_hop", hop.span(), "more than one next hop is not supported yet", "keep one [[node.next_hop]]");
+                self.problem(
+                    "node.next_hop",
+                    hop.span(),
+                    "more than one next hop is not supported yet",
+                    "keep one [[node.next_hop]]",
+                );
             }
         }
         found
@@ -138,13 +234,28 @@ impl Checker {
             let pool = pool.get_ref();
             let name = self.name("pool.name", &pool.name);
             if names.insert(name.clone(), ()).is_some() {
-                self.problem("pool.name", pool.name.span(), format!("there are two pools {name:?}"), "give each pool its own name");
+                self.problem(
+                    "pool.name",
+                    pool.name.span(),
+                    format!("there are two pools {name:?}"),
+                    "give each pool its own name",
+                );
             }
             if let Some(encap) = &pool.encap {
                 match encap.get_ref().as_str() {
                     "ipip" => {}
-                    "gre" | "gue" | "l2" => self.problem("pool.encap", encap.span(), format!("{:?} is not supported yet", encap.get_ref()), "write \"ipip\""),
-                    other => self.problem("pool.encap", encap.span(), format!("{other:?} is not an encapsulation"), "write \"ipip\""),
+                    "gre" | "gue" | "l2" => self.problem(
+                        "pool.encap",
+                        encap.span(),
+                        format!("{:?} is not supported yet", encap.get_ref()),
+                        "write \"ipip\"",
+                    ),
+                    other => self.problem(
+                        "pool.encap",
+                        encap.span(),
+                        format!("{other:?} is not an encapsulation"),
+                        "write \"ipip\"",
+                    ),
                 }
             }
             let table = match pool.table.as_ref().map(|table| table.get_ref().as_str()) {
@@ -152,22 +263,46 @@ impl Checker {
                 Some("maglev-v1") => Algorithm::V1,
                 Some(other) => {
                     let span = pool.table.as_ref().map_or(0..0, At::span);
-                    self.problem("pool.table", span, format!("{other:?} is not a table"), "write \"maglev-v2\" or \"maglev-v1\"");
+                    self.problem(
+                        "pool.table",
+                        span,
+                        format!("{other:?} is not a table"),
+                        "write \"maglev-v2\" or \"maglev-v1\"",
+                    );
                     Algorithm::V2
                 }
             };
             let table_size = self.table_size(pool.table_size.as_ref());
             let backends = self.backends(&pool.backend);
-            checked.push(Pool { name, table, table_size, backends });
+            checked.push(Pool {
+                name,
+                table,
+                table_size,
+                backends,
+            });
         }
         checked
     }
 
     fn table_size(&mut self, size: Option<&At<i64>>) -> u32 {
-        let checked = u32::try_from(self.number("pool.table_size", size, 2, i64::from(tables::RING_SIZE_MAX), i64::from(tables::RING_SIZE_MAX))).unwrap_or_default();
+        let checked = u32::try_from(self.number(
+            "pool.table_size",
+            size,
+            2,
+            i64::from(tables::RING_SIZE_MAX),
+            i64::from(tables::RING_SIZE_MAX),
+        ))
+        .unwrap_or_default();
         if let (Some(size), false) = (size, is_prime(checked)) {
-            let next = (checked..=tables::RING_SIZE_MAX).find(|&n| is_prime(n)).unwrap_or(tables::RING_SIZE_MAX);
-            self.problem("pool.table_size", size.span(), format!("{checked} is not a prime: some backends could not reach every slot"), format!("the next prime is {next}; 65537 fits every pool"));
+            let next = (checked..=tables::RING_SIZE_MAX)
+                .find(|&n| is_prime(n))
+                .unwrap_or(tables::RING_SIZE_MAX);
+            self.problem(
+                "pool.table_size",
+                size.span(),
+                format!("{checked} is not a prime: some backends could not reach every slot"),
+                format!("the next prime is {next}; 65537 fits every pool"),
+            );
         }
         checked
     }
@@ -177,10 +312,24 @@ impl Checker {
         let mut checked = Vec::with_capacity(backends.len());
         for backend in backends {
             let backend = backend.get_ref();
-            let weight = u32::try_from(self.number("pool.backend.weight", backend.weight.as_ref(), 0, WEIGHT_MAX, 1)).unwrap_or_default();
-            let Some(address) = self.unicast("pool.backend.address", &backend.address) else { continue };
+            let weight = u32::try_from(self.number(
+                "pool.backend.weight",
+                backend.weight.as_ref(),
+                0,
+                WEIGHT_MAX,
+                1,
+            ))
+            .unwrap_or_default();
+            let Some(address) = self.unicast("pool.backend.address", &backend.address) else {
+                continue;
+            };
             if seen.insert(address, ()).is_some() {
-                self.problem("pool.backend.address", backend.address.span(), format!("the pool has the backend {address} twice"), "keep one, with the sum of the weights");
+                self.problem(
+                    "pool.backend.address",
+                    backend.address.span(),
+                    format!("the pool has the backend {address} twice"),
+                    "keep one, with the sum of the weights",
+                );
             }
             checked.push(Backend { address, weight });
         }
@@ -194,32 +343,77 @@ impl Checker {
             let vip = vip.get_ref();
             let name = self.name("vip.name", &vip.name);
             if names.insert(name.clone(), ()).is_some() {
-                self.problem("vip.name", vip.name.span(), format!("there are two VIPs {name:?}"), "give each VIP its own name");
+                self.problem(
+                    "vip.name",
+                    vip.name.span(),
+                    format!("there are two VIPs {name:?}"),
+                    "give each VIP its own name",
+                );
             }
             let address = self.unicast("vip.address", &vip.address);
-            let port = u16::try_from(self.number("vip.port", Some(&vip.port), 0, 65_535, 0)).unwrap_or_default();
+            let port = u16::try_from(self.number("vip.port", Some(&vip.port), 0, 65_535, 0))
+                .unwrap_or_default();
             let protocol = match vip.protocol.get_ref().as_str() {
                 "tcp" => Some(Protocol::Tcp),
                 "udp" => Some(Protocol::Udp),
                 other => {
-                    self.problem("vip.protocol", vip.protocol.span(), format!("{other:?} is not a protocol"), "write \"tcp\" or \"udp\"");
+                    self.problem(
+                        "vip.protocol",
+                        vip.protocol.span(),
+                        format!("{other:?} is not a protocol"),
+                        "write \"tcp\" or \"udp\"",
+                    );
                     None
                 }
             };
             self.on_miss(vip.on_miss.as_ref());
-            let pool = pools.iter().position(|pool| &pool.name == vip.pool.get_ref());
+            let pool = pools
+                .iter()
+                .position(|pool| &pool.name == vip.pool.get_ref());
             if pool.is_none() {
-                self.problem("vip.pool", vip.pool.span(), format!("there is no pool {:?}", vip.pool.get_ref()), "name a [[pool]] of this file");
+                self.problem(
+                    "vip.pool",
+                    vip.pool.span(),
+                    format!("there is no pool {:?}", vip.pool.get_ref()),
+                    "name a [[pool]] of this file",
+                );
             }
-            let (Some(address), Some(protocol), Some(pool)) = (address, protocol, pool) else { continue };
+            let (Some(address), Some(protocol), Some(pool)) = (address, protocol, pool) else {
+                continue;
+            };
             if let Some(other) = keys.insert((address, port, protocol), name.clone()) {
-                self.problem("vip.address", vip.address.span(), format!("the VIPs {other:?} and {name:?} have the same address, port and protocol"), "change or remove one");
+                self.problem(
+                    "vip.address",
+                    vip.address.span(),
+                    format!(
+                        "the VIPs {other:?} and {name:?} have the same address, port and protocol"
+                    ),
+                    "change or remove one",
+                );
             }
-            if let Some(v4) = pools[pool].backends.iter().find(|backend| address.is_ipv6() && backend.address.is_ipv4()) {
-                let message = format!("an IPv6 packet cannot travel to the IPv4 backend {} of pool {:?} in ipip", v4.address, pools[pool].name);
-                self.problem("vip.pool", vip.pool.span(), message, "use a pool whose backends all have IPv6 addresses");
+            if let Some(v4) = pools[pool]
+                .backends
+                .iter()
+                .find(|backend| address.is_ipv6() && backend.address.is_ipv4())
+            {
+                let message = format!(
+                    "an IPv6 packet cannot travel to the IPv4 backend {} of pool {:?} in ipip",
+                    v4.address, pools[pool].name
+                );
+                self.problem(
+                    "vip.pool",
+                    vip.pool.span(),
+                    message,
+                    "use a pool whose backends all have IPv6 addresses",
+                );
             }
-            checked.push(Vip { name, address, port, protocol, pool });
+            checked.push(Vip {
+                name,
+                address,
+                port,
+                protocol,
+                pool,
+            });
         }
         checked
     }
@@ -228,42 +422,105 @@ impl Checker {
         let Some(on_miss) = on_miss else { return };
         match on_miss.get_ref().as_str() {
             "punt" => {}
-            "learn" | "stateless" => self.problem("vip.on_miss", on_miss.span(), format!("{:?} is not supported yet", on_miss.get_ref()), "write \"punt\""),
-            other => self.problem("vip.on_miss", on_miss.span(), format!("{other:?} is not a policy"), "write \"punt\""),
+            "learn" | "stateless" => self.problem(
+                "vip.on_miss",
+                on_miss.span(),
+                format!("{:?} is not supported yet", on_miss.get_ref()),
+                "write \"punt\"",
+            ),
+            other => self.problem(
+                "vip.on_miss",
+                on_miss.span(),
+                format!("{other:?} is not a policy"),
+                "write \"punt\"",
+            ),
         }
     }
 
     /// What the card can hold.
-    fn limits(&mut self, pool_keys: &[At<schema::Pool>], vip_keys: &[At<schema::Vip>], pools: &[Pool], vips: &[Vip]) {
+    fn limits(
+        &mut self,
+        pool_keys: &[At<schema::Pool>],
+        vip_keys: &[At<schema::Vip>],
+        pools: &[Pool],
+        vips: &[Vip],
+    ) {
         if vips.len() > tables::VIPS {
-            self.problem("vip", vip_keys[tables::VIPS].span(), format!("{} VIPs, but the card holds {}", vips.len(), tables::VIPS), "remove some");
+            self.problem(
+                "vip",
+                vip_keys[tables::VIPS].span(),
+                format!("{} VIPs, but the card holds {}", vips.len(), tables::VIPS),
+                "remove some",
+            );
         }
         if pools.len() > tables::POOLS {
-            self.problem("pool", pool_keys[tables::POOLS].span(), format!("{} pools, but the card holds {}", pools.len(), tables::POOLS), "remove some");
+            self.problem(
+                "pool",
+                pool_keys[tables::POOLS].span(),
+                format!(
+                    "{} pools, but the card holds {}",
+                    pools.len(),
+                    tables::POOLS
+                ),
+                "remove some",
+            );
         }
         let (mut backends, mut slots, mut largest) = (0, 0, 0);
         for (pool, keys) in pools.iter().zip(pool_keys) {
             let held = (pool.table_size as usize).next_multiple_of(tables::RING_SLOTS_PER_BEAT);
-            (backends, slots, largest) = (backends + pool.backends.len(), slots + held, largest.max(held));
+            (backends, slots, largest) = (
+                backends + pool.backends.len(),
+                slots + held,
+                largest.max(held),
+            );
             if backends > tables::BACKENDS {
-                self.problem("pool.backend", keys.span(), format!("with this pool there are {backends} backends, but the card holds {}", tables::BACKENDS), "remove some");
+                self.problem(
+                    "pool.backend",
+                    keys.span(),
+                    format!(
+                        "with this pool there are {backends} backends, but the card holds {}",
+                        tables::BACKENDS
+                    ),
+                    "remove some",
+                );
                 return;
             }
             // a new ring is written beside the old one: room for one more than the pools need
             if slots + largest > tables::RING_SLOTS {
-                let message = format!("with this pool the rings and one spare need {} slots, but the card holds {}", slots + largest, tables::RING_SLOTS);
-                self.problem("pool.table_size", keys.span(), message, "use smaller tables or fewer pools");
+                let message = format!(
+                    "with this pool the rings and one spare need {} slots, but the card holds {}",
+                    slots + largest,
+                    tables::RING_SLOTS
+                );
+                self.problem(
+                    "pool.table_size",
+                    keys.span(),
+                    message,
+                    "use smaller tables or fewer pools",
+                );
                 return;
             }
         }
     }
 
-    fn number(&mut self, key: &str, value: Option<&At<i64>>, least: i64, most: i64, default: i64) -> i64 {
+    fn number(
+        &mut self,
+        key: &str,
+        value: Option<&At<i64>>,
+        least: i64,
+        most: i64,
+        default: i64,
+    ) -> i64 {
         let Some(value) = value else { return default };
         if (least..=most).contains(value.get_ref()) {
             return *value.get_ref();
         }
-        self.problem(key, value.span(), format!("{} is out of range", value.get_ref()), format!("write a number from {least} to {most}"));
+        self.problem(
+            key,
+            value.span(),
+            format!("{} is out of range", value.get_ref()),
+            format!("write a number from {least} to {most}"),
+        );
         default
     }
 
@@ -271,15 +528,30 @@ impl Checker {
         let text = name.get_ref();
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if text.is_empty() || text.len() > 63 || !text.chars().all(fits) {
-            self.problem(key, name.span(), format!("{text:?} is not a name"), "write 1 to 63 letters, digits, '-', '_' or '.'");
+            self.problem(
+                key,
+                name.span(),
+                format!("{text:?} is not a name"),
+                "write 1 to 63 letters, digits, '-', '_' or '.'",
+            );
         }
         text.clone()
     }
 
-    fn parsed<T: std::str::FromStr>(&mut self, key: &str, text: &At<String>, what: &str) -> Option<T> {
+    fn parsed<T: std::str::FromStr>(
+        &mut self,
+        key: &str,
+        text: &At<String>,
+        what: &str,
+    ) -> Option<T> {
         let value = text.get_ref().parse().ok();
         if value.is_none() {
-            self.problem(key, text.span(), format!("{:?} is not {what}", text.get_ref()), "");
+            self.problem(
+                key,
+                text.span(),
+                format!("{:?} is not {what}", text.get_ref()),
+                "",
+            );
         }
         value
     }
@@ -289,20 +561,40 @@ impl Checker {
         let mapped = matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
         let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
         if mapped {
-            self.problem(key, text.span(), "an IPv4-mapped address is an IPv4 address", "write it as a.b.c.d");
+            self.problem(
+                key,
+                text.span(),
+                "an IPv4-mapped address is an IPv4 address",
+                "write it as a.b.c.d",
+            );
         } else if address.is_unspecified() || address.is_multicast() || broadcast {
-            self.problem(key, text.span(), format!("{address} is not the address of one host"), "write a unicast address");
+            self.problem(
+                key,
+                text.span(),
+                format!("{address} is not the address of one host"),
+                "write a unicast address",
+            );
         }
         Some(address)
     }
 
     fn mac(&mut self, key: &str, text: &At<String>) -> Option<Mac> {
         let Some(mac) = Mac::parse(text.get_ref()) else {
-            self.problem(key, text.span(), format!("{:?} is not a MAC address", text.get_ref()), "write six bytes, as \"02:00:00:00:00:01\"");
+            self.problem(
+                key,
+                text.span(),
+                format!("{:?} is not a MAC address", text.get_ref()),
+                "write six bytes, as \"02:00:00:00:00:01\"",
+            );
             return None;
         };
         if mac.0[0] & 1 == 1 || mac.0 == [0; 6] {
-            self.problem(key, text.span(), format!("{mac} is not the address of one station"), "write a unicast address");
+            self.problem(
+                key,
+                text.span(),
+                format!("{mac} is not the address of one station"),
+                "write a unicast address",
+            );
         }
         Some(mac)
     }
@@ -310,11 +602,19 @@ impl Checker {
     fn prefix_v4(&mut self, text: Option<&At<String>>) -> Ipv4Addr {
         let default = Ipv4Addr::new(172, 16, 0, 0);
         let Some(text) = text else { return default };
-        let parsed = text.get_ref().strip_suffix("/16").and_then(|address| address.parse::<Ipv4Addr>().ok());
+        let parsed = text
+            .get_ref()
+            .strip_suffix("/16")
+            .and_then(|address| address.parse::<Ipv4Addr>().ok());
         match parsed.filter(|address| address.to_bits().trailing_zeros() >= 16) {
             Some(address) => address,
             None => {
-                self.problem("node.ipip_source_v4", text.span(), format!("{:?} is not a /16", text.get_ref()), "write the prefix with its host bits 0, as \"172.16.0.0/16\"");
+                self.problem(
+                    "node.ipip_source_v4",
+                    text.span(),
+                    format!("{:?} is not a /16", text.get_ref()),
+                    "write the prefix with its host bits 0, as \"172.16.0.0/16\"",
+                );
                 default
             }
         }
@@ -323,11 +623,19 @@ impl Checker {
     fn prefix_v6(&mut self, text: Option<&At<String>>) -> Ipv6Addr {
         let default = Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0);
         let Some(text) = text else { return default };
-        let parsed = text.get_ref().strip_suffix("/96").and_then(|address| address.parse::<Ipv6Addr>().ok());
+        let parsed = text
+            .get_ref()
+            .strip_suffix("/96")
+            .and_then(|address| address.parse::<Ipv6Addr>().ok());
         match parsed.filter(|address| address.to_bits().trailing_zeros() >= 32) {
             Some(address) => address,
             None => {
-                self.problem("node.ipip_source_v6", text.span(), format!("{:?} is not a /96", text.get_ref()), "write the prefix with its host bits 0, as \"0100::/96\"");
+                self.problem(
+                    "node.ipip_source_v6",
+                    text.span(),
+                    format!("{:?} is not a /96", text.get_ref()),
+                    "write the prefix with its host bits 0, as \"0100::/96\"",
+                );
                 default
             }
         }
@@ -335,5 +643,8 @@ impl Checker {
 }
 
 fn is_prime(n: u32) -> bool {
-    n >= 2 && (2..).take_while(|d| d * d <= n).all(|d| !n.is_multiple_of(d))
+    n >= 2
+        && (2..)
+            .take_while(|d| d * d <= n)
+            .all(|d| !n.is_multiple_of(d))
 }

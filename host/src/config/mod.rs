@@ -93,7 +93,9 @@ impl Mac {
         let mut bytes = [0; 6];
         let mut parts = text.split(':');
         for byte in &mut bytes {
-            let part = parts.next().filter(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()))?;
+            let part = parts
+                .next()
+                .filter(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()))?;
             *byte = u8::from_str_radix(part, 16).ok()?;
         }
         parts.next().is_none().then_some(Self(bytes))
@@ -102,7 +104,9 @@ impl Mac {
     /// As a number: 02:00:00:00:00:01 is 0x0200_0000_0001.
     #[must_use]
     pub fn to_u64(self) -> u64 {
-        self.0.iter().fold(0, |value, &byte| value << 8 | u64::from(byte))
+        self.0
+            .iter()
+            .fold(0, |value, &byte| value << 8 | u64::from(byte))
     }
 }
 
@@ -136,7 +140,13 @@ impl Pool {
     /// What its ring is built from.
     #[must_use]
     pub fn members(&self) -> Vec<Member> {
-        self.backends.iter().map(|backend| Member { address: backend.address, weight: backend.weight }).collect()
+        self.backends
+            .iter()
+            .map(|backend| Member {
+                address: backend.address,
+                weight: backend.weight,
+            })
+            .collect()
     }
 }
 
@@ -165,7 +175,9 @@ pub struct Vip {
 }
 
 /// A VIP's protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
     /// TCP.
@@ -209,7 +221,8 @@ impl Config {
     /// # Errors
     /// Every problem of the file, with line and key; or that it cannot be read.
     pub fn read(path: &Path) -> Result<Self, problem::Problems> {
-        let text = std::fs::read_to_string(path).map_err(|error| problem::Problems::unreadable(path, &error))?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| problem::Problems::unreadable(path, &error))?;
         Self::parse(&path.display().to_string(), &text)
     }
 

@@ -21,8 +21,18 @@ pub struct Problem {
 
 impl Problem {
     /// A problem with the value at `span` of `key`.
-    pub fn new(key: impl Into<String>, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { key: key.into(), span, message: message.into(), help: help.into() }
+    pub fn new(
+        key: impl Into<String>,
+        span: Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Self {
+            key: key.into(),
+            span,
+            message: message.into(),
+            help: help.into(),
+        }
     }
 
     /// What the TOML reader said.
@@ -31,7 +41,10 @@ impl Problem {
         let span = error.span().unwrap_or(0..0);
         let message = error.message().trim().replace('\n', " ");
         // "unknown field `x`, expected one of ..." and "missing field `x`" name the key, other messages are about the value at the place
-        let named = message.strip_prefix("unknown field `").or_else(|| message.strip_prefix("missing field `")).and_then(|rest| rest.split('`').next());
+        let named = message
+            .strip_prefix("unknown field `")
+            .or_else(|| message.strip_prefix("missing field `"))
+            .and_then(|rest| rest.split('`').next());
         let key = named.map_or_else(|| key_before(text, span.start), str::to_owned);
         let help = if message.starts_with("unknown field") {
             "see the README's configuration page for the keys"
@@ -40,7 +53,12 @@ impl Problem {
         } else {
             ""
         };
-        Self { key, span, message: message.clone(), help: help.into() }
+        Self {
+            key,
+            span,
+            message: message.clone(),
+            help: help.into(),
+        }
     }
 }
 
@@ -48,23 +66,45 @@ impl Problem {
 fn key_before(text: &str, offset: usize) -> String {
     let offset = floor_boundary(text, offset);
     let line_start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
-    let line_end = text[offset..].find('\n').map_or(text.len(), |at| offset + at);
+    let line_end = text[offset..]
+        .find('\n')
+        .map_or(text.len(), |at| offset + at);
     let bare = |part: &str| {
-        let key: String = part.trim_end().chars().rev().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')).collect();
+        let key: String = part
+            .trim_end()
+            .chars()
+            .rev()
+            .take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
+            .collect();
         key.chars().rev().collect::<String>()
     };
     let line = &text[line_start..line_end];
     let before = &text[line_start..offset];
     let equals = before.rfind('=').or_else(|| line.find('='));
-    if let Some(key) = equals.map(|at| bare(&line[..at])).filter(|key| !key.is_empty()) {
+    if let Some(key) = equals
+        .map(|at| bare(&line[..at]))
+        .filter(|key| !key.is_empty())
+    {
         return key;
     }
-    let header = text[..line_end].lines().rev().map(str::trim).find(|line| line.starts_with('['));
-    header.map(|line| line.trim_matches(|c| matches!(c, '[' | ']' | ' ')).to_owned()).unwrap_or_default()
+    let header = text[..line_end]
+        .lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| line.starts_with('['));
+    header
+        .map(|line| {
+            line.trim_matches(|c| matches!(c, '[' | ']' | ' '))
+                .to_owned()
+        })
+        .unwrap_or_default()
 }
 
 fn floor_boundary(text: &str, offset: usize) -> usize {
-    (0..=offset.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
+    (0..=offset.min(text.len()))
+        .rev()
+        .find(|&at| text.is_char_boundary(at))
+        .unwrap_or(0)
 }
 
 /// A file's text, for finding lines in it.
@@ -85,7 +125,10 @@ impl<'a> Place<'a> {
     #[must_use]
     pub fn problems(&self, mut problems: Vec<Problem>) -> Problems {
         problems.sort_by_key(|problem| problem.span.start);
-        let shown = problems.into_iter().map(|problem| self.show(problem)).collect();
+        let shown = problems
+            .into_iter()
+            .map(|problem| self.show(problem))
+            .collect();
         Problems { shown }
     }
 
@@ -96,7 +139,11 @@ impl<'a> Place<'a> {
             file: self.file.to_owned(),
             line: self.text[..start].matches('\n').count() + 1,
             column: self.text[line_start..start].chars().count() + 1,
-            source: self.text[line_start..].lines().next().unwrap_or_default().to_owned(),
+            source: self.text[line_start..]
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
             problem,
         }
     }
@@ -128,8 +175,21 @@ impl Problems {
     /// The file could not be read.
     #[must_use]
     pub fn unreadable(path: &Path, error: &std::io::Error) -> Self {
-        let problem = Problem::new("", 0..0, format!("cannot be read: {error}"), "give the path of a configuration with --config");
-        Self { shown: vec![Shown { file: path.display().to_string(), line: 0, column: 0, source: String::new(), problem }] }
+        let problem = Problem::new(
+            "",
+            0..0,
+            format!("cannot be read: {error}"),
+            "give the path of a configuration with --config",
+        );
+        Self {
+            shown: vec![Shown {
+                file: path.display().to_string(),
+                line: 0,
+                column: 0,
+                source: String::new(),
+                problem,
+            }],
+        }
     }
 }
 

@@ -39,62 +39,289 @@ on_miss = "punt"
 #[test]
 fn the_contract_is_read() {
     let config = Config::parse("lb.toml", GOOD).unwrap();
-    assert_eq!(config.card, Card { device: Device::Sim, flow_entries: 65536, simulator: None });
+    assert_eq!(
+        config.card,
+        Card {
+            device: Device::Sim,
+            flow_entries: 65536,
+            simulator: None
+        }
+    );
     assert_eq!(config.node.mac.map(Mac::to_u64), Some(0x0200_0000_0001));
-    assert_eq!(config.node.next_hop.unwrap().to_string(), "00:00:de:ad:be:af");
-    assert_eq!(config.pools[0].backends, [Backend { address: "10.0.0.1".parse().unwrap(), weight: 1 }]);
+    assert_eq!(
+        config.node.next_hop.unwrap().to_string(),
+        "00:00:de:ad:be:af"
+    );
+    assert_eq!(
+        config.pools[0].backends,
+        [Backend {
+            address: "10.0.0.1".parse().unwrap(),
+            weight: 1
+        }]
+    );
     assert_eq!(config.vips[0].pool, 0);
 }
 
 #[test]
 fn defaults_are_katrans() {
-    let config = Config::parse("lb.toml", "version = 1\n[card]\ndevice = \"vfio-user:/run/card\"\n").unwrap();
+    let config = Config::parse(
+        "lb.toml",
+        "version = 1\n[card]\ndevice = \"vfio-user:/run/card\"\n",
+    )
+    .unwrap();
     assert_eq!(config.card.device, Device::VfioUser("/run/card".into()));
-    assert_eq!((config.node.ipip_source_v4.to_string(), config.node.ipip_source_v6.to_string()), ("172.16.0.0".into(), "100::".into()));
-    assert_eq!((config.node.mtu, config.node.unmatched), (1500, Unmatched::Host));
+    assert_eq!(
+        (
+            config.node.ipip_source_v4.to_string(),
+            config.node.ipip_source_v6.to_string()
+        ),
+        ("172.16.0.0".into(), "100::".into())
+    );
+    assert_eq!(
+        (config.node.mtu, config.node.unmatched),
+        (1500, Unmatched::Host)
+    );
 }
 
 /// Replaces one line of the good file and says what the problem must name.
-fn rows() -> Vec<(&'static str, &'static str, usize, &'static str, &'static str)> {
+fn rows() -> Vec<(
+    &'static str,
+    &'static str,
+    usize,
+    &'static str,
+    &'static str,
+)> {
     vec![
         // (line to replace, by what, line of the problem, its key, part of its message)
         ("version = 1", "version = 2", 1, "version", "not known"),
-        ("version = 1", "version = \"1\"", 1, "version", "invalid type"),
-        ("device = \"sim\"", "device = \"vfio:0000:3b:00.0\"", 3, "card.device", "not supported yet"),
-        ("device = \"sim\"", "device = \"vfio-user:card.sock\"", 3, "card.device", "not absolute"),
-        ("device = \"sim\"", "device = \"dpdk\"", 3, "card.device", "not a device"),
-        ("flow_entries = 65536", "flow_entries = 65537", 4, "card.flow_entries", "out of range"),
-        ("flow_entries = 65536", "flow_entires = 65536", 4, "flow_entires", "unknown field"),
-        ("mac = \"02:00:00:00:00:01\"", "mac = \"03:00:00:00:00:01\"", 7, "node.mac", "one station"),
-        ("mac = \"02:00:00:00:00:01\"", "mac = \"2:0:0:0:0:1\"", 7, "node.mac", "not a MAC"),
-        ("source_v4 = \"10.0.13.37\"", "source_v4 = \"fc00::1\"", 8, "node.source_v4", "not an IPv4"),
-        ("ipip_source_v4 = \"172.16.0.0/16\"", "ipip_source_v4 = \"172.16.0.0/12\"", 10, "node.ipip_source_v4", "not a /16"),
-        ("ipip_source_v6 = \"0100::/96\"", "ipip_source_v6 = \"0100::1/96\"", 11, "node.ipip_source_v6", "not a /96"),
-        ("unmatched = \"host\"", "unmatched = \"pass\"", 12, "node.unmatched", "not known"),
+        (
+            "version = 1",
+            "version = \"1\"",
+            1,
+            "version",
+            "invalid type",
+        ),
+        (
+            "device = \"sim\"",
+            "device = \"vfio:0000:3b:00.0\"",
+            3,
+            "card.device",
+            "not supported yet",
+        ),
+        (
+            "device = \"sim\"",
+            "device = \"vfio-user:card.sock\"",
+            3,
+            "card.device",
+            "not absolute",
+        ),
+        (
+            "device = \"sim\"",
+            "device = \"dpdk\"",
+            3,
+            "card.device",
+            "not a device",
+        ),
+        (
+            "flow_entries = 65536",
+            "flow_entries = 65537",
+            4,
+            "card.flow_entries",
+            "out of range",
+        ),
+        (
+            "flow_entries = 65536",
+            "flow_entires = 65536",
+            4,
+            "flow_entires",
+            "unknown field",
+        ),
+        (
+            "mac = \"02:00:00:00:00:01\"",
+            "mac = \"03:00:00:00:00:01\"",
+            7,
+            "node.mac",
+            "one station",
+        ),
+        (
+            "mac = \"02:00:00:00:00:01\"",
+            "mac = \"2:0:0:0:0:1\"",
+            7,
+            "node.mac",
+            "not a MAC",
+        ),
+        (
+            "source_v4 = \"10.0.13.37\"",
+            "source_v4 = \"fc00::1\"",
+            8,
+            "node.source_v4",
+            "not an IPv4",
+        ),
+        (
+            "ipip_source_v4 = \"172.16.0.0/16\"",
+            "ipip_source_v4 = \"172.16.0.0/12\"",
+            10,
+            "node.ipip_source_v4",
+            "not a /16",
+        ),
+        (
+            "ipip_source_v6 = \"0100::/96\"",
+            "ipip_source_v6 = \"0100::1/96\"",
+            11,
+            "node.ipip_source_v6",
+            "not a /96",
+        ),
+        (
+            "unmatched = \"host\"",
+            "unmatched = \"pass\"",
+            12,
+            "node.unmatched",
+            "not known",
+        ),
         ("mtu = 1500", "mtu = 100", 13, "node.mtu", "out of range"),
-        ("mac = \"00:00:de:ad:be:af\"", "address = \"10.0.13.1\"", 15, "node.next_hop.address", "not supported yet"),
-        ("mac = \"00:00:de:ad:be:af\"", "vlan = 7", 15, "node.next_hop.vlan", "not supported yet"),
-        ("encap = \"ipip\"", "encap = \"gue\"", 18, "pool.encap", "not supported yet"),
-        ("encap = \"ipip\"", "encap = \"vxlan\"", 18, "pool.encap", "not an encapsulation"),
-        ("table = \"maglev-v2\"", "table = \"rendezvous\"", 19, "pool.table", "not a table"),
-        ("table_size = 65537", "table_size = 65536", 20, "pool.table_size", "not a prime"),
-        ("table_size = 65537", "table_size = 131071", 20, "pool.table_size", "out of range"),
-        ("address = \"10.0.0.1\"", "address = \"10.0.0\"", 22, "pool.backend.address", "not an IP"),
-        ("address = \"10.0.0.1\"", "address = \"::ffff:10.0.0.1\"", 22, "pool.backend.address", "IPv4-mapped"),
-        ("address = \"10.0.0.1\"", "address = \"224.0.0.1\"", 22, "pool.backend.address", "one host"),
-        ("weight = 1", "weight = -1", 23, "pool.backend.weight", "out of range"),
+        (
+            "mac = \"00:00:de:ad:be:af\"",
+            "address = \"10.0.13.1\"",
+            15,
+            "node.next_hop.address",
+            "not supported yet",
+        ),
+        (
+            "mac = \"00:00:de:ad:be:af\"",
+            "vlan = 7",
+            15,
+            "node.next_hop.vlan",
+            "not supported yet",
+        ),
+        (
+            "encap = \"ipip\"",
+            "encap = \"gue\"",
+            18,
+            "pool.encap",
+            "not supported yet",
+        ),
+        (
+            "encap = \"ipip\"",
+            "encap = \"vxlan\"",
+            18,
+            "pool.encap",
+            "not an encapsulation",
+        ),
+        (
+            "table = \"maglev-v2\"",
+            "table = \"rendezvous\"",
+            19,
+            "pool.table",
+            "not a table",
+        ),
+        (
+            "table_size = 65537",
+            "table_size = 65536",
+            20,
+            "pool.table_size",
+            "not a prime",
+        ),
+        (
+            "table_size = 65537",
+            "table_size = 131071",
+            20,
+            "pool.table_size",
+            "out of range",
+        ),
+        (
+            "address = \"10.0.0.1\"",
+            "address = \"10.0.0\"",
+            22,
+            "pool.backend.address",
+            "not an IP",
+        ),
+        (
+            "address = \"10.0.0.1\"",
+            "address = \"::ffff:10.0.0.1\"",
+            22,
+            "pool.backend.address",
+            "IPv4-mapped",
+        ),
+        (
+            "address = \"10.0.0.1\"",
+            "address = \"224.0.0.1\"",
+            22,
+            "pool.backend.address",
+            "one host",
+        ),
+        (
+            "weight = 1",
+            "weight = -1",
+            23,
+            "pool.backend.weight",
+            "out of range",
+        ),
         ("weight = 1", "weight = 1.5", 23, "weight", "invalid type"),
-        ("weight = 1", "[[pool.backend]]\naddress = \"10.0.0.1\"", 24, "pool.backend.address", "twice"),
-        ("address = \"10.200.1.1\"", "address = \"fc00::80\"", 29, "vip.pool", "cannot travel"),
+        (
+            "weight = 1",
+            "[[pool.backend]]\naddress = \"10.0.0.1\"",
+            24,
+            "pool.backend.address",
+            "twice",
+        ),
+        (
+            "address = \"10.200.1.1\"",
+            "address = \"fc00::80\"",
+            29,
+            "vip.pool",
+            "cannot travel",
+        ),
         ("port = 80", "port = 65536", 27, "vip.port", "out of range"),
-        ("protocol = \"tcp\"", "protocol = \"sctp\"", 28, "vip.protocol", "not a protocol"),
-        ("pool = \"web\"", "pool = \"wbe\"", 29, "vip.pool", "no pool"),
-        ("on_miss = \"punt\"", "on_miss = \"learn\"", 30, "vip.on_miss", "not supported yet"),
-        ("on_miss = \"punt\"", "on_miss = \"ask\"", 30, "vip.on_miss", "not a policy"),
-        ("on_miss = \"punt\"", "hash = \"source\"", 30, "hash", "unknown field"),
-        ("name = \"web-v4\"", "name = \"web v4\"", 25, "vip.name", "not a name"),
+        (
+            "protocol = \"tcp\"",
+            "protocol = \"sctp\"",
+            28,
+            "vip.protocol",
+            "not a protocol",
+        ),
+        (
+            "pool = \"web\"",
+            "pool = \"wbe\"",
+            29,
+            "vip.pool",
+            "no pool",
+        ),
+        (
+            "on_miss = \"punt\"",
+            "on_miss = \"learn\"",
+            30,
+            "vip.on_miss",
+            "not supported yet",
+        ),
+        (
+            "on_miss = \"punt\"",
+            "on_miss = \"ask\"",
+            30,
+            "vip.on_miss",
+            "not a policy",
+        ),
+        (
+            "on_miss = \"punt\"",
+            "hash = \"source\"",
+            30,
+            "hash",
+            "unknown field",
+        ),
+        (
+            "name = \"web-v4\"",
+            "name = \"web v4\"",
+            25,
+            "vip.name",
+            "not a name",
+        ),
         ("name = \"web-v4\"", "", 24, "name", "missing field"),
-        ("[[node.next_hop]]", "[[node.nexthop]]", 14, "nexthop", "unknown field"),
+        (
+            "[[node.next_hop]]",
+            "[[node.nexthop]]",
+            14,
+            "nexthop",
+            "unknown field",
+        ),
     ]
 }
 
@@ -104,23 +331,40 @@ fn each_problem_names_its_line_and_key() {
         assert!(GOOD.contains(old), "{old}");
         let text = GOOD.replacen(old, new, 1);
         let problems = Config::parse("lb.toml", &text).expect_err(new);
-        let shown = problems.shown.iter().find(|shown| shown.problem.key == key).unwrap_or_else(|| panic!("{new}: {problems}"));
+        let shown = problems
+            .shown
+            .iter()
+            .find(|shown| shown.problem.key == key)
+            .unwrap_or_else(|| panic!("{new}: {problems}"));
         assert_eq!(shown.line, line, "{new}: {problems}");
         assert!(shown.problem.message.contains(message), "{new}: {problems}");
-        assert!(problems.to_string().contains(&format!("lb.toml:{line}:")), "{problems}");
+        assert!(
+            problems.to_string().contains(&format!("lb.toml:{line}:")),
+            "{problems}"
+        );
     }
 }
 
 #[test]
 fn two_vips_of_one_key_are_a_contradiction() {
-    let text = format!("{GOOD}[[vip]]\nname = \"again\"\naddress = \"10.200.1.1\"\nport = 80\nprotocol = \"tcp\"\npool = \"web\"\n");
+    let text = format!(
+        "{GOOD}[[vip]]\nname = \"again\"\naddress = \"10.200.1.1\"\nport = 80\nprotocol = \"tcp\"\npool = \"web\"\n"
+    );
     let problems = Config::parse("lb.toml", &text).unwrap_err();
-    assert_eq!((problems.shown[0].line, problems.shown[0].problem.key.as_str()), (33, "vip.address"));
+    assert_eq!(
+        (
+            problems.shown[0].line,
+            problems.shown[0].problem.key.as_str()
+        ),
+        (33, "vip.address")
+    );
 }
 
 #[test]
 fn all_problems_are_told_at_once() {
-    let text = GOOD.replace("mtu = 1500", "mtu = 1").replace("weight = 1", "weight = 70000");
+    let text = GOOD
+        .replace("mtu = 1500", "mtu = 1")
+        .replace("weight = 1", "weight = 70000");
     assert_eq!(Config::parse("lb.toml", &text).unwrap_err().shown.len(), 2);
 }
 
@@ -134,13 +378,20 @@ fn pools_without_a_next_hop_are_told() {
 #[test]
 fn rings_must_fit_beside_a_spare() {
     use std::fmt::Write as _;
-    let mut text = String::from("version = 1\n[card]\ndevice = \"sim\"\n[[node.next_hop]]\nmac = \"02:00:00:00:00:09\"\n");
+    let mut text = String::from(
+        "version = 1\n[card]\ndevice = \"sim\"\n[[node.next_hop]]\nmac = \"02:00:00:00:00:09\"\n",
+    );
     for i in 0..14 {
         writeln!(text, "[[pool]]\nname = \"p{i}\"").unwrap();
     }
     Config::parse("lb.toml", &text).unwrap();
     text += "[[pool]]\nname = \"one-more\"\n";
-    assert_eq!(Config::parse("lb.toml", &text).unwrap_err().shown[0].problem.key, "pool.table_size");
+    assert_eq!(
+        Config::parse("lb.toml", &text).unwrap_err().shown[0]
+            .problem
+            .key,
+        "pool.table_size"
+    );
 }
 
 proptest! {

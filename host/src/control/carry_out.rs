@@ -10,7 +10,10 @@ use guideway_hdl::tables::{Encap, MissPolicy, RING_SLOTS_PER_BEAT, Table, VipEnt
 use super::plan::{Step, plan};
 use super::state::{Pool, State, Vip};
 use super::store::Store;
-use crate::card::{Backend, BackendId, Card, CardError, Control, NextHop, NextHopId, PoolId, Scratch, Sources, VipId, VipKey, VipMatchTable};
+use crate::card::{
+    Backend, BackendId, Card, CardError, Control, NextHop, NextHopId, PoolId, Scratch, Sources,
+    VipId, VipKey, VipMatchTable,
+};
 use crate::slow_path::pin::Pinned;
 use crate::slow_path::poll::SlowPath;
 
@@ -47,9 +50,23 @@ impl Deployment {
     ///
     /// # Errors
     /// When the card cannot be reached.
-    pub fn new(card: &Arc<Card>, store: Option<Store>, scratch: Scratch, state: State) -> Result<Self, CardError> {
+    pub fn new(
+        card: &Arc<Card>,
+        store: Option<Store>,
+        scratch: Scratch,
+        state: State,
+    ) -> Result<Self, CardError> {
         let matches = card.read_vip_matches()?;
-        Ok(Self { card: Arc::clone(card), store, scratch, state, next: None, matches, pinned: Pinned::default(), commits: 0 })
+        Ok(Self {
+            card: Arc::clone(card),
+            store,
+            scratch,
+            state,
+            next: None,
+            matches,
+            pinned: Pinned::default(),
+            commits: 0,
+        })
     }
 
     /// The state that the card is in.
@@ -85,8 +102,12 @@ impl Deployment {
     /// # Errors
     /// When the card cannot be reached. The card is then somewhere on its way, with every packet whole.
     pub fn step(&mut self, slow_path: &mut SlowPath) -> Result<Option<Step>, CarryOutError> {
-        let Some((next, mut steps)) = self.next.take() else { return Ok(None) };
-        let Some(step) = steps.pop_front() else { return Ok(None) };
+        let Some((next, mut steps)) = self.next.take() else {
+            return Ok(None);
+        };
+        let Some(step) = steps.pop_front() else {
+            return Ok(None);
+        };
         tracing::debug!(%step, "step");
         self.carry_out(step, &next, slow_path)?;
         if steps.is_empty() {
@@ -109,7 +130,12 @@ impl Deployment {
         Ok(())
     }
 
-    fn carry_out(&mut self, step: Step, next: &State, slow_path: &mut SlowPath) -> Result<(), CarryOutError> {
+    fn carry_out(
+        &mut self,
+        step: Step,
+        next: &State,
+        slow_path: &mut SlowPath,
+    ) -> Result<(), CarryOutError> {
         match step {
             Step::Node => self.write_node(next)?,
             Step::NextHop => self.write_next_hop(next)?,
@@ -120,7 +146,8 @@ impl Deployment {
             Step::AddVip(id) => self.add_vip(id, next, slow_path)?,
             Step::RemoveVip(id) => self.remove_vip(id, slow_path)?,
             Step::ClearPool(id) => {
-                self.card.write_pool(PoolId(id), &crate::card::Pool::default())?;
+                self.card
+                    .write_pool(PoolId(id), &crate::card::Pool::default())?;
                 slow_path.view.set_ring(id, Vec::new());
             }
             Step::ClearBackend(id) => {
@@ -134,20 +161,45 @@ impl Deployment {
 
     fn write_node(&self, next: &State) -> Result<(), CardError> {
         let node = &next.node;
-        self.card.set_sources(&Sources { ipip_v4: node.ipip_source_v4, ipip_v6: node.ipip_source_v6, v4: node.source_v4, v6: node.source_v6 })?;
-        self.card.set_mac(node.mac.unwrap_or_default(), node.mac.is_some())?;
+        self.card.set_sources(&Sources {
+            ipip_v4: node.ipip_source_v4,
+            ipip_v6: node.ipip_source_v6,
+            v4: node.source_v4,
+            v6: node.source_v6,
+        })?;
+        self.card
+            .set_mac(node.mac.unwrap_or_default(), node.mac.is_some())?;
         let control = self.card.control()?;
-        self.card.set_control(Control { unmatched_drop: node.unmatched_drop, ..control })
+        self.card.set_control(Control {
+            unmatched_drop: node.unmatched_drop,
+            ..control
+        })
     }
 
     fn write_next_hop(&self, next: &State) -> Result<(), CardError> {
-        let hop = NextHop { destination: next.node.next_hop.unwrap_or_default(), source: next.node.mac };
+        let hop = NextHop {
+            destination: next.node.next_hop.unwrap_or_default(),
+            source: next.node.mac,
+        };
         self.card.write_next_hop(NEXT_HOP, &hop)
     }
 
-    fn write_backend(&self, id: u16, next: &State, slow_path: &mut SlowPath) -> Result<(), CardError> {
-        let Some(backend) = next.backends.iter().find(|backend| backend.id == id) else { return Ok(()) };
-        let entry = Backend { state: backend.life.on_card(), encap: Encap::Ipip, generation: backend.generation, next_hop: NEXT_HOP, address: backend.address };
+    fn write_backend(
+        &self,
+        id: u16,
+        next: &State,
+        slow_path: &mut SlowPath,
+    ) -> Result<(), CardError> {
+        let Some(backend) = next.backends.iter().find(|backend| backend.id == id) else {
+            return Ok(());
+        };
+        let entry = Backend {
+            state: backend.life.on_card(),
+            encap: Encap::Ipip,
+            generation: backend.generation,
+            next_hop: NEXT_HOP,
+            address: backend.address,
+        };
         self.card.write_backend(BackendId(id), &entry)?;
         slow_path.view.set_backend(backend);
         Ok(())
@@ -160,8 +212,15 @@ impl Deployment {
         }
     }
 
-    fn swap_ring(&mut self, id: u8, next: &State, slow_path: &mut SlowPath) -> Result<(), CardError> {
-        let Some(pool) = next.pool(id) else { return Ok(()) };
+    fn swap_ring(
+        &mut self,
+        id: u8,
+        next: &State,
+        slow_path: &mut SlowPath,
+    ) -> Result<(), CardError> {
+        let Some(pool) = next.pool(id) else {
+            return Ok(());
+        };
         let ring = pool.ring();
         let pinned = slow_path.pin(|vip| (vip.pool == id).then_some(ring.as_slice()))?;
         self.add_pinned(pinned);
@@ -171,8 +230,15 @@ impl Deployment {
         self.card.fence()
     }
 
-    fn change_vip(&mut self, id: u16, next: &State, slow_path: &mut SlowPath) -> Result<(), CardError> {
-        let Some(vip) = next.vips.iter().find(|vip| vip.id == id) else { return Ok(()) };
+    fn change_vip(
+        &mut self,
+        id: u16,
+        next: &State,
+        slow_path: &mut SlowPath,
+    ) -> Result<(), CardError> {
+        let Some(vip) = next.vips.iter().find(|vip| vip.id == id) else {
+            return Ok(());
+        };
         if let Some(pool) = next.pool(vip.pool) {
             let ring = pool.ring();
             let pinned = slow_path.pin(|view| (view.id == id).then_some(ring.as_slice()))?;
@@ -183,8 +249,15 @@ impl Deployment {
         self.card.fence()
     }
 
-    fn add_vip(&mut self, id: u16, next: &State, slow_path: &mut SlowPath) -> Result<(), CardError> {
-        let Some(vip) = next.vips.iter().find(|vip| vip.id == id) else { return Ok(()) };
+    fn add_vip(
+        &mut self,
+        id: u16,
+        next: &State,
+        slow_path: &mut SlowPath,
+    ) -> Result<(), CardError> {
+        let Some(vip) = next.vips.iter().find(|vip| vip.id == id) else {
+            return Ok(());
+        };
         self.write_vip(vip, next)?;
         slow_path.view.set_vip(vip);
         let writes = self.matches.insert(vip_key(vip), VipId(id))?;
@@ -192,7 +265,9 @@ impl Deployment {
     }
 
     fn remove_vip(&mut self, id: u16, slow_path: &mut SlowPath) -> Result<(), CardError> {
-        let Some(vip) = self.state.vips.iter().find(|vip| vip.id == id) else { return Ok(()) };
+        let Some(vip) = self.state.vips.iter().find(|vip| vip.id == id) else {
+            return Ok(());
+        };
         if let Some(write) = self.matches.remove(&vip_key(vip)) {
             self.card.write_vip_matches(&[write])?;
         }
@@ -202,7 +277,12 @@ impl Deployment {
     }
 
     fn write_vip(&self, vip: &Vip, next: &State) -> Result<(), CardError> {
-        let entry = VipEntry { pool: vip.pool, miss_policy: MissPolicy::Punt.raw(), mtu: next.node.mtu, ..VipEntry::default() };
+        let entry = VipEntry {
+            pool: vip.pool,
+            miss_policy: MissPolicy::Punt.raw(),
+            mtu: next.node.mtu,
+            ..VipEntry::default()
+        };
         self.card.write_vip(VipId(vip.id), &entry)
     }
 
@@ -223,11 +303,22 @@ impl Deployment {
 
 /// A pool as the card's table holds it.
 fn on_card(pool: &Pool) -> crate::card::Pool {
-    if pool.members.is_empty() { crate::card::Pool::default() } else { crate::card::Pool { ring_base: pool.base, ring_size: pool.size } }
+    if pool.members.is_empty() {
+        crate::card::Pool::default()
+    } else {
+        crate::card::Pool {
+            ring_base: pool.base,
+            ring_size: pool.size,
+        }
+    }
 }
 
 fn vip_key(vip: &Vip) -> VipKey {
-    VipKey { address: vip.address, port: vip.port, protocol: vip.protocol.into() }
+    VipKey {
+        address: vip.address,
+        port: vip.port,
+        protocol: vip.protocol.into(),
+    }
 }
 
 /// Whether the card holds what `state` says: pools and the rings that they name.
@@ -237,20 +328,30 @@ fn vip_key(vip: &Vip) -> VipKey {
 pub fn verify(card: &Card, state: &State) -> Result<bool, CardError> {
     let pools = card.read_pools()?;
     for pool in &state.pools {
-        let entry = pools.get(usize::from(pool.id)).map(crate::card::Pool::from_entry);
+        let entry = pools
+            .get(usize::from(pool.id))
+            .map(crate::card::Pool::from_entry);
         if entry != Some(on_card(pool)) {
             return Ok(false);
         }
         let ring = pool.ring();
         let beats = u32::try_from(ring.len().div_ceil(RING_SLOTS_PER_BEAT)).unwrap_or(u32::MAX);
-        if beats > 0 && card.digest(Table::Ring, pool.base / RING_SLOTS_PER_BEAT as u32, beats)? != Card::ring_digest(&ring) {
+        if beats > 0
+            && card.digest(Table::Ring, pool.base / RING_SLOTS_PER_BEAT as u32, beats)?
+                != Card::ring_digest(&ring)
+        {
             return Ok(false);
         }
     }
     let backends = card.read_backends()?;
     let same = |backend: &super::state::Backend| {
-        let entry = backends.get(usize::from(backend.id)).and_then(Backend::from_entry);
-        entry.is_some_and(|entry| (entry.address, entry.generation, entry.state) == (backend.address, backend.generation, backend.life.on_card()))
+        let entry = backends
+            .get(usize::from(backend.id))
+            .and_then(Backend::from_entry);
+        entry.is_some_and(|entry| {
+            (entry.address, entry.generation, entry.state)
+                == (backend.address, backend.generation, backend.life.on_card())
+        })
     };
     Ok(state.backends.iter().all(same))
 }

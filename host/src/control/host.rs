@@ -39,6 +39,9 @@ const NAP: Duration = Duration::from_millis(50);
 const SWEEP_EVERY: Duration = Duration::from_millis(200);
 /// How often the status is published.
 const STATUS_EVERY: Duration = Duration::from_millis(500);
+/// How long a host that took a running card over only serves it, before it changes anything: connections that began by the ring
+/// while nobody was there are punted meanwhile, and are then known.
+const ACQUAINTANCE: Duration = Duration::from_secs(2);
 /// Punts a turn.
 const BATCH: usize = 64;
 
@@ -103,6 +106,8 @@ pub struct Host {
     bell: Arc<OwnedFd>,
     /// The configuration that waits until the one before it is on the card.
     wanted: Option<Box<Config>>,
+    /// Nothing is changed before.
+    patient_until: Instant,
     turns: Arc<AtomicU64>,
 }
 
@@ -116,19 +121,33 @@ pub enum Found {
 }
 
 impl Host {
-    /// Opens the card that `connect` reaches and brings it to `config`; the port is enabled when this returns.
+    /// Opens the card that `connect` reaches; the port is enabled when this returns. A blank card is then in `config`; a running one goes on
+    /// as it was, and [`Host::run`] brings it there.
     ///
     /// # Errors
     /// When card or runtime directory cannot be used.
-    pub fn start(config: &Config, folder: &Path, sink: Box<dyn Sink>, connect: impl Fn() -> Result<Arc<dyn Device>, DeviceError>) -> Result<(Self, Caller, Found), HostError> {
-        let io_error = |what: &str| { let what = what.to_owned(); move |error: io::Error| HostError::Io(what, error) };
+    pub fn start(
+        config: &Config,
+        folder: &Path,
+        sink: Box<dyn Sink>,
+        connect: impl Fn() -> Result<Arc<dyn Device>, DeviceError>,
+    ) -> Result<(Self, Caller, Found), HostError> {
+        let io_error = |what: &str| {
+            let what = what.to_owned();
+            move |error: io::Error| HostError::Io(what, error)
+        };
         let store = Store::open(folder).map_err(io_error(&folder.display().to_string()))?;
         // the table first: a second host of this runtime directory must not reach the card
         let (connections, opened) = Connections::open(&store.connections())?;
-        tracing::info!(connections = opened.connections, torn = opened.torn, "connection table");
+        tracing::info!(
+            connections = opened.connections,
+            torn = opened.torn,
+            "connection table"
+        );
         let (card, known) = open_card(&connect, &store)?;
         let flow_entries = usize::try_from(config.card.flow_entries).unwrap_or(FLOWS);
-        let mut slow_path = SlowPath::new(Arc::clone(&card), connections, flow_entries, BATCH, sink);
+        let mut slow_path =
+            SlowPath::new(Arc::clone(&card), connections, flow_entries, BATCH, sink);
         slow_path.now = wall_seconds();
         let (state, found, scratch) = match known {
             Some((state, scratch)) => {
@@ -138,28 +157,59 @@ impl Host {
             }
             None => (State::default(), Found::Blank, Scratch::default()),
         };
-        let scratch = Scratch { generation: scratch.generation + 1, ..scratch };
+        let scratch = Scratch {
+            generation: scratch.generation + 1,
+            ..scratch
+        };
         if found != Found::Blank {
             card.write_scratch(&scratch)?;
         }
         let mut deployment = Deployment::new(&card, Some(store.clone()), scratch, state)?;
-        // a change that the last host did not finish is finished first, then ours follows
-        if let Some(unfinished) = store.next_state().filter(|_| found != Found::Blank) {
-            deployment.begin(unfinished)?;
+        match store.next_state().filter(|_| found != Found::Blank) {
+            // a change that the last host did not finish is finished first
+            Some(unfinished) => deployment.begin(unfinished)?,
+            None if found == Found::Blank => deployment.begin(State::default().next(config)?)?,
+            None => 0,
+        };
+        if found == Found::Blank {
             deployment.finish(&mut slow_path)?;
         }
-        let next = deployment.state().next(config)?;
-        deployment.begin(next)?;
-        deployment.finish(&mut slow_path)?;
         let queues = card.start_queues(&QueueOptions::default())?;
         card.heartbeat(HEARTBEAT)?;
-        card.set_control(Control { port_enable: true, ..card.control()? })?;
-        let bell = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).map_err(|errno| HostError::Io("eventfd".into(), errno.into()))?);
+        card.set_control(Control {
+            port_enable: true,
+            ..card.control()?
+        })?;
+        let bell = Arc::new(
+            eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)
+                .map_err(|errno| HostError::Io("eventfd".into(), errno.into()))?,
+        );
         let (sender, orders) = mpsc::channel();
-        let caller = Caller { orders: sender, bell: Arc::clone(&bell) };
+        let caller = Caller {
+            orders: sender,
+            bell: Arc::clone(&bell),
+        };
         let takeovers = scratch.generation - 1;
         let turns = Arc::default();
-        let host = Self { card, slow_path, deployment, queues, store, sweep: Sweep::default(), takeovers, orders, bell, wanted: None, turns };
+        let host = Self {
+            card,
+            slow_path,
+            deployment,
+            queues,
+            store,
+            sweep: Sweep::default(),
+            takeovers,
+            orders,
+            bell,
+            wanted: (found != Found::Blank).then(|| Box::new(config.clone())),
+            patient_until: Instant::now()
+                + if found == Found::Blank {
+                    Duration::ZERO
+                } else {
+                    ACQUAINTANCE
+                },
+            turns,
+        };
         host.publish()?;
         Ok((host, caller, found))
     }
@@ -211,14 +261,22 @@ impl Host {
 
     /// Does one step of a plan, or begins the next plan; true when there was something to do.
     fn work(&mut self) -> Result<bool, HostError> {
+        if Instant::now() < self.patient_until {
+            return Ok(false);
+        }
         if self.deployment.step(&mut self.slow_path)?.is_some() {
             if self.deployment.is_settled() {
-                tracing::info!(pinned = self.deployment.pinned.moved, "the configuration is on the card");
+                tracing::info!(
+                    pinned = self.deployment.pinned.moved,
+                    "the configuration is on the card"
+                );
                 self.publish()?;
             }
             return Ok(true);
         }
-        let Some(config) = self.wanted.take() else { return Ok(false) };
+        let Some(config) = self.wanted.take() else {
+            return Ok(false);
+        };
         match self.deployment.state().next(&config) {
             Ok(next) => {
                 let steps = self.deployment.begin(next)?;
@@ -246,47 +304,75 @@ impl Host {
         let status = json!({
             "pid": std::process::id(),
             "device": self.card.name(),
-            "settled": self.deployment.is_settled(),
+            "settled": self.deployment.is_settled() && self.wanted.is_none(),
             "host": status::host(&self.slow_path, &self.deployment, self.takeovers),
             "sweep": self.sweep.stats,
             "card": status::card(&self.card.read_counters()?),
             "vips": status::vips(&self.card, state)?,
             "backends": status::backends(&self.card, state)?,
         });
-        self.store.write_status(&status).map_err(|error| HostError::Io("status.json".into(), error))
+        self.store
+            .write_status(&status)
+            .map_err(|error| HostError::Io("status.json".into(), error))
     }
 }
 
-/// Opens the card; with the state that it is in when that can be believed.
-fn open_card(connect: &impl Fn() -> Result<Arc<dyn Device>, DeviceError>, store: &Store) -> Result<(Arc<Card>, Option<(State, Scratch)>), HostError> {
+/// The state that a card is in and what its scratch block says, when both can be believed.
+type Known = Option<(State, Scratch)>;
+
+/// Opens the card.
+fn open_card(
+    connect: &impl Fn() -> Result<Arc<dyn Device>, DeviceError>,
+    store: &Store,
+) -> Result<(Arc<Card>, Known), HostError> {
     let card = Card::open(connect()?, CardOptions::default())?;
     if let Some(scratch) = card.read_scratch()? {
         if let Some(state) = believed(&card, store, &scratch)? {
             return Ok((card, Some((state, scratch))));
         }
-        tracing::warn!("the card was configured by a host that this runtime directory does not know: it is programmed anew, its connections end");
+        tracing::warn!(
+            "the card was configured by a host that this runtime directory does not know: it is programmed anew"
+        );
     } else if card.read_vip_matches()?.iter().next().is_none() {
         return Ok((card, None));
     }
     drop(card);
-    Ok((Card::open(connect()?, CardOptions { erase: true, ..CardOptions::default() })?, None))
+    Ok((
+        Card::open(
+            connect()?,
+            CardOptions {
+                erase: true,
+                ..CardOptions::default()
+            },
+        )?,
+        None,
+    ))
 }
 
 /// The stored state that the card's digest names, when its tables agree.
 fn believed(card: &Card, store: &Store, scratch: &Scratch) -> Result<Option<State>, HostError> {
     let next = store.next_state();
     if let Some(next) = next.as_ref().filter(|next| next.digest() == scratch.digest) {
-        store.commit().map_err(|error| HostError::Io("state.json".into(), error))?;
+        store
+            .commit()
+            .map_err(|error| HostError::Io("state.json".into(), error))?;
         return Ok(Some(next.clone()));
     }
-    let Some(state) = store.state().filter(|state| state.digest() == scratch.digest) else { return Ok(None) };
+    let Some(state) = store
+        .state()
+        .filter(|state| state.digest() == scratch.digest)
+    else {
+        return Ok(None);
+    };
     // in the middle of a change the tables are between two states, and carrying it out again makes them whole
     Ok((next.is_some() || verify(card, &state)?).then_some(state))
 }
 
 /// Seconds of the wall clock.
 fn wall_seconds() -> u32 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u32::try_from(since.as_secs()).unwrap_or(u32::MAX)
 }
 
@@ -300,7 +386,10 @@ impl Heart {
     fn start(card: &Arc<Card>, turns: &Arc<AtomicU64>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (card, turns, stopped) = (Arc::clone(card), Arc::clone(turns), Arc::clone(&stop));
-        let thread = std::thread::Builder::new().name("heartbeat".into()).spawn(move || beat(&card, &turns, &stopped)).ok();
+        let thread = std::thread::Builder::new()
+            .name("heartbeat".into())
+            .spawn(move || beat(&card, &turns, &stopped))
+            .ok();
         Self { stop, thread }
     }
 }

@@ -30,9 +30,18 @@ impl PcapSink {
     pub fn create(path: &Path) -> io::Result<Self> {
         let mut out = BufWriter::new(File::create(path)?);
         let snap = u32::try_from(FRAME_MAX).unwrap_or(u32::MAX);
-        let header: Vec<u8> = [0xa1b2_c3d4_u32, 2 | 4 << 16, 0, 0, snap, 1].into_iter().flat_map(u32::to_le_bytes).collect();
+        let header: Vec<u8> = [0xa1b2_c3d4_u32, 2 | 4 << 16, 0, 0, snap, 1]
+            .into_iter()
+            .flat_map(u32::to_le_bytes)
+            .collect();
         out.write_all(&header)?;
-        Ok(Self { file: Arc::new(Mutex::new(Writer { out, frames: 0, failed: None })) })
+        Ok(Self {
+            file: Arc::new(Mutex::new(Writer {
+                out,
+                frames: 0,
+                failed: None,
+            })),
+        })
     }
 
     /// Completes the file.
@@ -61,7 +70,12 @@ impl Writer {
     /// Frames are a microsecond apart: the time of a replay means nothing, and equal input gives equal files.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        for word in [self.frames / 1_000_000, self.frames % 1_000_000, length, length] {
+        for word in [
+            self.frames / 1_000_000,
+            self.frames % 1_000_000,
+            length,
+            length,
+        ] {
             self.out.write_all(&word.to_le_bytes())?;
         }
         self.frames += 1;
@@ -78,7 +92,11 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut sink = PcapSink::create(file.path()).unwrap();
         for length in [60, 61] {
-            sink.frame(HostClass::Other, Disposition::HostGroup, &vec![length; usize::from(length)]);
+            sink.frame(
+                HostClass::Other,
+                Disposition::HostGroup,
+                &vec![length; usize::from(length)],
+            );
         }
         assert_eq!(sink.finish().unwrap(), 2);
         let bytes = std::fs::read(file.path()).unwrap();
@@ -86,6 +104,14 @@ mod tests {
         assert_eq!(header.network, pcap_parser::Linktype::ETHERNET);
         let (rest, first) = pcap_parser::pcap::parse_pcap_frame(rest).unwrap();
         let (rest, second) = pcap_parser::pcap::parse_pcap_frame(rest).unwrap();
-        assert_eq!((first.data.len(), second.data.len(), second.ts_usec, rest.len()), (60, 61, 1, 0));
+        assert_eq!(
+            (
+                first.data.len(),
+                second.data.len(),
+                second.ts_usec,
+                rest.len()
+            ),
+            (60, 61, 1, 0)
+        );
     }
 }

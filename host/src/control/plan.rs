@@ -67,17 +67,35 @@ pub fn plan(old: &State, new: &State) -> Vec<Step> {
     if (old.node.next_hop, old.node.mac) != (new.node.next_hop, new.node.mac) {
         steps.push(Step::NextHop);
     }
-    let known: HashMap<u16, &Backend> = old.backends.iter().map(|backend| (backend.id, backend)).collect();
+    let known: HashMap<u16, &Backend> = old
+        .backends
+        .iter()
+        .map(|backend| (backend.id, backend))
+        .collect();
     let changed = |backend: &&Backend| known.get(&backend.id) != Some(backend);
-    let (early, late): (Vec<&Backend>, Vec<&Backend>) = new.backends.iter().filter(changed).partition(|backend| backend.life == Life::Up || !known.contains_key(&backend.id));
+    let (early, late): (Vec<&Backend>, Vec<&Backend>) = new
+        .backends
+        .iter()
+        .filter(changed)
+        .partition(|backend| backend.life == Life::Up || !known.contains_key(&backend.id));
     steps.extend(early.iter().map(|backend| Step::Backend(backend.id)));
     ring_steps(old, new, &mut steps);
     vip_steps(old, new, &mut steps);
     steps.extend(late.iter().map(|backend| Step::Backend(backend.id)));
     let pools: HashSet<u8> = new.pools.iter().map(|pool| pool.id).collect();
-    steps.extend(old.pools.iter().filter(|pool| !pools.contains(&pool.id)).map(|pool| Step::ClearPool(pool.id)));
+    steps.extend(
+        old.pools
+            .iter()
+            .filter(|pool| !pools.contains(&pool.id))
+            .map(|pool| Step::ClearPool(pool.id)),
+    );
     let backends: HashSet<u16> = new.backends.iter().map(|backend| backend.id).collect();
-    steps.extend(old.backends.iter().filter(|backend| !backends.contains(&backend.id)).map(|backend| Step::ClearBackend(backend.id)));
+    steps.extend(
+        old.backends
+            .iter()
+            .filter(|backend| !backends.contains(&backend.id))
+            .map(|backend| Step::ClearBackend(backend.id)),
+    );
     steps.push(Step::Commit);
     steps
 }
@@ -87,16 +105,26 @@ fn ring_steps(old: &State, new: &State, steps: &mut Vec<Step>) {
     let stays = |pool: &&super::state::Pool| old.pool(pool.id).is_some();
     let (known, fresh): (Vec<_>, Vec<_>) = new.pools.iter().partition(stays);
     for pool in known.into_iter().chain(fresh) {
-        if old.pool(pool.id).is_none_or(|before| before.base != pool.base || !before.same_ring(pool)) {
+        if old
+            .pool(pool.id)
+            .is_none_or(|before| before.base != pool.base || !before.same_ring(pool))
+        {
             steps.extend([Step::WriteRing(pool.id), Step::SwapRing(pool.id)]);
         }
     }
 }
 
 fn vip_steps(old: &State, new: &State, steps: &mut Vec<Step>) {
-    let before: HashMap<u16, _> = old.vips.iter().map(|vip| (vip.id, (vip.key(), vip.pool))).collect();
+    let before: HashMap<u16, _> = old
+        .vips
+        .iter()
+        .map(|vip| (vip.id, (vip.key(), vip.pool)))
+        .collect();
     let after: HashMap<u16, _> = new.vips.iter().map(|vip| (vip.id, vip.key())).collect();
-    let gone = old.vips.iter().filter(|vip| after.get(&vip.id) != Some(&vip.key()));
+    let gone = old
+        .vips
+        .iter()
+        .filter(|vip| after.get(&vip.id) != Some(&vip.key()));
     steps.extend(gone.map(|vip| Step::RemoveVip(vip.id)));
     for vip in &new.vips {
         match before.get(&vip.id) {
@@ -116,30 +144,72 @@ mod tests {
     use crate::config::Config;
 
     fn config(backends: &[(&str, u32)], vips: &[&str]) -> Config {
-        let mut text = String::from("version = 1\n[card]\ndevice = \"sim\"\n[[node.next_hop]]\nmac = \"02:00:00:00:00:09\"\n[[pool]]\nname = \"web\"\ntable_size = 1009\n");
+        let mut text = String::from(
+            "version = 1\n[card]\ndevice = \"sim\"\n[[node.next_hop]]\nmac = \"02:00:00:00:00:09\"\n[[pool]]\nname = \"web\"\ntable_size = 1009\n",
+        );
         for (address, weight) in backends {
             text += &format!("[[pool.backend]]\naddress = \"{address}\"\nweight = {weight}\n");
         }
         for vip in vips {
-            text += &format!("[[vip]]\nname = \"v-{vip}\"\naddress = \"{vip}\"\nport = 80\nprotocol = \"tcp\"\npool = \"web\"\n");
+            text += &format!(
+                "[[vip]]\nname = \"v-{vip}\"\naddress = \"{vip}\"\nport = 80\nprotocol = \"tcp\"\npool = \"web\"\n"
+            );
         }
         Config::parse("test", &text).unwrap()
     }
 
     #[test]
     fn a_blank_card_gets_everything_in_the_order_of_need() {
-        let state = State::default().next(&config(&[("10.0.0.1", 1), ("10.0.0.2", 0)], &["10.200.1.1"])).unwrap();
+        let state = State::default()
+            .next(&config(
+                &[("10.0.0.1", 1), ("10.0.0.2", 0)],
+                &["10.200.1.1"],
+            ))
+            .unwrap();
         use Step::*;
-        assert_eq!(plan(&State::default(), &state), [Node, NextHop, Backend(0), Backend(1), WriteRing(0), SwapRing(0), AddVip(0), Commit]);
+        assert_eq!(
+            plan(&State::default(), &state),
+            [
+                Node,
+                NextHop,
+                Backend(0),
+                Backend(1),
+                WriteRing(0),
+                SwapRing(0),
+                AddVip(0),
+                Commit
+            ]
+        );
         assert_eq!(plan(&state, &state), []);
     }
 
     #[test]
     fn a_backend_that_goes_is_told_after_the_swap() {
-        let first = State::default().next(&config(&[("10.0.0.1", 1), ("10.0.0.2", 1)], &["10.200.1.1"])).unwrap();
-        let second = first.next(&config(&[("10.0.0.2", 1), ("10.0.0.3", 1)], &["10.200.1.2"])).unwrap();
+        let first = State::default()
+            .next(&config(
+                &[("10.0.0.1", 1), ("10.0.0.2", 1)],
+                &["10.200.1.1"],
+            ))
+            .unwrap();
+        let second = first
+            .next(&config(
+                &[("10.0.0.2", 1), ("10.0.0.3", 1)],
+                &["10.200.1.2"],
+            ))
+            .unwrap();
         use Step::*;
-        assert_eq!(plan(&first, &second), [Backend(2), WriteRing(0), SwapRing(0), RemoveVip(0), AddVip(1), Backend(0), Commit]);
+        assert_eq!(
+            plan(&first, &second),
+            [
+                Backend(2),
+                WriteRing(0),
+                SwapRing(0),
+                RemoveVip(0),
+                AddVip(1),
+                Backend(0),
+                Commit
+            ]
+        );
         let third = second.without_drained(|_| false);
         assert_eq!(plan(&second, &third), [ClearBackend(0), Commit]);
     }

@@ -17,7 +17,10 @@ use super::carry_out::{CarryOutError, Deployment};
 use super::pcap::PcapSink;
 use super::state::{State, StateError};
 use super::status;
-use crate::card::{Card, CardError, CardOptions, Control, Imbalance, QueueOptions, Queues, Scratch, SecretSource, Waiting, Wake};
+use crate::card::{
+    Card, CardError, CardOptions, Control, Imbalance, QueueOptions, Queues, Scratch, SecretSource,
+    Waiting, Wake,
+};
 use crate::config::Config;
 use crate::device::DeviceError;
 use crate::device::sim::{SimOptions, SimulatedCard};
@@ -65,7 +68,10 @@ pub enum ReplayError {
     #[error("the simulator's control socket: {0}")]
     Control(String),
     #[error("{}: {error}", .path.display())]
-    File { path: PathBuf, error: std::io::Error },
+    File {
+        path: PathBuf,
+        error: std::io::Error,
+    },
 }
 
 /// Plays a capture and returns its statistics.
@@ -73,22 +79,53 @@ pub enum ReplayError {
 /// # Errors
 /// When simulator, card or files fail, or frames vanished.
 pub fn run(config: &Config, replay: &Replay) -> Result<Value, ReplayError> {
-    let host_output = replay.host_output.as_deref().map(|path| PcapSink::create(path).map_err(|error| ReplayError::File { path: path.into(), error })).transpose()?;
+    let host_output = replay
+        .host_output
+        .as_deref()
+        .map(|path| {
+            PcapSink::create(path).map_err(|error| ReplayError::File {
+                path: path.into(),
+                error,
+            })
+        })
+        .transpose()?;
     let simulator = SimulatedCard::start(options(config, replay))?;
-    let card_options = CardOptions { secrets: SecretSource::Seed(SEED), waiting: Waiting::Lockstep, patience: Duration::from_secs(120), ..CardOptions::default() };
+    let card_options = CardOptions {
+        secrets: SecretSource::Seed(SEED),
+        waiting: Waiting::Lockstep,
+        patience: Duration::from_secs(120),
+        ..CardOptions::default()
+    };
     let card = Card::open(Arc::clone(&simulator) as Arc<_>, card_options)?;
     let sink: Box<dyn Sink> = match &host_output {
         Some(sink) => Box::new(sink.clone()),
         None => Box::new(NoSink),
     };
     let flow_entries = usize::try_from(config.card.flow_entries).unwrap_or(usize::MAX);
-    let mut slow_path = SlowPath::new(Arc::clone(&card), Connections::in_memory(), flow_entries, 1, sink);
-    let mut deployment = Deployment::new(&card, None, Scratch { generation: 1, ..Scratch::default() }, State::default())?;
+    let mut slow_path = SlowPath::new(
+        Arc::clone(&card),
+        Connections::in_memory(),
+        flow_entries,
+        1,
+        sink,
+    );
+    let mut deployment = Deployment::new(
+        &card,
+        None,
+        Scratch {
+            generation: 1,
+            ..Scratch::default()
+        },
+        State::default(),
+    )?;
     deployment.begin(State::default().next(config)?)?;
     deployment.finish(&mut slow_path)?;
     let mut queues = card.start_queues(&QueueOptions::default())?;
     card.heartbeat(HEARTBEAT)?;
-    card.set_control(Control { port_enable: true, ..card.control()? })?;
+    card.set_control(Control {
+        port_enable: true,
+        ..card.control()?
+    })?;
     let drained = play(&simulator, &mut slow_path, &mut queues)?;
     let stats = statistics(&card, &slow_path, &deployment, &drained)?;
     drop(queues);
@@ -97,7 +134,10 @@ pub fn run(config: &Config, replay: &Replay) -> Result<Value, ReplayError> {
     drop(card);
     simulator.finish()?;
     if let (Some(sink), Some(path)) = (host_output, &replay.host_output) {
-        sink.finish().map_err(|error| ReplayError::File { path: path.clone(), error })?;
+        sink.finish().map_err(|error| ReplayError::File {
+            path: path.clone(),
+            error,
+        })?;
     }
     Ok(stats)
 }
@@ -107,16 +147,41 @@ fn options(config: &Config, replay: &Replay) -> SimOptions {
     wire.push(&replay.input);
     wire.push(",");
     wire.push(&replay.output);
-    let mut arguments: Vec<OsString> = ["--lockstep", "--time", "cycles", "--pace", replay.pace, "--model", replay.model].map(OsString::from).into();
+    let mut arguments: Vec<OsString> = [
+        "--lockstep",
+        "--time",
+        "cycles",
+        "--pace",
+        replay.pace,
+        "--model",
+        replay.model,
+    ]
+    .map(OsString::from)
+    .into();
     if let Some(wave) = &replay.wave {
         arguments.extend(["--wave".into(), wave.into()]);
     }
-    SimOptions { simulator: config.card.simulator.clone(), arguments, control: true, timeout: Duration::from_secs(30), patience: Duration::from_secs(60), grace: Duration::from_secs(60), ..SimOptions::new(wire) }
+    SimOptions {
+        simulator: config.card.simulator.clone(),
+        arguments,
+        control: true,
+        timeout: Duration::from_secs(30),
+        patience: Duration::from_secs(60),
+        grace: Duration::from_secs(60),
+        ..SimOptions::new(wire)
+    }
 }
 
 /// Lets the frames begin, and serves punts until the wire has drained; returns the simulator's event.
-fn play(simulator: &SimulatedCard, slow_path: &mut SlowPath, queues: &mut Queues) -> Result<Value, ReplayError> {
-    let path = simulator.simulator().control_path().ok_or_else(|| ReplayError::Control("it has none".into()))?;
+fn play(
+    simulator: &SimulatedCard,
+    slow_path: &mut SlowPath,
+    queues: &mut Queues,
+) -> Result<Value, ReplayError> {
+    let path = simulator
+        .simulator()
+        .control_path()
+        .ok_or_else(|| ReplayError::Control("it has none".into()))?;
     let mut control = ControlSocket::connect(path)?;
     control.await_line(|line| line["event"] == "ready")?;
     control.send(&json!({ "command": "start" }))?;
@@ -133,7 +198,12 @@ fn play(simulator: &SimulatedCard, slow_path: &mut SlowPath, queues: &mut Queues
     }
 }
 
-fn statistics(card: &Card, slow_path: &SlowPath, deployment: &Deployment, drained: &Value) -> Result<Value, ReplayError> {
+fn statistics(
+    card: &Card,
+    slow_path: &SlowPath,
+    deployment: &Deployment,
+    drained: &Value,
+) -> Result<Value, ReplayError> {
     let counters = card.read_counters()?;
     counters.conservation()?;
     let mut stats = status::card(&counters);
@@ -153,12 +223,16 @@ struct ControlSocket {
 
 impl ControlSocket {
     fn connect(path: &Path) -> Result<Self, ReplayError> {
-        let stream = UnixStream::connect(path).map_err(|error| ReplayError::Control(error.to_string()))?;
-        Ok(Self { reader: BufReader::new(stream) })
+        let stream =
+            UnixStream::connect(path).map_err(|error| ReplayError::Control(error.to_string()))?;
+        Ok(Self {
+            reader: BufReader::new(stream),
+        })
     }
 
     fn send(&mut self, line: &Value) -> Result<(), ReplayError> {
-        writeln!(self.reader.get_mut(), "{line}").map_err(|error| ReplayError::Control(error.to_string()))
+        writeln!(self.reader.get_mut(), "{line}")
+            .map_err(|error| ReplayError::Control(error.to_string()))
     }
 
     /// Waits for the line that `is_it` says; lines before it are passed over.
@@ -179,7 +253,8 @@ impl ControlSocket {
                 Ok(_) => {}
                 Err(error) => return Err(ReplayError::Control(error.to_string())),
             }
-            let line: Value = serde_json::from_str(&text).map_err(|error| ReplayError::Control(format!("{error} in {text:?}")))?;
+            let line: Value = serde_json::from_str(&text)
+                .map_err(|error| ReplayError::Control(format!("{error} in {text:?}")))?;
             if let Some(error) = line.get("error") {
                 return Err(ReplayError::Control(error.to_string()));
             }

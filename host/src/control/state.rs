@@ -7,7 +7,9 @@
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use guideway_hdl::tables::{BACKENDS, BackendState, POOLS, RING_SLOTS, RING_SLOTS_PER_BEAT, SLOT_EMPTY, VIPS};
+use guideway_hdl::tables::{
+    BACKENDS, BackendState, POOLS, RING_SLOTS, RING_SLOTS_PER_BEAT, SLOT_EMPTY, VIPS,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -82,9 +84,25 @@ impl Pool {
         if self.members.is_empty() {
             return Vec::new();
         }
-        let members: Vec<Member> = self.members.iter().map(|member| Member { address: member.address, weight: member.weight }).collect();
+        let members: Vec<Member> = self
+            .members
+            .iter()
+            .map(|member| Member {
+                address: member.address,
+                weight: member.weight,
+            })
+            .collect();
         let ring = Ring::build(self.algorithm, self.size, &members);
-        ring.slots().iter().map(|&slot| if slot == NOBODY { SLOT_EMPTY } else { self.members[slot as usize].backend }).collect()
+        ring.slots()
+            .iter()
+            .map(|&slot| {
+                if slot == NOBODY {
+                    SLOT_EMPTY
+                } else {
+                    self.members[slot as usize].backend
+                }
+            })
+            .collect()
     }
 
     /// Whether the ring of `other` is the same, wherever it lies.
@@ -170,14 +188,30 @@ pub enum StateError {
 
 impl Default for State {
     fn default() -> Self {
-        Self { version: VERSION, node: Node::blank(), pools: Vec::new(), backends: Vec::new(), vips: Vec::new(), retired: Vec::new() }
+        Self {
+            version: VERSION,
+            node: Node::blank(),
+            pools: Vec::new(),
+            backends: Vec::new(),
+            vips: Vec::new(),
+            retired: Vec::new(),
+        }
     }
 }
 
 impl Node {
     fn blank() -> Self {
         let (v4, v6) = (Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED);
-        Self { mac: None, next_hop: None, source_v4: v4, source_v6: v6, ipip_source_v4: v4, ipip_source_v6: v6, unmatched_drop: false, mtu: 0 }
+        Self {
+            mac: None,
+            next_hop: None,
+            source_v4: v4,
+            source_v6: v6,
+            ipip_source_v4: v4,
+            ipip_source_v6: v6,
+            unmatched_drop: false,
+            mtu: 0,
+        }
     }
 
     fn of(config: &Config) -> Self {
@@ -197,7 +231,9 @@ impl Node {
 
 /// The lowest number that nothing uses.
 fn free_id(used: &HashSet<usize>, size: usize, what: &'static str) -> Result<usize, StateError> {
-    (0..size).find(|id| !used.contains(id)).ok_or(StateError::Exhausted(what))
+    (0..size)
+        .find(|id| !used.contains(id))
+        .ok_or(StateError::Exhausted(what))
 }
 
 fn narrow<T: TryFrom<usize>>(id: usize) -> Result<T, StateError> {
@@ -210,7 +246,11 @@ impl State {
     /// # Errors
     /// When indices or ring slots have run out. Nothing has happened then.
     pub fn next(&self, config: &Config) -> Result<Self, StateError> {
-        let mut next = Self { node: Node::of(config), retired: self.retired.clone(), ..Self::default() };
+        let mut next = Self {
+            node: Node::of(config),
+            retired: self.retired.clone(),
+            ..Self::default()
+        };
         next.place_backends(self, config)?;
         next.place_pools(self, config)?;
         next.place_vips(self, config)?;
@@ -218,12 +258,20 @@ impl State {
     }
 
     fn place_backends(&mut self, before: &Self, config: &Config) -> Result<(), StateError> {
-        let known: HashMap<(&str, IpAddr), &Backend> = before.backends.iter().map(|b| ((b.pool.as_str(), b.address), b)).collect();
+        let known: HashMap<(&str, IpAddr), &Backend> = before
+            .backends
+            .iter()
+            .map(|b| ((b.pool.as_str(), b.address), b))
+            .collect();
         let mut used: HashSet<usize> = before.backends.iter().map(|b| usize::from(b.id)).collect();
         let mut configured = HashSet::new();
         for pool in &config.pools {
             for backend in &pool.backends {
-                let life = if backend.weight > 0 { Life::Up } else { Life::Resting };
+                let life = if backend.weight > 0 {
+                    Life::Up
+                } else {
+                    Life::Resting
+                };
                 let (id, generation) = match known.get(&(pool.name.as_str(), backend.address)) {
                     Some(known) => (known.id, known.generation),
                     None => {
@@ -233,10 +281,23 @@ impl State {
                 };
                 used.insert(usize::from(id));
                 configured.insert(id);
-                self.backends.push(Backend { id, pool: pool.name.clone(), address: backend.address, generation, life });
+                self.backends.push(Backend {
+                    id,
+                    pool: pool.name.clone(),
+                    address: backend.address,
+                    generation,
+                    life,
+                });
             }
         }
-        let leaving = before.backends.iter().filter(|b| !configured.contains(&b.id)).map(|b| Backend { life: Life::Leaving, ..b.clone() });
+        let leaving = before
+            .backends
+            .iter()
+            .filter(|b| !configured.contains(&b.id))
+            .map(|b| Backend {
+                life: Life::Leaving,
+                ..b.clone()
+            });
         self.backends.extend(leaving);
         self.backends.sort_by_key(|backend| backend.id);
         Ok(())
@@ -251,22 +312,54 @@ impl State {
     }
 
     fn place_pools(&mut self, before: &Self, config: &Config) -> Result<(), StateError> {
-        let known: HashMap<&str, &Pool> = before.pools.iter().map(|pool| (pool.name.as_str(), pool)).collect();
-        let ids: HashMap<(&str, IpAddr), u16> = self.backends.iter().map(|b| ((b.pool.as_str(), b.address), b.id)).collect();
-        let mut used: HashSet<usize> = before.pools.iter().map(|pool| usize::from(pool.id)).collect();
+        let known: HashMap<&str, &Pool> = before
+            .pools
+            .iter()
+            .map(|pool| (pool.name.as_str(), pool))
+            .collect();
+        let ids: HashMap<(&str, IpAddr), u16> = self
+            .backends
+            .iter()
+            .map(|b| ((b.pool.as_str(), b.address), b.id))
+            .collect();
+        let mut used: HashSet<usize> = before
+            .pools
+            .iter()
+            .map(|pool| usize::from(pool.id))
+            .collect();
         let mut space = Space::new(before.pools.iter().map(|pool| (pool.base, pool.size)));
         let mut pools = Vec::new();
         // in the order in which a plan works them off, so that a region is taken only when it is free by then
         let mut ordered: Vec<_> = config.pools.iter().collect();
-        ordered.sort_by_key(|pool| known.get(pool.name.as_str()).map_or(usize::MAX, |known| usize::from(known.id)));
+        ordered.sort_by_key(|pool| {
+            known
+                .get(pool.name.as_str())
+                .map_or(usize::MAX, |known| usize::from(known.id))
+        });
         for pool in ordered {
             let mut members: Vec<PoolMember> = (pool.backends.iter().filter(|b| b.weight > 0))
-                .filter_map(|b| ids.get(&(pool.name.as_str(), b.address)).map(|&backend| PoolMember { backend, address: b.address, weight: b.weight }))
+                .filter_map(|b| {
+                    ids.get(&(pool.name.as_str(), b.address))
+                        .map(|&backend| PoolMember {
+                            backend,
+                            address: b.address,
+                            weight: b.weight,
+                        })
+                })
                 .collect();
             members.sort_by_key(|member| member.address);
-            let mut next = Pool { id: 0, name: pool.name.clone(), algorithm: pool.table, size: pool.table_size, base: 0, members };
+            let mut next = Pool {
+                id: 0,
+                name: pool.name.clone(),
+                algorithm: pool.table,
+                size: pool.table_size,
+                base: 0,
+                members,
+            };
             match known.get(pool.name.as_str()) {
-                Some(known) if known.same_ring(&next) => (next.id, next.base) = (known.id, known.base),
+                Some(known) if known.same_ring(&next) => {
+                    (next.id, next.base) = (known.id, known.base)
+                }
                 Some(known) => {
                     // written beside the old ring, whose region is free once the swap is done: before the next pool's turn
                     (next.id, next.base) = (known.id, space.take(next.size)?);
@@ -287,7 +380,11 @@ impl State {
 
     fn place_vips(&mut self, before: &Self, config: &Config) -> Result<(), StateError> {
         let known: HashMap<_, u16> = before.vips.iter().map(|vip| (vip.key(), vip.id)).collect();
-        let pools: HashMap<&str, u8> = self.pools.iter().map(|pool| (pool.name.as_str(), pool.id)).collect();
+        let pools: HashMap<&str, u8> = self
+            .pools
+            .iter()
+            .map(|pool| (pool.name.as_str(), pool.id))
+            .collect();
         let mut used: HashSet<usize> = before.vips.iter().map(|vip| usize::from(vip.id)).collect();
         let mut vips = Vec::new();
         for vip in &config.vips {
@@ -296,8 +393,18 @@ impl State {
                 None => narrow(free_id(&used, VIPS, "VIP")?)?,
             };
             used.insert(usize::from(id));
-            let pool = pools.get(config.pools[vip.pool].name.as_str()).copied().unwrap_or_default();
-            vips.push(Vip { id, name: vip.name.clone(), address: vip.address, port: vip.port, protocol: vip.protocol, pool });
+            let pool = pools
+                .get(config.pools[vip.pool].name.as_str())
+                .copied()
+                .unwrap_or_default();
+            vips.push(Vip {
+                id,
+                name: vip.name.clone(),
+                address: vip.address,
+                port: vip.port,
+                protocol: vip.protocol,
+                pool,
+            });
         }
         vips.sort_by_key(|vip| vip.id);
         self.vips = vips;
@@ -308,9 +415,14 @@ impl State {
     #[must_use]
     pub fn without_drained(&self, is_named: impl Fn(u16) -> bool) -> Self {
         let mut next = self.clone();
-        next.backends.retain(|backend| backend.life != Life::Leaving || is_named(backend.id));
+        next.backends
+            .retain(|backend| backend.life != Life::Leaving || is_named(backend.id));
         let kept: HashSet<u16> = next.backends.iter().map(|backend| backend.id).collect();
-        let gone = self.backends.iter().filter(|backend| !kept.contains(&backend.id)).map(|backend| (backend.id, backend.generation));
+        let gone = self
+            .backends
+            .iter()
+            .filter(|backend| !kept.contains(&backend.id))
+            .map(|backend| (backend.id, backend.generation));
         next.retired.extend(gone);
         next.retired.sort_unstable();
         next
@@ -334,8 +446,13 @@ impl State {
     /// # Errors
     /// When it is none of this version.
     pub fn from_json(text: &str) -> Result<Self, StateError> {
-        let state: Self = serde_json::from_str(text).map_err(|error| StateError::Stored(error.to_string()))?;
-        if state.version == VERSION { Ok(state) } else { Err(StateError::Stored(format!("version {}", state.version))) }
+        let state: Self =
+            serde_json::from_str(text).map_err(|error| StateError::Stored(error.to_string()))?;
+        if state.version == VERSION {
+            Ok(state)
+        } else {
+            Err(StateError::Stored(format!("version {}", state.version)))
+        }
     }
 
     /// SHA-256 over the stored form: what the card's scratch block holds.
@@ -352,7 +469,9 @@ struct Space {
 
 impl Space {
     fn new(regions: impl Iterator<Item = (u32, u32)>) -> Self {
-        let mut used: Vec<(u32, u32)> = regions.map(|(base, size)| (base, Self::beats(size))).collect();
+        let mut used: Vec<(u32, u32)> = regions
+            .map(|(base, size)| (base, Self::beats(size)))
+            .collect();
         used.sort_unstable();
         Self { used }
     }
@@ -389,11 +508,17 @@ mod tests {
 
     fn config(pools: &[(&str, &[(&str, u32)])]) -> Config {
         use std::fmt::Write as _;
-        let mut text = String::from("version = 1\n[card]\ndevice = \"sim\"\n[[node.next_hop]]\nmac = \"02:00:00:00:00:09\"\n");
+        let mut text = String::from(
+            "version = 1\n[card]\ndevice = \"sim\"\n[[node.next_hop]]\nmac = \"02:00:00:00:00:09\"\n",
+        );
         for (i, (name, backends)) in pools.iter().enumerate() {
             writeln!(text, "[[pool]]\nname = \"{name}\"\ntable_size = 1009").unwrap();
             for (address, weight) in *backends {
-                writeln!(text, "[[pool.backend]]\naddress = \"{address}\"\nweight = {weight}").unwrap();
+                writeln!(
+                    text,
+                    "[[pool.backend]]\naddress = \"{address}\"\nweight = {weight}"
+                )
+                .unwrap();
             }
             writeln!(text, "[[vip]]\nname = \"v-{name}\"\naddress = \"10.200.1.{}\"\nport = 80\nprotocol = \"tcp\"\npool = \"{name}\"", i + 1).unwrap();
         }
@@ -401,20 +526,58 @@ mod tests {
     }
 
     fn lives(state: &State) -> Vec<(u16, u8, Life)> {
-        state.backends.iter().map(|b| (b.id, b.generation, b.life)).collect()
+        state
+            .backends
+            .iter()
+            .map(|b| (b.id, b.generation, b.life))
+            .collect()
     }
 
     #[test]
     fn what_stays_keeps_its_index_and_what_leaves_keeps_it_until_drained() {
-        let first = State::default().next(&config(&[("web", &[("10.0.0.1", 1), ("10.0.0.2", 1), ("10.0.0.3", 0)])])).unwrap();
-        assert_eq!(lives(&first), [(0, 1, Life::Up), (1, 1, Life::Up), (2, 1, Life::Resting)]);
-        let second = first.next(&config(&[("web", &[("10.0.0.4", 1), ("10.0.0.2", 1)])])).unwrap();
-        assert_eq!(lives(&second), [(0, 1, Life::Leaving), (1, 1, Life::Up), (2, 1, Life::Leaving), (3, 1, Life::Up)]);
+        let first = State::default()
+            .next(&config(&[(
+                "web",
+                &[("10.0.0.1", 1), ("10.0.0.2", 1), ("10.0.0.3", 0)],
+            )]))
+            .unwrap();
+        assert_eq!(
+            lives(&first),
+            [(0, 1, Life::Up), (1, 1, Life::Up), (2, 1, Life::Resting)]
+        );
+        let second = first
+            .next(&config(&[("web", &[("10.0.0.4", 1), ("10.0.0.2", 1)])]))
+            .unwrap();
+        assert_eq!(
+            lives(&second),
+            [
+                (0, 1, Life::Leaving),
+                (1, 1, Life::Up),
+                (2, 1, Life::Leaving),
+                (3, 1, Life::Up)
+            ]
+        );
         // index 0 is free once nobody names it, and its next holder has another generation
         let third = second.without_drained(|id| id == 2);
-        assert_eq!(lives(&third), [(1, 1, Life::Up), (2, 1, Life::Leaving), (3, 1, Life::Up)]);
-        let fourth = third.next(&config(&[("web", &[("10.0.0.4", 1), ("10.0.0.2", 1), ("10.0.0.1", 1)])])).unwrap();
-        assert_eq!(lives(&fourth), [(0, 2, Life::Up), (1, 1, Life::Up), (2, 1, Life::Leaving), (3, 1, Life::Up)]);
+        assert_eq!(
+            lives(&third),
+            [(1, 1, Life::Up), (2, 1, Life::Leaving), (3, 1, Life::Up)]
+        );
+        let fourth = third
+            .next(&config(&[(
+                "web",
+                &[("10.0.0.4", 1), ("10.0.0.2", 1), ("10.0.0.1", 1)],
+            )]))
+            .unwrap();
+        assert_eq!(
+            lives(&fourth),
+            [
+                (0, 2, Life::Up),
+                (1, 1, Life::Up),
+                (2, 1, Life::Leaving),
+                (3, 1, Life::Up)
+            ]
+        );
     }
 
     #[test]
@@ -428,32 +591,55 @@ mod tests {
 
     #[test]
     fn a_changed_ring_is_written_beside_the_old_one() {
-        let first = State::default().next(&config(&[("a", &[("10.0.0.1", 1)]), ("b", &[("10.0.0.1", 1)])])).unwrap();
+        let first = State::default()
+            .next(&config(&[
+                ("a", &[("10.0.0.1", 1)]),
+                ("b", &[("10.0.0.1", 1)]),
+            ]))
+            .unwrap();
         assert_eq!((first.pools[0].base, first.pools[1].base), (0, 1024));
-        let second = first.next(&config(&[("a", &[("10.0.0.1", 2)]), ("b", &[("10.0.0.1", 1)])])).unwrap();
+        let second = first
+            .next(&config(&[
+                ("a", &[("10.0.0.1", 2)]),
+                ("b", &[("10.0.0.1", 1)]),
+            ]))
+            .unwrap();
         assert_eq!((second.pools[0].base, second.pools[1].base), (2048, 1024));
-        let third = second.next(&config(&[("a", &[("10.0.0.1", 1)]), ("b", &[("10.0.0.1", 3)])])).unwrap();
+        let third = second
+            .next(&config(&[
+                ("a", &[("10.0.0.1", 1)]),
+                ("b", &[("10.0.0.1", 3)]),
+            ]))
+            .unwrap();
         assert_eq!((third.pools[0].base, third.pools[1].base), (0, 2048)); // a's old region serves b
     }
 
     #[test]
     fn the_order_in_the_file_changes_neither_ring_nor_state_of_a_card_that_runs() {
-        let first = State::default().next(&config(&[("web", &[("10.0.0.1", 1), ("10.0.0.2", 3)])])).unwrap();
-        let turned = first.next(&config(&[("web", &[("10.0.0.2", 3), ("10.0.0.1", 1)])])).unwrap();
+        let first = State::default()
+            .next(&config(&[("web", &[("10.0.0.1", 1), ("10.0.0.2", 3)])]))
+            .unwrap();
+        let turned = first
+            .next(&config(&[("web", &[("10.0.0.2", 3), ("10.0.0.1", 1)])]))
+            .unwrap();
         assert_eq!(turned, first);
         assert_eq!(turned.digest(), first.digest());
     }
 
     #[test]
     fn a_state_survives_its_stored_form() {
-        let state = State::default().next(&config(&[("web", &[("10.0.0.1", 1), ("fc00::2", 3)])])).unwrap();
+        let state = State::default()
+            .next(&config(&[("web", &[("10.0.0.1", 1), ("fc00::2", 3)])]))
+            .unwrap();
         assert_eq!(State::from_json(&state.to_json()), Ok(state));
         assert!(State::from_json("{}").is_err());
     }
 
     #[test]
     fn a_pool_of_resting_backends_has_no_ring() {
-        let state = State::default().next(&config(&[("web", &[("10.0.0.1", 0)])])).unwrap();
+        let state = State::default()
+            .next(&config(&[("web", &[("10.0.0.1", 0)])]))
+            .unwrap();
         assert!(state.pools[0].ring().is_empty());
     }
 }

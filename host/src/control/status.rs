@@ -14,13 +14,22 @@ use crate::slow_path::poll::SlowPath;
 #[must_use]
 pub fn dispositions(counters: &Counters) -> Value {
     let counted = counters.dispositions().filter(|(_, count)| *count > 0);
-    Value::Object(counted.map(|(disposition, count): (Disposition, u64)| (disposition.name().to_owned(), count.into())).collect::<Map<_, _>>())
+    Value::Object(
+        counted
+            .map(|(disposition, count): (Disposition, u64)| {
+                (disposition.name().to_owned(), count.into())
+            })
+            .collect::<Map<_, _>>(),
+    )
 }
 
 /// The card's counters.
 #[must_use]
 pub fn card(counters: &Counters) -> Value {
-    let ports: Map<String, Value> = counters.ports().map(|(port, count)| (port.name().to_owned(), count.into())).collect();
+    let ports: Map<String, Value> = counters
+        .ports()
+        .map(|(port, count)| (port.name().to_owned(), count.into()))
+        .collect();
     json!({
         "cycles": counters.port(PortCounter::Cycles),
         "frames_in": counters.port(PortCounter::WireIn),
@@ -55,7 +64,12 @@ pub fn backends(card: &Card, state: &State) -> Result<Value, CardError> {
     let of = |id: u16| counters.get(usize::from(id)).copied().unwrap_or_default();
     let weight = |backend: &super::state::Backend| {
         let pool = state.pools.iter().find(|pool| pool.name == backend.pool);
-        pool.and_then(|pool| pool.members.iter().find(|member| member.backend == backend.id)).map_or(0, |member| member.weight)
+        pool.and_then(|pool| {
+            pool.members
+                .iter()
+                .find(|member| member.backend == backend.id)
+        })
+        .map_or(0, |member| member.weight)
     };
     Ok(state.backends.iter().map(|backend| {
         let count = of(backend.id);

@@ -21,7 +21,9 @@ impl Store {
     /// When it cannot be made.
     pub fn open(folder: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        Ok(Self { folder: folder.to_owned() })
+        Ok(Self {
+            folder: folder.to_owned(),
+        })
     }
 
     /// The file of the connection table.
@@ -55,7 +57,10 @@ impl Store {
     /// # Errors
     /// When the file system refuses.
     pub fn commit(&self) -> io::Result<()> {
-        std::fs::rename(self.folder.join("state.next.json"), self.folder.join("state.json"))
+        std::fs::rename(
+            self.folder.join("state.next.json"),
+            self.folder.join("state.json"),
+        )
     }
 
     /// Publishes what the host is doing.
@@ -74,7 +79,9 @@ impl Store {
 
     fn read(&self, name: &str) -> Option<State> {
         let text = std::fs::read_to_string(self.folder.join(name)).ok()?;
-        State::from_json(&text).inspect_err(|error| tracing::warn!(%error, "{name} is not used")).ok()
+        State::from_json(&text)
+            .inspect_err(|error| tracing::warn!(%error, "{name} is not used"))
+            .ok()
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
@@ -94,8 +101,14 @@ mod tests {
         let store = Store::open(&folder.path().join("deep/er")).unwrap();
         assert_eq!((store.state(), store.next_state()), (None, None));
         store.begin(&State::default()).unwrap();
-        assert_eq!((store.state(), store.next_state()), (None, Some(State::default())));
+        assert_eq!(
+            (store.state(), store.next_state()),
+            (None, Some(State::default()))
+        );
         store.commit().unwrap();
-        assert_eq!((store.state(), store.next_state()), (Some(State::default()), None));
+        assert_eq!(
+            (store.state(), store.next_state()),
+            (Some(State::default()), None)
+        );
     }
 }

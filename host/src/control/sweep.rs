@@ -36,7 +36,11 @@ pub struct Idle {
 impl Default for Idle {
     /// TCP as long as Linux's conntrack would need to be told to keep it short; UDP as Katran's 30 s, doubled for slow clients.
     fn default() -> Self {
-        Self { tcp: 3600, closing: 30, udp: 60 }
+        Self {
+            tcp: 3600,
+            closing: 30,
+            udp: 60,
+        }
     }
 }
 
@@ -84,7 +88,9 @@ impl Sweep {
             if !record.valid {
                 continue;
             }
-            let Some((name, seen)) = slow_path.connection_of(&record) else { continue };
+            let Some((name, seen)) = slow_path.connection_of(&record) else {
+                continue;
+            };
             let seconds = age(now, record.last_seen);
             if seconds > self.idle.limit(name.protocol, seen.closing) {
                 commands.extend(slow_path.flows.remove(&record_key(&record)));
@@ -112,8 +118,16 @@ impl Sweep {
 
     /// Connections that only the host knows are as old as their record.
     fn forget_absent(&mut self, slow_path: &mut SlowPath) {
-        let idle = |key: &ConnectionKey, c: &Connection| slow_path.now.saturating_sub(c.last_seen) > self.idle.limit(key.protocol, c.closing) + 2 * REFRESH;
-        let old: Vec<ConnectionKey> = slow_path.connections.iter().filter(|(key, connection)| idle(key, connection)).map(|(key, _)| *key).collect();
+        let idle = |key: &ConnectionKey, c: &Connection| {
+            slow_path.now.saturating_sub(c.last_seen)
+                > self.idle.limit(key.protocol, c.closing) + 2 * REFRESH
+        };
+        let old: Vec<ConnectionKey> = slow_path
+            .connections
+            .iter()
+            .filter(|(key, connection)| idle(key, connection))
+            .map(|(key, _)| *key)
+            .collect();
         for name in &old {
             self.forget(slow_path, name);
         }
@@ -129,9 +143,16 @@ fn age(now: u64, stamp: u32) -> u32 {
 fn refresh(slow_path: &mut SlowPath, name: &ConnectionKey, seen: Connection, seconds: u32) {
     let last_seen = slow_path.now.saturating_sub(seconds);
     let is_old = slow_path.connections.get(name).is_none_or(|known| {
-        last_seen > known.last_seen + REFRESH || seen.closing != known.closing || (seen.pool, seen.backend) != (known.pool, known.backend)
+        last_seen > known.last_seen + REFRESH
+            || seen.closing != known.closing
+            || (seen.pool, seen.backend) != (known.pool, known.backend)
     });
-    if is_old && slow_path.connections.record(*name, Connection { last_seen, ..seen }).is_err() {
+    if is_old
+        && slow_path
+            .connections
+            .record(*name, Connection { last_seen, ..seen })
+            .is_err()
+    {
         slow_path.stats.unrecorded += 1;
     }
 }
@@ -140,7 +161,12 @@ fn refresh(slow_path: &mut SlowPath, name: &ConnectionKey, seen: Connection, sec
 #[must_use]
 pub fn without_drained(state: &State, slow_path: &SlowPath) -> State {
     let view = &slow_path.view;
-    let named: HashSet<u16> = slow_path.connections.iter().filter_map(|(_, c)| view.backend_of(c.pool, c.backend)).map(|backend| backend.id).collect();
+    let named: HashSet<u16> = slow_path
+        .connections
+        .iter()
+        .filter_map(|(_, c)| view.backend_of(c.pool, c.backend))
+        .map(|backend| backend.id)
+        .collect();
     state.without_drained(|id| named.contains(&id))
 }
 

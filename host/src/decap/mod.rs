@@ -46,7 +46,13 @@ impl Decapsulator {
     pub fn open(from: &str, to: &str, to_mac: [u8; 6]) -> io::Result<Self> {
         let mut ethernet = [0; 12];
         ethernet[..6].copy_from_slice(&to_mac);
-        Ok(Self { from: PacketSocket::receiver(from)?, to: PacketSocket::sender(to)?, ethernet, buffer: vec![0; BUFFER], stats: Stats::default() })
+        Ok(Self {
+            from: PacketSocket::receiver(from)?,
+            to: PacketSocket::sender(to)?,
+            ethernet,
+            buffer: vec![0; BUFFER],
+            stats: Stats::default(),
+        })
     }
 
     /// Takes the next frame, whatever it is, and delivers it when it is encapsulated.
@@ -54,7 +60,9 @@ impl Decapsulator {
     /// # Errors
     /// When the interface is gone.
     pub fn step(&mut self) -> io::Result<()> {
-        let Some(length) = self.from.receive(&mut self.buffer)? else { return Ok(()) };
+        let Some(length) = self.from.receive(&mut self.buffer)? else {
+            return Ok(());
+        };
         match strip(&self.buffer[..length]) {
             Ok((ether_type, inner)) => {
                 // the outer header leaves room for the new Ethernet header before the inner packet

@@ -24,7 +24,10 @@ impl PacketSocket {
         let socket = Self::open(interface, u16::try_from(all).unwrap_or(0))?;
         socket.set(libc::SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)?;
         // more than the system's limit only as root; less is no error
-        if socket.set(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, QUEUE).is_err() {
+        if socket
+            .set(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, QUEUE)
+            .is_err()
+        {
             socket.set(libc::SOL_SOCKET, libc::SO_RCVBUF, QUEUE)?;
         }
         Ok(socket)
@@ -39,10 +42,14 @@ impl PacketSocket {
     }
 
     fn open(interface: &str, protocol: u16) -> io::Result<Self> {
-        let name = std::ffi::CString::new(interface).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+        let name = std::ffi::CString::new(interface)
+            .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
         // SAFETY: `name` is a terminated string that lives through the call.
         let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
-        let index = i32::try_from(index).ok().filter(|&index| index > 0).ok_or_else(io::Error::last_os_error)?;
+        let index = i32::try_from(index)
+            .ok()
+            .filter(|&index| index > 0)
+            .ok_or_else(io::Error::last_os_error)?;
         // SAFETY: no pointers.
         let fd = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
         if fd < 0 {
@@ -60,14 +67,36 @@ impl PacketSocket {
             sll_addr: [0; 8],
         };
         // SAFETY: `address` is a whole sockaddr_ll, and the length is its size.
-        let bound = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), size_of::<libc::sockaddr_ll>() as libc::socklen_t) };
-        if bound < 0 { Err(io::Error::last_os_error()) } else { Ok(Self { socket }) }
+        let bound = unsafe {
+            libc::bind(
+                socket.as_raw_fd(),
+                (&raw const address).cast(),
+                size_of::<libc::sockaddr_ll>() as libc::socklen_t,
+            )
+        };
+        if bound < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(Self { socket })
+        }
     }
 
     fn set(&self, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
         // SAFETY: the option's value is an int, and the length is its size.
-        let result = unsafe { libc::setsockopt(self.socket.as_raw_fd(), level, option, (&raw const value).cast(), size_of::<libc::c_int>() as libc::socklen_t) };
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        let result = unsafe {
+            libc::setsockopt(
+                self.socket.as_raw_fd(),
+                level,
+                option,
+                (&raw const value).cast(),
+                size_of::<libc::c_int>() as libc::socklen_t,
+            )
+        };
+        if result < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
     }
 
     /// Waits for a frame and returns its length; `None` when it was not for this station.
@@ -81,13 +110,26 @@ impl PacketSocket {
             let mut from_length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
             // SAFETY: buffer and address are exclusive borrows that live through the call, with their lengths.
             let length = unsafe {
-                libc::recvfrom(self.socket.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), libc::MSG_TRUNC, (&raw mut from).cast(), &raw mut from_length)
+                libc::recvfrom(
+                    self.socket.as_raw_fd(),
+                    buffer.as_mut_ptr().cast(),
+                    buffer.len(),
+                    libc::MSG_TRUNC,
+                    (&raw mut from).cast(),
+                    &raw mut from_length,
+                )
             };
             match usize::try_from(length) {
                 // longer than the buffer: cut, and of no use
-                Ok(length) => return Ok((from.sll_pkttype == libc::PACKET_HOST && length <= buffer.len()).then_some(length)),
+                Ok(length) => {
+                    return Ok(
+                        (from.sll_pkttype == libc::PACKET_HOST && length <= buffer.len())
+                            .then_some(length),
+                    );
+                }
                 Err(_) => match io::Error::last_os_error() {
-                    error if matches!(error.raw_os_error(), Some(libc::EINTR | libc::ENETDOWN)) => {}
+                    error if matches!(error.raw_os_error(), Some(libc::EINTR | libc::ENETDOWN)) => {
+                    }
                     error => return Err(error),
                 },
             }
@@ -100,7 +142,18 @@ impl PacketSocket {
     /// When the interface refuses it.
     pub fn send(&self, frame: &[u8]) -> io::Result<()> {
         // SAFETY: the frame lives through the call, with its length.
-        let sent = unsafe { libc::send(self.socket.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
-        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        let sent = unsafe {
+            libc::send(
+                self.socket.as_raw_fd(),
+                frame.as_ptr().cast(),
+                frame.len(),
+                0,
+            )
+        };
+        if sent < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
     }
 }

@@ -40,7 +40,11 @@ fn strip_ipv4(frame: &[u8]) -> Result<(u16, Range<usize>), NotEncapsulated> {
     let header = usize::from(packet[0] & 0x0f) * 4;
     let total = usize::from(read_u16(packet, 2).unwrap_or(0));
     let fragment = read_u16(packet, 6).unwrap_or(0) & 0x3fff;
-    let whole = packet[0] >> 4 == 4 && header >= 20 && total >= header && packet.len() >= total && fragment == 0;
+    let whole = packet[0] >> 4 == 4
+        && header >= 20
+        && total >= header
+        && packet.len() >= total
+        && fragment == 0;
     if !whole || sum(&packet[..header]) != 0xffff {
         return Err(NotEncapsulated::Malformed);
     }
@@ -61,15 +65,28 @@ fn strip_ipv6(frame: &[u8]) -> Result<(u16, Range<usize>), NotEncapsulated> {
 }
 
 /// The inner packet, when its version and length agree with the outer header.
-fn inner(frame: &[u8], protocol: u8, range: Range<usize>) -> Result<(u16, Range<usize>), NotEncapsulated> {
+fn inner(
+    frame: &[u8],
+    protocol: u8,
+    range: Range<usize>,
+) -> Result<(u16, Range<usize>), NotEncapsulated> {
     let packet = &frame[range.clone()];
-    let (version, ether_type, least) = if protocol == PROTOCOL_IPV4 { (4, 0x0800, 20) } else { (6, 0x86dd, 40) };
+    let (version, ether_type, least) = if protocol == PROTOCOL_IPV4 {
+        (4, 0x0800, 20)
+    } else {
+        (6, 0x86dd, 40)
+    };
     let says = match protocol {
         PROTOCOL_IPV4 => read_u16(packet, 2).map(usize::from),
         _ => read_u16(packet, 4).map(|payload| 40 + usize::from(payload)),
     };
     match says {
-        Some(length) if packet.len() >= least && packet[0] >> 4 == version && length >= least && length <= packet.len() => {
+        Some(length)
+            if packet.len() >= least
+                && packet[0] >> 4 == version
+                && length >= least
+                && length <= packet.len() =>
+        {
             Ok((ether_type, range.start..range.start + length))
         }
         _ => Err(NotEncapsulated::Malformed),
@@ -82,7 +99,10 @@ fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
 
 /// The one's complement sum (RFC 1071): 0xffff over a header whose checksum is right.
 fn sum(header: &[u8]) -> u16 {
-    let total: u32 = header.chunks_exact(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
+    let total: u32 = header
+        .chunks_exact(2)
+        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
+        .sum();
     let folded = (total & 0xffff) + (total >> 16);
     // two folds leave 16 bits
     u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap_or(u16::MAX)
@@ -97,25 +117,37 @@ mod tests {
 
     fn inner_v4() -> Vec<u8> {
         let mut bytes = Vec::new();
-        PacketBuilder::ipv4([192, 0, 2, 1], [10, 200, 1, 1], 63).tcp(1024, 80, 1, 1000).write(&mut bytes, b"hello").unwrap();
+        PacketBuilder::ipv4([192, 0, 2, 1], [10, 200, 1, 1], 63)
+            .tcp(1024, 80, 1, 1000)
+            .write(&mut bytes, b"hello")
+            .unwrap();
         bytes
     }
 
     fn inner_v6() -> Vec<u8> {
         let mut bytes = Vec::new();
-        PacketBuilder::ipv6([1; 16], [2; 16], 63).udp(1024, 80).write(&mut bytes, b"hello").unwrap();
+        PacketBuilder::ipv6([1; 16], [2; 16], 63)
+            .udp(1024, 80)
+            .write(&mut bytes, b"hello")
+            .unwrap();
         bytes
     }
 
     fn outer_v4(inner: &[u8], protocol: u8) -> Vec<u8> {
         let mut frame = Vec::new();
-        PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4([172, 16, 3, 4], [10, 0, 0, 1], 64).write(&mut frame, IpNumber(protocol), inner).unwrap();
+        PacketBuilder::ethernet2([2; 6], [4; 6])
+            .ipv4([172, 16, 3, 4], [10, 0, 0, 1], 64)
+            .write(&mut frame, IpNumber(protocol), inner)
+            .unwrap();
         frame
     }
 
     fn outer_v6(inner: &[u8], protocol: u8) -> Vec<u8> {
         let mut frame = Vec::new();
-        PacketBuilder::ethernet2([2; 6], [4; 6]).ipv6([9; 16], [8; 16], 64).write(&mut frame, IpNumber(protocol), inner).unwrap();
+        PacketBuilder::ethernet2([2; 6], [4; 6])
+            .ipv6([9; 16], [8; 16], 64)
+            .write(&mut frame, IpNumber(protocol), inner)
+            .unwrap();
         frame
     }
 
@@ -130,7 +162,10 @@ mod tests {
             let mut padded = frame;
             padded.extend([0; 7]);
             let (found, range) = strip(&padded).unwrap();
-            assert_eq!((found, &padded[range.clone()]), (ether_type, inner.as_slice()));
+            assert_eq!(
+                (found, &padded[range.clone()]),
+                (ether_type, inner.as_slice())
+            );
             assert!(range.start >= 14 + 20);
         }
     }
@@ -138,13 +173,26 @@ mod tests {
     #[test]
     fn what_lies_is_malformed_and_what_is_not_encapsulated_is_left_alone() {
         let good = outer_v4(&inner_v4(), 4);
-        for (at, value) in [(14, 0x44), (16, 0xff), (20, 0x20), (24, 0), (34, 0x65), (36, 0xff)] {
+        for (at, value) in [
+            (14, 0x44),
+            (16, 0xff),
+            (20, 0x20),
+            (24, 0),
+            (34, 0x65),
+            (36, 0xff),
+        ] {
             let mut frame = good.clone();
             frame[at] = value;
             assert_eq!(strip(&frame), Err(NotEncapsulated::Malformed), "byte {at}");
         }
-        assert_eq!(strip(&good[..good.len() - 1]), Err(NotEncapsulated::Malformed));
-        assert_eq!(strip(&outer_v4(&inner_v4(), 6)), Err(NotEncapsulated::Other));
+        assert_eq!(
+            strip(&good[..good.len() - 1]),
+            Err(NotEncapsulated::Malformed)
+        );
+        assert_eq!(
+            strip(&outer_v4(&inner_v4(), 6)),
+            Err(NotEncapsulated::Other)
+        );
         assert_eq!(strip(&[0; 60]), Err(NotEncapsulated::Other));
     }
 

@@ -38,7 +38,9 @@ fn fold(upper: u64, lower: u64) -> u64 {
 
 /// 32-bit FNV-1 (multiply, then xor) over bytes that are sign-extended, as folly's "broken" variant does.
 fn fnv_sign_extended(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash: u32, &byte| hash.wrapping_mul(0x0100_0193) ^ i32::from(byte.cast_signed()).cast_unsigned())
+    bytes.iter().fold(0x811c_9dc5, |hash: u32, &byte| {
+        hash.wrapping_mul(0x0100_0193) ^ i32::from(byte.cast_signed()).cast_unsigned()
+    })
 }
 
 /// SpookyHash V2 of 16 bytes with both seeds 0: the short form's path for that length.
@@ -56,7 +58,10 @@ fn spooky_16(bytes: &[u8; 16]) -> (u64, u64) {
 }
 
 fn short_mix(h: &mut [u64; 4]) {
-    for (step, rotation) in [50, 52, 30, 41, 54, 48, 38, 37, 62, 34, 5, 36].into_iter().enumerate() {
+    for (step, rotation) in [50, 52, 30, 41, 54, 48, 38, 37, 62, 34, 5, 36]
+        .into_iter()
+        .enumerate()
+    {
         let (turned, next, mixed) = ((step + 2) % 4, (step + 3) % 4, step % 4);
         h[turned] = h[turned].rotate_left(rotation).wrapping_add(h[next]);
         h[mixed] ^= h[turned];
@@ -64,7 +69,10 @@ fn short_mix(h: &mut [u64; 4]) {
 }
 
 fn short_end(h: &mut [u64; 4]) {
-    for (step, rotation) in [15, 52, 26, 51, 28, 9, 47, 54, 32, 25, 63].into_iter().enumerate() {
+    for (step, rotation) in [15, 52, 26, 51, 28, 9, 47, 54, 32, 25, 63]
+        .into_iter()
+        .enumerate()
+    {
         let (mixed, turned) = ((step + 3) % 4, (step + 2) % 4);
         h[mixed] ^= h[turned];
         h[turned] = h[turned].rotate_left(rotation);

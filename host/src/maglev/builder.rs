@@ -47,8 +47,14 @@ pub fn build(algorithm: Algorithm, size: u32, endpoints: Vec<Endpoint>) -> Vec<u
         [only] => return vec![only.number; size as usize],
         _ => {}
     }
-    let mut turns: Vec<(Endpoint, Permutation)> = endpoints.into_iter().map(|endpoint| (endpoint, Permutation::new(endpoint.hash, size))).collect();
-    let mut ring = Filling { slots: vec![NOBODY; size as usize], left: size };
+    let mut turns: Vec<(Endpoint, Permutation)> = endpoints
+        .into_iter()
+        .map(|endpoint| (endpoint, Permutation::new(endpoint.hash, size)))
+        .collect();
+    let mut ring = Filling {
+        slots: vec![NOBODY; size as usize],
+        left: size,
+    };
     match algorithm {
         Algorithm::V1 => fill_v1(&mut ring, &mut turns),
         Algorithm::V2 => fill_v2(&mut ring, &mut turns),
@@ -71,7 +77,11 @@ fn fill_v1(ring: &mut Filling, turns: &mut [(Endpoint, Permutation)]) {
 
 /// Each round an endpoint saves its weight, and takes a slot whenever it has saved the largest weight.
 fn fill_v2(ring: &mut Filling, turns: &mut [(Endpoint, Permutation)]) {
-    let price = turns.iter().map(|(endpoint, _)| u64::from(endpoint.weight)).max().unwrap_or(1);
+    let price = turns
+        .iter()
+        .map(|(endpoint, _)| u64::from(endpoint.weight))
+        .max()
+        .unwrap_or(1);
     let mut saved = vec![0u64; turns.len()];
     loop {
         for ((endpoint, permutation), saved) in turns.iter_mut().zip(&mut saved) {
@@ -91,7 +101,14 @@ mod tests {
     use super::*;
 
     fn endpoints(weights: &[u32]) -> Vec<Endpoint> {
-        (0..).zip(weights).map(|(number, &weight)| Endpoint { number, weight, hash: u64::from(number) * 10 + 3 }).collect()
+        (0..)
+            .zip(weights)
+            .map(|(number, &weight)| Endpoint {
+                number,
+                weight,
+                hash: u64::from(number) * 10 + 3,
+            })
+            .collect()
     }
 
     fn share(ring: &[u32], number: u32) -> usize {
@@ -112,7 +129,10 @@ mod tests {
     #[test]
     fn v1_may_leave_late_endpoints_without_a_slot() {
         let ring = build(Algorithm::V1, 11, endpoints(&[6, 5, 4]));
-        assert_eq!((share(&ring, 0), share(&ring, 1), share(&ring, 2)), (6, 5, 0));
+        assert_eq!(
+            (share(&ring, 0), share(&ring, 1), share(&ring, 2)),
+            (6, 5, 0)
+        );
     }
 
     #[test]
@@ -124,7 +144,11 @@ mod tests {
     #[test]
     fn the_smallest_ring_is_filled() {
         for algorithm in [Algorithm::V1, Algorithm::V2] {
-            assert!(build(algorithm, 2, endpoints(&[1, 1, 1])).iter().all(|&slot| slot != NOBODY));
+            assert!(
+                build(algorithm, 2, endpoints(&[1, 1, 1]))
+                    .iter()
+                    .all(|&slot| slot != NOBODY)
+            );
         }
     }
 }

@@ -63,10 +63,21 @@ impl Ring {
             .iter()
             .zip(0u32..)
             .filter(|(member, _)| member.weight > 0)
-            .map(|(member, number)| builder::Endpoint { number, weight: member.weight, hash: address_hash::of(member.address) })
+            .map(|(member, number)| builder::Endpoint {
+                number,
+                weight: member.weight,
+                hash: address_hash::of(member.address),
+            })
             .collect();
-        endpoints.sort_by_key(|endpoint| (endpoint.hash, octets(members[endpoint.number as usize].address)));
-        Self { slots: builder::build(algorithm, size, endpoints) }
+        endpoints.sort_by_key(|endpoint| {
+            (
+                endpoint.hash,
+                octets(members[endpoint.number as usize].address),
+            )
+        });
+        Self {
+            slots: builder::build(algorithm, size, endpoints),
+        }
     }
 
     /// The positions, slot by slot.
@@ -92,7 +103,11 @@ impl Ring {
     pub fn digest(&self, members: &[Member]) -> [u8; 32] {
         let mut hash = Sha256::new();
         for &slot in &self.slots {
-            hash.update(members.get(slot as usize).map_or([0; 16], |member| octets(member.address)));
+            hash.update(
+                members
+                    .get(slot as usize)
+                    .map_or([0; 16], |member| octets(member.address)),
+            );
         }
         hash.finalize().into()
     }
@@ -118,28 +133,52 @@ mod tests {
     use super::*;
 
     fn member(text: &str, weight: u32) -> Member {
-        Member { address: text.parse().unwrap(), weight }
+        Member {
+            address: text.parse().unwrap(),
+            weight,
+        }
     }
 
     #[test]
     fn the_order_of_members_does_not_matter() {
-        let mut members = vec![member("10.0.0.1", 1), member("10.0.0.2", 2), member("fc00::1", 3), member("10.0.0.9", 0), member("10.0.0.4", 4)];
+        let mut members = vec![
+            member("10.0.0.1", 1),
+            member("10.0.0.2", 2),
+            member("fc00::1", 3),
+            member("10.0.0.9", 0),
+            member("10.0.0.4", 4),
+        ];
         let digest = Ring::build(Algorithm::V2, 1009, &members).digest(&members);
         for _ in 0..members.len() {
             members.rotate_left(1);
-            assert_eq!(Ring::build(Algorithm::V2, 1009, &members).digest(&members), digest);
+            assert_eq!(
+                Ring::build(Algorithm::V2, 1009, &members).digest(&members),
+                digest
+            );
         }
         members[0].weight += 1;
-        assert_ne!(Ring::build(Algorithm::V2, 1009, &members).digest(&members), digest);
+        assert_ne!(
+            Ring::build(Algorithm::V2, 1009, &members).digest(&members),
+            digest
+        );
     }
 
     #[test]
     fn shares_follow_weights() {
-        let members = [member("10.0.0.1", 1), member("10.0.0.2", 2), member("10.0.0.3", 3), member("10.0.0.4", 4), member("10.0.0.5", 0)];
+        let members = [
+            member("10.0.0.1", 1),
+            member("10.0.0.2", 2),
+            member("10.0.0.3", 3),
+            member("10.0.0.4", 4),
+            member("10.0.0.5", 0),
+        ];
         let shares = Ring::build(Algorithm::V2, 65537, &members).shares(members.len());
         assert_eq!(shares.iter().sum::<u32>(), 65537);
         for (share, member) in shares.iter().zip(&members) {
-            assert!(share.abs_diff(65537 * member.weight / 10) <= 2, "{shares:?}");
+            assert!(
+                share.abs_diff(65537 * member.weight / 10) <= 2,
+                "{shares:?}"
+            );
         }
     }
 

@@ -14,9 +14,17 @@ pub fn murmur3_x64_64(a: u64, b: u64, seed: u32) -> u64 {
     const C2: u64 = 0x4cf5_ad43_2745_937f;
     let (mut h1, mut h2) = (u64::from(seed), u64::from(seed));
     h1 ^= a.wrapping_mul(C1).rotate_left(31).wrapping_mul(C2);
-    h1 = h1.rotate_left(27).wrapping_add(h2).wrapping_mul(5).wrapping_add(0x52dc_e729);
+    h1 = h1
+        .rotate_left(27)
+        .wrapping_add(h2)
+        .wrapping_mul(5)
+        .wrapping_add(0x52dc_e729);
     h2 ^= b.wrapping_mul(C2).rotate_left(33).wrapping_mul(C1);
-    h2 = h2.rotate_left(31).wrapping_add(h1).wrapping_mul(5).wrapping_add(0x3849_5ab5);
+    h2 = h2
+        .rotate_left(31)
+        .wrapping_add(h1)
+        .wrapping_mul(5)
+        .wrapping_add(0x3849_5ab5);
     h1 ^= 16; // the length
     h2 ^= 16;
     h1 = h1.wrapping_add(h2);
@@ -54,7 +62,12 @@ impl Permutation {
             let remainder = (murmur3_x64_64(hash, word, seed) % u64::from(modulus)) as u32;
             remainder
         };
-        Self { offset: draw(OFFSET_SEEDS, size), skip: draw(SKIP_SEEDS, size - 1) + 1, size, next: 0 }
+        Self {
+            offset: draw(OFFSET_SEEDS, size),
+            skip: draw(SKIP_SEEDS, size - 1) + 1,
+            size,
+            next: 0,
+        }
     }
 
     /// The next wish.
@@ -68,7 +81,8 @@ impl Permutation {
             return self.offset.wrapping_add(k.wrapping_mul(self.skip)) % self.size;
         }
         #[allow(clippy::cast_possible_truncation)] // the remainder is below a u32
-        let exact = ((u64::from(self.offset) + u64::from(k) * u64::from(self.skip)) % u64::from(self.size)) as u32;
+        let exact = ((u64::from(self.offset) + u64::from(k) * u64::from(self.skip))
+            % u64::from(self.size)) as u32;
         exact
     }
 }
@@ -80,20 +94,36 @@ mod tests {
     #[test]
     fn murmur_of_known_words() {
         assert_eq!(murmur3_x64_64(0, 42, 0), 0x3ac7_9cd6_e3db_d8e0);
-        assert_eq!(murmur3_x64_64(1, 2_718_281_828, 2307), 0x811a_3d93_5479_4c04);
+        assert_eq!(
+            murmur3_x64_64(1, 2_718_281_828, 2307),
+            0x811a_3d93_5479_4c04
+        );
     }
 
     #[test]
     fn known_permutations() {
-        for (hash, offset, skip) in [(0, 22292, 48325), (0x2a, 41180, 65402), (u64::MAX, 13282, 25913)] {
+        for (hash, offset, skip) in [
+            (0, 22292, 48325),
+            (0x2a, 41180, 65402),
+            (u64::MAX, 13282, 25913),
+        ] {
             let permutation = Permutation::new(hash, 65537);
-            assert_eq!((permutation.offset, permutation.skip), (offset, skip), "{hash:#x}");
+            assert_eq!(
+                (permutation.offset, permutation.skip),
+                (offset, skip),
+                "{hash:#x}"
+            );
         }
     }
 
     #[test]
     fn two_rounds_reach_every_slot_even_where_the_products_wrap() {
-        let mut permutation = Permutation { offset: 17, skip: 65536, size: 65537, next: 0 };
+        let mut permutation = Permutation {
+            offset: 17,
+            skip: 65536,
+            size: 65537,
+            next: 0,
+        };
         let mut reached = vec![false; 65537];
         for _ in 0..2 * 65537 {
             reached[permutation.wish() as usize] = true;

@@ -65,7 +65,9 @@ pub struct Connection {
 /// A pool's name as the file holds it.
 #[must_use]
 pub fn pool_tag(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    })
 }
 
 /// A record as it lies in the file.
@@ -130,7 +132,12 @@ impl Record {
             source: address(self.source),
             source_port: self.source_port.get(),
         };
-        let connection = Connection { pool: self.pool.get(), backend: address(self.backend), last_seen: self.last_seen.get(), closing: self.closing != 0 };
+        let connection = Connection {
+            pool: self.pool.get(),
+            backend: address(self.backend),
+            last_seen: self.last_seen.get(),
+            closing: self.closing != 0,
+        };
         Some((key, connection))
     }
 }
@@ -182,7 +189,13 @@ impl Connections {
     /// A table without a file: for runs that begin from nothing.
     #[must_use]
     pub fn in_memory() -> Self {
-        Self { file: None, path: PathBuf::new(), by_key: HashMap::new(), free: Vec::new(), records: 0 }
+        Self {
+            file: None,
+            path: PathBuf::new(),
+            by_key: HashMap::new(),
+            free: Vec::new(),
+            records: 0,
+        }
     }
 
     /// Opens the table at `path`, or makes an empty one.
@@ -190,17 +203,37 @@ impl Connections {
     /// # Errors
     /// When the file is another host's, no table of this version, or the file system refuses.
     pub fn open(path: &Path) -> Result<(Self, Opened), ConnectionsError> {
-        let failed = |doing| move |source| ConnectionsError::Io { path: path.to_owned(), doing, source };
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(failed("opening it"))?;
-        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| ConnectionsError::InUse(path.to_owned()))?;
+        let failed = |doing| {
+            move |source| ConnectionsError::Io {
+                path: path.to_owned(),
+                doing,
+                source,
+            }
+        };
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(failed("opening it"))?;
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| ConnectionsError::InUse(path.to_owned()))?;
         let length = file.metadata().map_err(failed("reading its length"))?.len();
-        let mut table = Self { file: None, path: path.to_owned(), by_key: HashMap::new(), free: Vec::new(), records: 0 };
+        let mut table = Self {
+            file: None,
+            path: path.to_owned(),
+            by_key: HashMap::new(),
+            free: Vec::new(),
+            records: 0,
+        };
         if length < HEADER_BYTES {
             // new, or the crash came before the header was whole: nothing was recorded yet
             let mut header = [0; HEADER_BYTES as usize];
             header[..8].copy_from_slice(&MAGIC);
             header[8..12].copy_from_slice(&(RECORD_BYTES as u32).to_le_bytes());
-            file.write_all_at(&header, 0).map_err(failed("writing its header"))?;
+            file.write_all_at(&header, 0)
+                .map_err(failed("writing its header"))?;
             table.file = Some(file);
             return Ok((table, Opened::default()));
         }
@@ -211,20 +244,32 @@ impl Connections {
 
     fn load(&mut self, file: &File, length: u64) -> Result<Opened, ConnectionsError> {
         let mut header = [0; 12];
-        file.read_exact_at(&mut header, 0).map_err(|e| self.failed("reading its header", e))?;
+        file.read_exact_at(&mut header, 0)
+            .map_err(|e| self.failed("reading its header", e))?;
         if header[..8] != MAGIC || header[8..12] != (RECORD_BYTES as u32).to_le_bytes() {
             return Err(ConnectionsError::Foreign(self.path.clone()));
         }
         let mut opened = Opened::default();
-        self.records = usize::try_from((length - HEADER_BYTES) / RECORD_BYTES as u64).unwrap_or(RECORDS_MAX).min(RECORDS_MAX);
+        self.records = usize::try_from((length - HEADER_BYTES) / RECORD_BYTES as u64)
+            .unwrap_or(RECORDS_MAX)
+            .min(RECORDS_MAX);
         let mut extent = vec![0; EXTENT * RECORD_BYTES];
         for first in (0..self.records).step_by(EXTENT) {
             let count = EXTENT.min(self.records - first);
             let bytes = &mut extent[..count * RECORD_BYTES];
-            file.read_exact_at(bytes, offset(first)).map_err(|e| ConnectionsError::Io { path: self.path.clone(), doing: "reading records", source: e })?;
+            file.read_exact_at(bytes, offset(first))
+                .map_err(|e| ConnectionsError::Io {
+                    path: self.path.clone(),
+                    doing: "reading records",
+                    source: e,
+                })?;
             for (slot, bytes) in (first..).zip(bytes.chunks_exact(RECORD_BYTES)) {
-                let Ok(record) = Record::read_from_bytes(bytes) else { continue };
-                let known = (record.used == 1 && record.checksum.get() == record.sum()).then(|| record.read()).flatten();
+                let Ok(record) = Record::read_from_bytes(bytes) else {
+                    continue;
+                };
+                let known = (record.used == 1 && record.checksum.get() == record.sum())
+                    .then(|| record.read())
+                    .flatten();
                 match known {
                     // a connection stands in one record only; a second one would be a torn move, of which either is right
                     Some((key, connection)) if !self.by_key.contains_key(&key) => {
@@ -250,7 +295,9 @@ impl Connections {
 
     /// Every connection.
     pub fn iter(&self) -> impl Iterator<Item = (&ConnectionKey, &Connection)> {
-        self.by_key.iter().map(|(key, (connection, _))| (key, connection))
+        self.by_key
+            .iter()
+            .map(|(key, (connection, _))| (key, connection))
     }
 
     /// Connections that it holds.
@@ -269,7 +316,11 @@ impl Connections {
     ///
     /// # Errors
     /// When the table is full or the file system refuses.
-    pub fn record(&mut self, key: ConnectionKey, connection: Connection) -> Result<(), ConnectionsError> {
+    pub fn record(
+        &mut self,
+        key: ConnectionKey,
+        connection: Connection,
+    ) -> Result<(), ConnectionsError> {
         let slot = match self.by_key.get(&key) {
             Some((known, _)) if *known == connection => return Ok(()),
             Some((_, slot)) => *slot,
@@ -299,7 +350,8 @@ impl Connections {
             }
             let records = (self.records + EXTENT).min(RECORDS_MAX);
             if let Some(file) = &self.file {
-                file.set_len(offset(records)).map_err(|e| self.failed("growing it", e))?;
+                file.set_len(offset(records))
+                    .map_err(|e| self.failed("growing it", e))?;
             }
             self.free.extend((self.records..records).rev());
             self.records = records;
@@ -308,12 +360,19 @@ impl Connections {
     }
 
     fn write(&self, slot: usize, bytes: &[u8]) -> Result<(), ConnectionsError> {
-        let Some(file) = &self.file else { return Ok(()) };
-        file.write_all_at(bytes, offset(slot)).map_err(|e| self.failed("writing a record", e))
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        file.write_all_at(bytes, offset(slot))
+            .map_err(|e| self.failed("writing a record", e))
     }
 
     fn failed(&self, doing: &'static str, source: std::io::Error) -> ConnectionsError {
-        ConnectionsError::Io { path: self.path.clone(), doing, source }
+        ConnectionsError::Io {
+            path: self.path.clone(),
+            doing,
+            source,
+        }
     }
 }
 
@@ -328,11 +387,22 @@ mod tests {
     use super::*;
 
     fn key(port: u16) -> ConnectionKey {
-        ConnectionKey { protocol: Protocol::Tcp, destination: "10.200.1.1".parse().unwrap(), destination_port: 80, source: "192.0.2.1".parse().unwrap(), source_port: port }
+        ConnectionKey {
+            protocol: Protocol::Tcp,
+            destination: "10.200.1.1".parse().unwrap(),
+            destination_port: 80,
+            source: "192.0.2.1".parse().unwrap(),
+            source_port: port,
+        }
     }
 
     fn to(backend: &str) -> Connection {
-        Connection { pool: pool_tag("web"), backend: backend.parse().unwrap(), last_seen: 17, closing: false }
+        Connection {
+            pool: pool_tag("web"),
+            backend: backend.parse().unwrap(),
+            last_seen: 17,
+            closing: false,
+        }
     }
 
     fn filled(path: &Path, count: u16) {
@@ -348,14 +418,31 @@ mod tests {
         let path = folder.path().join("connections");
         filled(&path, 5000); // more than an extent
         let (mut table, opened) = Connections::open(&path).unwrap();
-        assert_eq!(opened, Opened { connections: 5000, torn: 0 });
-        let v6 = ConnectionKey { protocol: Protocol::Udp, destination: "fc00::80".parse().unwrap(), source: "fc00:2::1".parse().unwrap(), ..key(9) };
+        assert_eq!(
+            opened,
+            Opened {
+                connections: 5000,
+                torn: 0
+            }
+        );
+        let v6 = ConnectionKey {
+            protocol: Protocol::Udp,
+            destination: "fc00::80".parse().unwrap(),
+            source: "fc00:2::1".parse().unwrap(),
+            ..key(9)
+        };
         table.record(v6, to("fc00::1")).unwrap();
         table.forget(&key(3)).unwrap();
         table.record(key(4), to("10.0.0.2")).unwrap();
         drop(table);
         let (table, opened) = Connections::open(&path).unwrap();
-        assert_eq!(opened, Opened { connections: 5000, torn: 0 });
+        assert_eq!(
+            opened,
+            Opened {
+                connections: 5000,
+                torn: 0
+            }
+        );
         assert_eq!(table.get(&key(3)), None);
         assert_eq!(table.get(&key(4)), Some(&to("10.0.0.2")));
         assert_eq!(table.get(&v6), Some(&to("fc00::1")));
@@ -368,13 +455,29 @@ mod tests {
         filled(&path, 100);
         // the first half of record 7 is a newer one's
         let file = File::options().write(true).open(&path).unwrap();
-        file.write_all_at(&Record::new(&key(999), &to("10.0.0.9")).as_bytes()[..64], offset(7)).unwrap();
+        file.write_all_at(
+            &Record::new(&key(999), &to("10.0.0.9")).as_bytes()[..64],
+            offset(7),
+        )
+        .unwrap();
         let (mut table, opened) = Connections::open(&path).unwrap();
-        assert_eq!(opened, Opened { connections: 99, torn: 1 });
+        assert_eq!(
+            opened,
+            Opened {
+                connections: 99,
+                torn: 1
+            }
+        );
         assert_eq!((table.get(&key(7)), table.get(&key(999))), (None, None));
         table.record(key(7), to("10.0.0.1")).unwrap();
         drop(table);
-        assert_eq!(Connections::open(&path).unwrap().1, Opened { connections: 100, torn: 0 });
+        assert_eq!(
+            Connections::open(&path).unwrap().1,
+            Opened {
+                connections: 100,
+                torn: 0
+            }
+        );
     }
 
     #[test]
@@ -382,7 +485,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("connections");
         let (_first, _) = Connections::open(&path).unwrap();
-        assert!(matches!(Connections::open(&path), Err(ConnectionsError::InUse(_))));
+        assert!(matches!(
+            Connections::open(&path),
+            Err(ConnectionsError::InUse(_))
+        ));
     }
 
     #[test]
@@ -390,7 +496,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("connections");
         std::fs::write(&path, vec![b'x'; 8192]).unwrap();
-        assert!(matches!(Connections::open(&path), Err(ConnectionsError::Foreign(_))));
+        assert!(matches!(
+            Connections::open(&path),
+            Err(ConnectionsError::Foreign(_))
+        ));
         assert_eq!(std::fs::read(&path).unwrap(), vec![b'x'; 8192]);
     }
 

@@ -29,9 +29,20 @@ pub fn jhash_2words(a: u32, b: u32, seed: u32) -> u32 {
 /// Linux's `jhash` over 16 bytes.
 #[must_use]
 pub fn jhash_16(bytes: &[u8; 16], seed: u32) -> u32 {
-    let word = |i: usize| u32::from_le_bytes([bytes[4 * i], bytes[4 * i + 1], bytes[4 * i + 2], bytes[4 * i + 3]]);
+    let word = |i: usize| {
+        u32::from_le_bytes([
+            bytes[4 * i],
+            bytes[4 * i + 1],
+            bytes[4 * i + 2],
+            bytes[4 * i + 3],
+        ])
+    };
     let start = INITIAL.wrapping_add(16).wrapping_add(seed);
-    let mut s = [start.wrapping_add(word(0)), start.wrapping_add(word(1)), start.wrapping_add(word(2))];
+    let mut s = [
+        start.wrapping_add(word(0)),
+        start.wrapping_add(word(1)),
+        start.wrapping_add(word(2)),
+    ];
     for (step, rotation) in [4, 6, 8, 16, 19, 4].into_iter().enumerate() {
         let (to, from, also) = (step % 3, (step + 2) % 3, (step + 1) % 3);
         s[to] = s[to].wrapping_sub(s[from]) ^ s[from].rotate_left(rotation);
@@ -57,14 +68,21 @@ mod tests {
     #[test]
     fn known_hashes() {
         assert_eq!(jhash_2words(1, 2, 3), 623_346_101);
-        assert_eq!(jhash_16(&std::array::from_fn(|i| i as u8), 512), 818_810_219);
+        assert_eq!(
+            jhash_16(&std::array::from_fn(|i| i as u8), 512),
+            818_810_219
+        );
         for (source, source_port, destination_port, hash) in [
             ("192.168.1.1", 31337, 80, 3_353_773_618),
             ("192.168.1.1", 31337, 0, 29_859_297),
             ("fc00:2::1", 31337, 80, 2_623_155_930),
             ("fc00:2::42", 31337, 443, 3_609_689_876),
         ] {
-            assert_eq!(of(source.parse().unwrap(), source_port, destination_port), hash, "{source}");
+            assert_eq!(
+                of(source.parse().unwrap(), source_port, destination_port),
+                hash,
+                "{source}"
+            );
         }
     }
 }

@@ -46,7 +46,14 @@ impl Flows {
     /// The picture of an empty table of which at most `limit` entries are used.
     #[must_use]
     pub fn new(secrets: Secrets, limit: usize) -> Self {
-        Self { occupancy: Occupancy::new(secrets.clone(), limit), targets: HashMap::new(), secrets, limit, stale: false, stats: FlowStats::default() }
+        Self {
+            occupancy: Occupancy::new(secrets.clone(), limit),
+            targets: HashMap::new(),
+            secrets,
+            limit,
+            stale: false,
+            stats: FlowStats::default(),
+        }
     }
 
     /// Flows on the card.
@@ -75,10 +82,20 @@ impl Flows {
     pub fn install(&mut self, key: &FlowKey, target: &FlowTarget) -> Result<Vec<Command>, NoPlace> {
         if let Some(place) = self.occupancy.find(key) {
             let known = self.targets.insert(*key, *target);
-            let same = known.is_some_and(|known| (known.backend, known.generation, known.pinned) == (target.backend, target.generation, target.pinned));
-            return Ok(if same { Vec::new() } else { vec![insert(key, place, target, Expect::Same)] });
+            let same = known.is_some_and(|known| {
+                (known.backend, known.generation, known.pinned)
+                    == (target.backend, target.generation, target.pinned)
+            });
+            return Ok(if same {
+                Vec::new()
+            } else {
+                vec![insert(key, place, target, Expect::Same)]
+            });
         }
-        let plan = self.occupancy.plan(key).inspect_err(|_| self.stats.without_place += 1)?;
+        let plan = self
+            .occupancy
+            .plan(key)
+            .inspect_err(|_| self.stats.without_place += 1)?;
         let mut commands: Vec<Command> = Vec::with_capacity(plan.moves.len() + 1);
         for step in &plan.moves {
             commands.push(relocate(&step.key, step.from, step.to));
@@ -125,7 +142,12 @@ impl Flows {
             let key = record_key(record);
             if let Some(place) = self.occupancy.belongs(&key, *index) {
                 self.occupancy.set(key, place);
-                let target = FlowTarget { backend: BackendId(record.backend), generation: record.generation, pinned: record.pinned, confirmed: record.confirmed };
+                let target = FlowTarget {
+                    backend: BackendId(record.backend),
+                    generation: record.generation,
+                    pinned: record.pinned,
+                    confirmed: record.confirmed,
+                };
                 self.targets.insert(key, target);
             }
         }
@@ -135,7 +157,11 @@ impl Flows {
 
     /// The keys of all flows that `is_one` says.
     pub fn keys(&self, is_one: impl Fn(&FlowKey) -> bool) -> Vec<FlowKey> {
-        self.occupancy.keys().filter(|key| is_one(key)).copied().collect()
+        self.occupancy
+            .keys()
+            .filter(|key| is_one(key))
+            .copied()
+            .collect()
     }
 }
 
@@ -144,18 +170,31 @@ mod tests {
     use super::*;
     use crate::card::SecretSource;
 
-    const OK: Outcome = Outcome { status: Status::Ok, result: 0 };
+    const OK: Outcome = Outcome {
+        status: Status::Ok,
+        result: 0,
+    };
 
     fn flows() -> Flows {
         Flows::new(Secrets::draw(SecretSource::Seed(5)).unwrap(), 1000)
     }
 
     fn key(port: u16) -> FlowKey {
-        FlowKey { destination_port: 80, source_port: port, source: 7, vip: 0 }
+        FlowKey {
+            destination_port: 80,
+            source_port: port,
+            source: 7,
+            vip: 0,
+        }
     }
 
     fn target(backend: u16, pinned: bool) -> FlowTarget {
-        FlowTarget { backend: BackendId(backend), generation: 1, pinned, confirmed: false }
+        FlowTarget {
+            backend: BackendId(backend),
+            generation: 1,
+            pinned,
+            confirmed: false,
+        }
     }
 
     #[test]
@@ -164,9 +203,22 @@ mod tests {
         let first = flows.install(&key(1), &target(3, false)).unwrap();
         assert_eq!((first.len(), first[0].expectation), (1, Expect::Free.raw()));
         assert!(flows.settle(&first, &[OK]));
-        assert!(flows.install(&key(1), &target(3, false)).unwrap().is_empty());
+        assert!(
+            flows
+                .install(&key(1), &target(3, false))
+                .unwrap()
+                .is_empty()
+        );
         let pinned = flows.install(&key(1), &target(3, true)).unwrap();
-        assert_eq!((pinned[0].expectation, pinned[0].bank, pinned[0].way, pinned[0].pinned), (Expect::Same.raw(), first[0].bank, first[0].way, true));
+        assert_eq!(
+            (
+                pinned[0].expectation,
+                pinned[0].bank,
+                pinned[0].way,
+                pinned[0].pinned
+            ),
+            (Expect::Same.raw(), first[0].bank, first[0].way, true)
+        );
         assert_eq!(flows.install(&key(1), &target(4, true)).unwrap().len(), 1);
         assert_eq!(flows.remove(&key(1)).unwrap().opcode, Opcode::Delete.raw());
         assert_eq!((flows.remove(&key(1)), flows.len()), (None, 0));
@@ -176,7 +228,13 @@ mod tests {
     fn a_refused_command_makes_the_picture_stale_until_it_is_read_anew() {
         let mut flows = flows();
         let commands = flows.install(&key(1), &target(3, false)).unwrap();
-        assert!(!flows.settle(&commands, &[Outcome { status: Status::Occupied, result: 0 }]));
+        assert!(!flows.settle(
+            &commands,
+            &[Outcome {
+                status: Status::Occupied,
+                result: 0
+            }]
+        ));
         assert!(flows.stale);
         flows.resync(&[]);
         assert!(!flows.stale && !flows.holds(&key(1)));

@@ -62,7 +62,11 @@ impl ClientPacket {
             return Err(NotAClientPacket::Other);
         }
         let (rest, (source_port, destination_port)) = ports(transport)?;
-        let flags = if protocol == Protocol::Tcp { tcp_flags(rest)?.1 } else { 0 };
+        let flags = if protocol == Protocol::Tcp {
+            tcp_flags(rest)?.1
+        } else {
+            0
+        };
         Ok(Self {
             source: header.source,
             destination: header.destination,
@@ -101,17 +105,28 @@ fn ethernet(frame: &[u8]) -> IResult<&[u8], (&[u8], u16)> {
 }
 
 fn ipv4(packet: &[u8]) -> IResult<&[u8], IpHeader> {
-    let (rest, (version_ihl, _tos, _length, _id, fragment, _ttl, protocol, _checksum)) = (be_u8, be_u8, be_u16, be_u16, be_u16, be_u8, be_u8, be_u16).parse(packet)?;
+    let (rest, (version_ihl, _tos, _length, _id, fragment, _ttl, protocol, _checksum)) =
+        (be_u8, be_u8, be_u16, be_u16, be_u16, be_u8, be_u8, be_u16).parse(packet)?;
     let (rest, (source, destination)) = (be_u32, be_u32).parse(rest)?;
     let plain = version_ihl == 0x45 && fragment & 0x3fff == 0;
-    let header = IpHeader { source: Ipv4Addr::from(source).into(), destination: Ipv4Addr::from(destination).into(), protocol, plain };
+    let header = IpHeader {
+        source: Ipv4Addr::from(source).into(),
+        destination: Ipv4Addr::from(destination).into(),
+        protocol,
+        plain,
+    };
     Ok((rest, header))
 }
 
 fn ipv6(packet: &[u8]) -> IResult<&[u8], IpHeader> {
     let (rest, (first, _length, protocol, _hops)) = (be_u32, be_u16, be_u8, be_u8).parse(packet)?;
     let (rest, (source, destination)) = (be_u128, be_u128).parse(rest)?;
-    let header = IpHeader { source: Ipv6Addr::from(source).into(), destination: Ipv6Addr::from(destination).into(), protocol, plain: first >> 28 == 6 };
+    let header = IpHeader {
+        source: Ipv6Addr::from(source).into(),
+        destination: Ipv6Addr::from(destination).into(),
+        protocol,
+        plain: first >> 28 == 6,
+    };
     Ok((rest, header))
 }
 
@@ -133,7 +148,9 @@ mod tests {
     use super::*;
 
     fn tcp4(syn: bool, ack: bool) -> Vec<u8> {
-        let mut builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv4([10, 0, 0, 7], [10, 200, 1, 1], 64).tcp(4242, 80, 1, 1000);
+        let mut builder = PacketBuilder::ethernet2([2; 6], [4; 6])
+            .ipv4([10, 0, 0, 7], [10, 200, 1, 1], 64)
+            .tcp(4242, 80, 1, 1000);
         if syn {
             builder = builder.syn();
         }
@@ -148,19 +165,30 @@ mod tests {
     #[test]
     fn a_tcp_packet_is_read() {
         let packet = ClientPacket::read(&tcp4(true, false)).unwrap();
-        assert_eq!((packet.source.to_string(), packet.destination.to_string()), ("10.0.0.7".into(), "10.200.1.1".into()));
-        assert_eq!((packet.source_port, packet.destination_port, packet.opens), (4242, 80, true));
+        assert_eq!(
+            (packet.source.to_string(), packet.destination.to_string()),
+            ("10.0.0.7".into(), "10.200.1.1".into())
+        );
+        assert_eq!(
+            (packet.source_port, packet.destination_port, packet.opens),
+            (4242, 80, true)
+        );
         assert!(!ClientPacket::read(&tcp4(true, true)).unwrap().opens);
         assert!(!ClientPacket::read(&tcp4(false, true)).unwrap().opens);
     }
 
     #[test]
     fn a_udp_packet_of_ipv6_is_read() {
-        let builder = PacketBuilder::ethernet2([2; 6], [4; 6]).ipv6([1; 16], [2; 16], 64).udp(53, 443);
+        let builder = PacketBuilder::ethernet2([2; 6], [4; 6])
+            .ipv6([1; 16], [2; 16], 64)
+            .udp(53, 443);
         let mut frame = Vec::new();
         builder.write(&mut frame, b"").unwrap();
         let packet = ClientPacket::read(&frame).unwrap();
-        assert_eq!((packet.protocol, packet.source_port, packet.destination_port), (Protocol::Udp, 53, 443));
+        assert_eq!(
+            (packet.protocol, packet.source_port, packet.destination_port),
+            (Protocol::Udp, 53, 443)
+        );
         assert!(packet.source.is_ipv6() && !packet.opens);
     }
 
@@ -178,7 +206,11 @@ mod tests {
             assert_eq!(ClientPacket::read(&frame), Err(NotAClientPacket::Other));
         }
         for length in 0..48 {
-            assert_eq!(ClientPacket::read(&tcp4(true, false)[..length]), Err(NotAClientPacket::Truncated), "{length} bytes");
+            assert_eq!(
+                ClientPacket::read(&tcp4(true, false)[..length]),
+                Err(NotAClientPacket::Truncated),
+                "{length} bytes"
+            );
         }
     }
 

@@ -40,9 +40,19 @@ impl SlowPath {
     ///
     /// # Errors
     /// When the card cannot be reached any more.
-    pub fn pin<'a>(&mut self, ring_of: impl Fn(&VipView) -> Option<&'a [u16]>) -> Result<Pinned, CardError> {
-        let moved: Vec<(FlowKey, FlowTarget)> = self.connections.iter().filter_map(|(key, connection)| self.moved(key, connection, &ring_of)).collect();
-        let mut pinned = Pinned { moved: moved.len(), without_place: 0 };
+    pub fn pin<'a>(
+        &mut self,
+        ring_of: impl Fn(&VipView) -> Option<&'a [u16]>,
+    ) -> Result<Pinned, CardError> {
+        let moved: Vec<(FlowKey, FlowTarget)> = self
+            .connections
+            .iter()
+            .filter_map(|(key, connection)| self.moved(key, connection, &ring_of))
+            .collect();
+        let mut pinned = Pinned {
+            moved: moved.len(),
+            without_place: 0,
+        };
         for chunk in moved.chunks(CHUNK) {
             pinned.without_place += self.install_pinned(chunk)?;
         }
@@ -50,16 +60,39 @@ impl SlowPath {
     }
 
     /// The entry that a connection needs when a new ring names another backend for it.
-    fn moved<'a>(&self, key: &ConnectionKey, connection: &Connection, ring_of: &impl Fn(&VipView) -> Option<&'a [u16]>) -> Option<(FlowKey, FlowTarget)> {
+    fn moved<'a>(
+        &self,
+        key: &ConnectionKey,
+        connection: &Connection,
+        ring_of: &impl Fn(&VipView) -> Option<&'a [u16]>,
+    ) -> Option<(FlowKey, FlowTarget)> {
         let packet = packet_of(key);
         let (vip, hash_port) = self.view.vip(&packet)?;
         let ring = ring_of(&vip)?;
         let backend = self.view.backend_of(connection.pool, connection.backend)?;
-        if self.view.ring_backend_in(ring, &packet, hash_port).map(|b| b.id) == Some(backend.id) {
+        if self
+            .view
+            .ring_backend_in(ring, &packet, hash_port)
+            .map(|b| b.id)
+            == Some(backend.id)
+        {
             return None;
         }
-        let target = FlowTarget { backend: BackendId(backend.id), generation: backend.generation, pinned: true, confirmed: true };
-        Some((flow_key(VipId(vip.id), key.source, key.source_port, key.destination_port), target))
+        let target = FlowTarget {
+            backend: BackendId(backend.id),
+            generation: backend.generation,
+            pinned: true,
+            confirmed: true,
+        };
+        Some((
+            flow_key(
+                VipId(vip.id),
+                key.source,
+                key.source_port,
+                key.destination_port,
+            ),
+            target,
+        ))
     }
 
     /// Installs flows; returns how many found no place. What was refused is tried once more with a fresh picture.
@@ -76,22 +109,42 @@ impl SlowPath {
                 return Ok(without);
             }
         }
-        Ok(flows.iter().filter(|(key, _)| !self.flows.holds(key)).count())
+        Ok(flows
+            .iter()
+            .filter(|(key, _)| !self.flows.holds(key))
+            .count())
     }
 
     /// Deletes every flow of a VIP from the card, and its connections from the table.
     ///
     /// # Errors
     /// When the card cannot be reached any more.
-    pub fn forget_vip(&mut self, vip: u16, (address, port, protocol): (std::net::IpAddr, u16, Protocol)) -> Result<(), CardError> {
+    pub fn forget_vip(
+        &mut self,
+        vip: u16,
+        (address, port, protocol): (std::net::IpAddr, u16, Protocol),
+    ) -> Result<(), CardError> {
         let keys = self.flows.keys(|key| key.vip == vip);
         for chunk in keys.chunks(CHUNK) {
-            let commands: Vec<_> = chunk.iter().filter_map(|key| self.flows.remove(key)).collect();
+            let commands: Vec<_> = chunk
+                .iter()
+                .filter_map(|key| self.flows.remove(key))
+                .collect();
             self.run(&commands)?;
         }
-        let of_vip = |key: &&ConnectionKey| (key.destination, key.protocol) == (address, protocol) && (port == 0 || key.destination_port == port);
+        let of_vip = |key: &&ConnectionKey| {
+            (key.destination, key.protocol) == (address, protocol)
+                && (port == 0 || key.destination_port == port)
+        };
         // a port of its own may have been another VIP's: its connections stay
-        let gone: Vec<ConnectionKey> = self.connections.iter().map(|(key, _)| key).filter(of_vip).filter(|key| self.view.vip(&packet_of(key)).is_none()).copied().collect();
+        let gone: Vec<ConnectionKey> = self
+            .connections
+            .iter()
+            .map(|(key, _)| key)
+            .filter(of_vip)
+            .filter(|key| self.view.vip(&packet_of(key)).is_none())
+            .copied()
+            .collect();
         for key in gone {
             if let Err(error) = self.connections.forget(&key) {
                 tracing::warn!(%error, "a connection of a removed VIP is not forgotten");
@@ -121,7 +174,8 @@ impl SlowPath {
                 }
                 None => {
                     adopted.stale += 1;
-                    let (place, _) = crate::card::flow::FlowPlace::from_index(*index, self.card().flow_rows());
+                    let (place, _) =
+                        crate::card::flow::FlowPlace::from_index(*index, self.card().flow_rows());
                     stale.push(delete(&key, place));
                 }
             }
@@ -139,8 +193,12 @@ impl SlowPath {
     /// The connection that a flow entry is about.
     #[must_use]
     pub fn connection_of(&self, record: &FlowRecord) -> Option<(ConnectionKey, Connection)> {
-        let (&(destination, _, protocol), _) = self.view.vips().find(|(_, vip)| vip.id == record.vip)?;
-        let backend = self.view.backend(record.backend).filter(|backend| backend.generation == record.generation)?;
+        let (&(destination, _, protocol), _) =
+            self.view.vips().find(|(_, vip)| vip.id == record.vip)?;
+        let backend = self
+            .view
+            .backend(record.backend)
+            .filter(|backend| backend.generation == record.generation)?;
         let name = ConnectionKey {
             protocol,
             destination,
@@ -148,7 +206,12 @@ impl SlowPath {
             source: address_from_bits(record.source, destination.is_ipv6()),
             source_port: record.source_port,
         };
-        let connection = Connection { pool: backend.pool, backend: backend.address, last_seen: self.now, closing: record.fin || record.rst };
+        let connection = Connection {
+            pool: backend.pool,
+            backend: backend.address,
+            last_seen: self.now,
+            closing: record.fin || record.rst,
+        };
         Some((name, connection))
     }
 }

@@ -73,7 +73,12 @@ impl Occupancy {
     /// An empty table of a card with these secrets, of which at most `limit` entries are used.
     #[must_use]
     pub fn new(secrets: Secrets, limit: usize) -> Self {
-        Self { secrets, limit, places: vec![[None; FLOW_WAYS]; BANKS * FLOW_ROWS], by_key: HashMap::new() }
+        Self {
+            secrets,
+            limit,
+            places: vec![[None; FLOW_WAYS]; BANKS * FLOW_ROWS],
+            by_key: HashMap::new(),
+        }
     }
 
     /// Flows that it holds.
@@ -128,16 +133,25 @@ impl Occupancy {
         }
         let rows = self.rows(key);
         // for each row that was reached: the row it was reached from, and the way there whose flow would move
-        let mut reached: Vec<(Row, Option<(usize, u8)>)> = (0..).take(BANKS).map(|bank| (row_number(bank, rows), None)).collect();
+        let mut reached: Vec<(Row, Option<(usize, u8)>)> = (0..)
+            .take(BANKS)
+            .map(|bank| (row_number(bank, rows), None))
+            .collect();
         let mut seen: HashSet<Row> = reached.iter().map(|&(row, _)| row).collect();
         let mut open: VecDeque<usize> = (0..reached.len()).collect();
         while let Some(at) = open.pop_front() {
             let row = reached[at].0;
-            if let Some(way) = (0..).zip(&self.places[row]).find_map(|(way, place)| place.is_none().then_some(way)) {
+            if let Some(way) = (0..)
+                .zip(&self.places[row])
+                .find_map(|(way, place)| place.is_none().then_some(way))
+            {
                 return Ok(self.path(&reached, at, way));
             }
             for (way, resident) in (0..).zip(self.places[row].iter().flatten()) {
-                for bank in (0..).take(BANKS).filter(|&bank| usize::from(bank) != row / FLOW_ROWS) {
+                for bank in (0..)
+                    .take(BANKS)
+                    .filter(|&bank| usize::from(bank) != row / FLOW_ROWS)
+                {
                     let next = row_number(bank, resident.rows);
                     if reached.len() < SEARCH_ROWS && seen.insert(next) {
                         open.push_back(reached.len());
@@ -151,12 +165,26 @@ impl Occupancy {
 
     /// The moves from the free place at `reached[at]` back to one of the new flow's rows.
     fn path(&self, reached: &[(Row, Option<(usize, u8)>)], at: usize, way: u8) -> Plan {
-        let (mut moves, mut free, mut at) = (Vec::new(), Place { bank: bank_of(reached[at].0), way }, at);
+        let (mut moves, mut free, mut at) = (
+            Vec::new(),
+            Place {
+                bank: bank_of(reached[at].0),
+                way,
+            },
+            at,
+        );
         while let Some((from, way)) = reached[at].1 {
             let row = reached[from].0;
-            let place = Place { bank: bank_of(row), way };
+            let place = Place {
+                bank: bank_of(row),
+                way,
+            };
             if let Some(resident) = self.places[row][usize::from(way)] {
-                moves.push(Move { key: resident.key, from: place, to: free });
+                moves.push(Move {
+                    key: resident.key,
+                    from: place,
+                    to: free,
+                });
             }
             (free, at) = (place, from);
         }
@@ -165,14 +193,18 @@ impl Occupancy {
 
     fn rows(&self, key: &FlowKey) -> [u16; BANKS] {
         // a row is below FLOW_ROWS, so it fits
-        std::array::from_fn(|bank| u16::try_from(self.secrets.flow_row(bank, key)).unwrap_or_default())
+        std::array::from_fn(|bank| {
+            u16::try_from(self.secrets.flow_row(bank, key)).unwrap_or_default()
+        })
     }
 
     /// The place that an index of the table's dump is, when `key` belongs there.
     #[must_use]
     pub fn belongs(&self, key: &FlowKey, index: usize) -> Option<Place> {
         let (place, row) = Place::from_index(index, FLOW_ROWS);
-        let fits = index < BANKS * FLOW_WAYS * FLOW_ROWS && usize::from(key.vip) < VIPS && self.secrets.flow_row(usize::from(place.bank), key) == row;
+        let fits = index < BANKS * FLOW_WAYS * FLOW_ROWS
+            && usize::from(key.vip) < VIPS
+            && self.secrets.flow_row(usize::from(place.bank), key) == row;
         fits.then_some(place)
     }
 }
@@ -194,7 +226,12 @@ mod tests {
     }
 
     fn key(n: u64) -> FlowKey {
-        FlowKey { destination_port: 80, source_port: (n % 60_000) as u16 + 1024, source: u128::from(0x0a00_0000 + n / 60_000 + (n % 251) * 256), vip: 3 }
+        FlowKey {
+            destination_port: 80,
+            source_port: (n % 60_000) as u16 + 1024,
+            source: u128::from(0x0a00_0000 + n / 60_000 + (n % 251) * 256),
+            vip: 3,
+        }
     }
 
     /// Carries a plan out as the card would: it refuses a move whose source does not hold the key or whose destination is taken.
@@ -202,11 +239,19 @@ mod tests {
         for step in &plan.moves {
             assert_eq!(occupancy.find(&step.key), Some(step.from));
             let rows = occupancy.rows(&step.key);
-            assert!(occupancy.places[row_number(step.to.bank, rows)][usize::from(step.to.way)].is_none(), "a move onto a taken place");
+            assert!(
+                occupancy.places[row_number(step.to.bank, rows)][usize::from(step.to.way)]
+                    .is_none(),
+                "a move onto a taken place"
+            );
             occupancy.set(step.key, step.to);
         }
         let rows = occupancy.rows(&key);
-        assert!(occupancy.places[row_number(plan.place.bank, rows)][usize::from(plan.place.way)].is_none(), "an insertion onto a taken place");
+        assert!(
+            occupancy.places[row_number(plan.place.bank, rows)][usize::from(plan.place.way)]
+                .is_none(),
+            "an insertion onto a taken place"
+        );
         occupancy.set(key, plan.place);
     }
 
@@ -216,12 +261,17 @@ mod tests {
         let mut occupancy = Occupancy::new(secrets(seed), usize::MAX);
         let (mut moves, target) = (0, BANKS * FLOW_WAYS * FLOW_ROWS * 99 / 100);
         for n in 0..target as u64 {
-            let plan = occupancy.plan(&key(n)).unwrap_or_else(|error| panic!("seed {seed}, flow {n} of {target}: {error}"));
+            let plan = occupancy
+                .plan(&key(n))
+                .unwrap_or_else(|error| panic!("seed {seed}, flow {n} of {target}: {error}"));
             moves += plan.moves.len();
             carry_out(&mut occupancy, key(n), &plan);
         }
         assert_eq!(occupancy.len(), target);
-        assert!(moves > 0, "a table of 99 % that nobody had to move in is not believable");
+        assert!(
+            moves > 0,
+            "a table of 99 % that nobody had to move in is not believable"
+        );
     }
 
     #[test]
@@ -253,7 +303,10 @@ mod tests {
         let (bank, way) = (2usize, 1usize);
         let row = occupancy.secrets.flow_row(bank, &key(5));
         let index = (bank * FLOW_WAYS + way) * FLOW_ROWS + row;
-        assert_eq!(occupancy.belongs(&key(5), index), Some(Place { bank: 2, way: 1 }));
+        assert_eq!(
+            occupancy.belongs(&key(5), index),
+            Some(Place { bank: 2, way: 1 })
+        );
         assert_eq!(occupancy.belongs(&key(5), index ^ 1), None);
     }
 }

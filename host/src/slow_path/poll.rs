@@ -61,7 +61,11 @@ pub struct Stats {
 
 /// What becomes of a punt.
 enum Ending {
-    Inject { vip: VipId, backend: BackendId, generation: u8 },
+    Inject {
+        vip: VipId,
+        backend: BackendId,
+        generation: u8,
+    },
     Release,
 }
 
@@ -85,9 +89,24 @@ pub struct SlowPath {
 impl SlowPath {
     /// A slow path that takes `batch` punts a turn.
     #[must_use]
-    pub fn new(card: Arc<Card>, connections: Connections, flow_entries: usize, batch: usize, sink: Box<dyn Sink>) -> Self {
+    pub fn new(
+        card: Arc<Card>,
+        connections: Connections,
+        flow_entries: usize,
+        batch: usize,
+        sink: Box<dyn Sink>,
+    ) -> Self {
         let flows = Flows::new(card.secrets().clone(), flow_entries);
-        Self { card, view: View::default(), connections, flows, stats: Stats::default(), sink, batch, now: 0 }
+        Self {
+            card,
+            view: View::default(),
+            connections,
+            flows,
+            stats: Stats::default(),
+            sink,
+            batch,
+            now: 0,
+        }
     }
 
     /// The card.
@@ -105,7 +124,11 @@ impl SlowPath {
         for class in HostClass::ALL {
             let rx = &mut queues.rx[usize::from(class.raw())];
             self.reap(&mut queues.tx)?;
-            frames += if *class == HostClass::Miss { self.serve_misses(rx, &mut queues.tx)? } else { self.serve_others(rx)? };
+            frames += if *class == HostClass::Miss {
+                self.serve_misses(rx, &mut queues.tx)?
+            } else {
+                self.serve_others(rx)?
+            };
         }
         Ok(frames)
     }
@@ -142,7 +165,14 @@ impl SlowPath {
         for (i, ending) in endings.iter().enumerate() {
             let frame = rx.frame(i);
             match (ending, frame) {
-                (Ending::Inject { vip, backend, generation }, Some(frame)) => match tx.assign(frame.bytes, *vip, (*backend, *generation), true, 0) {
+                (
+                    Ending::Inject {
+                        vip,
+                        backend,
+                        generation,
+                    },
+                    Some(frame),
+                ) => match tx.assign(frame.bytes, *vip, (*backend, *generation), true, 0) {
                     Ok(()) => self.stats.injects += 1,
                     Err(CardError::FrameLength(_)) => {
                         self.stats.released_unreadable += 1;
@@ -159,7 +189,11 @@ impl SlowPath {
     }
 
     /// Decides a punt, records its connection, and adds the commands that install its flow.
-    fn end_of(&mut self, frame: &RxFrame<'_>, commands: &mut Vec<Command>) -> Result<Ending, CardError> {
+    fn end_of(
+        &mut self,
+        frame: &RxFrame<'_>,
+        commands: &mut Vec<Command>,
+    ) -> Result<Ending, CardError> {
         let Ok(packet) = ClientPacket::read(frame.bytes) else {
             self.stats.released_unreadable += 1;
             return Ok(Ending::Release);
@@ -182,11 +216,20 @@ impl SlowPath {
             self.record(&packet, &decision);
             self.install(&packet, &decision, frame.completion.flow_found, commands)?;
         }
-        Ok(Ending::Inject { vip: VipId(decision.vip.id), backend: BackendId(decision.backend.id), generation: decision.backend.generation })
+        Ok(Ending::Inject {
+            vip: VipId(decision.vip.id),
+            backend: BackendId(decision.backend.id),
+            generation: decision.backend.generation,
+        })
     }
 
     fn record(&mut self, packet: &ClientPacket, decision: &Decision) {
-        let connection = Connection { pool: decision.backend.pool, backend: decision.backend.address, last_seen: self.now, closing: packet.closes };
+        let connection = Connection {
+            pool: decision.backend.pool,
+            backend: decision.backend.address,
+            last_seen: self.now,
+            closing: packet.closes,
+        };
         if let Err(error) = self.connections.record(connection_key(packet), connection) {
             self.stats.unrecorded += 1;
             if !matches!(error, ConnectionsError::Full) {
@@ -195,15 +238,31 @@ impl SlowPath {
         }
     }
 
-    fn install(&mut self, packet: &ClientPacket, decision: &Decision, on_card: bool, commands: &mut Vec<Command>) -> Result<(), CardError> {
-        let key = flow_key(VipId(decision.vip.id), packet.source, packet.source_port, packet.destination_port);
+    fn install(
+        &mut self,
+        packet: &ClientPacket,
+        decision: &Decision,
+        on_card: bool,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), CardError> {
+        let key = flow_key(
+            VipId(decision.vip.id),
+            packet.source,
+            packet.source_port,
+            packet.destination_port,
+        );
         if on_card && !self.flows.holds(&key) {
             // the card knows the flow and the picture does not: plans made from it would collide
             self.run(commands)?;
             commands.clear();
             self.resync()?;
         }
-        let target = FlowTarget { backend: BackendId(decision.backend.id), generation: decision.backend.generation, pinned: decision.pinned, confirmed: !packet.opens };
+        let target = FlowTarget {
+            backend: BackendId(decision.backend.id),
+            generation: decision.backend.generation,
+            pinned: decision.pinned,
+            confirmed: !packet.opens,
+        };
         if let Ok(more) = self.flows.install(&key, &target) {
             commands.extend(more);
         }
@@ -242,7 +301,14 @@ impl SlowPath {
 
 /// Whether a completion speaks of another connection than its frame.
 fn disagrees(completion: &RxCompletion, packet: &ClientPacket, decision: &Decision) -> bool {
-    let same_flow = (completion.source, completion.source_port, completion.destination_port)
-        == (crate::card::address_to_bits(packet.source), packet.source_port, packet.destination_port);
+    let same_flow = (
+        completion.source,
+        completion.source_port,
+        completion.destination_port,
+    ) == (
+        crate::card::address_to_bits(packet.source),
+        packet.source_port,
+        packet.destination_port,
+    );
     !(completion.vip_valid && same_flow && completion.vip == decision.vip.id)
 }

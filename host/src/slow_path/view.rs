@@ -71,14 +71,26 @@ impl View {
 
     /// This backend is as `backend` says from now on.
     pub fn set_backend(&mut self, backend: &Backend) {
-        let view = BackendView { id: backend.id, pool: pool_tag(&backend.pool), address: backend.address, generation: backend.generation, life: backend.life };
+        let view = BackendView {
+            id: backend.id,
+            pool: pool_tag(&backend.pool),
+            address: backend.address,
+            generation: backend.generation,
+            life: backend.life,
+        };
         self.backends.insert(view.id, view);
         self.by_identity.insert((view.pool, view.address), view.id);
     }
 
     /// This VIP is as `vip` says from now on.
     pub fn set_vip(&mut self, vip: &Vip) {
-        self.vips.insert(vip.key(), VipView { id: vip.id, pool: vip.pool });
+        self.vips.insert(
+            vip.key(),
+            VipView {
+                id: vip.id,
+                pool: vip.pool,
+            },
+        );
     }
 
     /// This VIP is gone.
@@ -102,22 +114,39 @@ impl View {
     /// The VIP that a packet is for, and the port that counts in its hash: the exact one first, then any port.
     #[must_use]
     pub fn vip(&self, packet: &ClientPacket) -> Option<(VipView, u16)> {
-        let at = |port| self.vips.get(&(packet.destination, port, packet.protocol)).map(|vip| (*vip, port));
+        let at = |port| {
+            self.vips
+                .get(&(packet.destination, port, packet.protocol))
+                .map(|vip| (*vip, port))
+        };
         at(packet.destination_port).or_else(|| at(0))
     }
 
     /// The backend that the pool's ring names for a packet.
     #[must_use]
-    pub fn ring_backend(&self, pool: u8, packet: &ClientPacket, hash_port: u16) -> Option<&BackendView> {
+    pub fn ring_backend(
+        &self,
+        pool: u8,
+        packet: &ClientPacket,
+        hash_port: u16,
+    ) -> Option<&BackendView> {
         self.ring_backend_in(self.rings.get(&pool)?, packet, hash_port)
     }
 
     /// The backend that `ring` names for a packet.
     #[must_use]
-    pub fn ring_backend_in(&self, ring: &[u16], packet: &ClientPacket, hash_port: u16) -> Option<&BackendView> {
+    pub fn ring_backend_in(
+        &self,
+        ring: &[u16],
+        packet: &ClientPacket,
+        hash_port: u16,
+    ) -> Option<&BackendView> {
         let size = u32::try_from(ring.len()).ok().filter(|&size| size > 0)?;
-        let slot = ring[(flow_hash::of(packet.source, packet.source_port, hash_port) % size) as usize];
-        (slot != SLOT_EMPTY).then(|| self.backends.get(&slot)).flatten()
+        let slot =
+            ring[(flow_hash::of(packet.source, packet.source_port, hash_port) % size) as usize];
+        (slot != SLOT_EMPTY)
+            .then(|| self.backends.get(&slot))
+            .flatten()
     }
 
     /// A backend by its index.
@@ -129,7 +158,9 @@ impl View {
     /// A backend by pool and address.
     #[must_use]
     pub fn backend_of(&self, pool: u64, address: IpAddr) -> Option<&BackendView> {
-        self.by_identity.get(&(pool, address)).and_then(|id| self.backends.get(id))
+        self.by_identity
+            .get(&(pool, address))
+            .and_then(|id| self.backends.get(id))
     }
 
     /// Every VIP: its key and index.
