@@ -114,11 +114,12 @@ module gw_command_ring
   logic [ 2:0]          burst, burst_q, burst_d, burst_left_q, burst_left_d;
   logic [20:0]          writing_q, writing_d;  // bursts not answered
   logic [LevelBits-1:0] write_level;
-  logic                 failed_q, failed_d, in_burst, dump_valid, dump_pop, dump_full, discard, write, unused_dump_almost;
+  logic                 failed_q, failed_d, in_burst, dump_valid, dump_pop, dump_full, discard, collect, write, unused_dump_almost;
   logic [BeatBits-1:0]  dump_data;
 
   assign in_burst = burst_left_q != '0;
   assign discard  = state_q == StateDrain && (response_q.status != StatusOk);
+  assign collect  = state_q == StateRun || (state_q == StateDrain && !discard);
   always_comb begin
     burst = 3'(DmaWriteBeats) - {1'b0, write_address_q[7:6]};
     if (write_left_q < 21'(burst)) burst = write_left_q[2:0];
@@ -127,7 +128,7 @@ module gw_command_ring
   gw_fifo #(.Width(BeatBits), .Depth(Depth)) u_rdata (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
-      .push_i(command_rdata_valid_i && command_rdata_ready_o && state_q == StateRun),
+      .push_i(command_rdata_valid_i && command_rdata_ready_o && collect),
       .data_i(command_rdata_i),
       .valid_o(dump_valid),
       .pop_i(dump_pop),
@@ -137,9 +138,8 @@ module gw_command_ring
       .almost_full_o(unused_dump_almost)
   );
   // An abort waits for the end of a burst that began: its beats are here.
-  assign command_rdata_ready_o = !dump_full || state_q != StateRun;
-  assign write_valid_o = in_burst || ((state_q == StateRun || state_q == StateDrain) && !discard && write_left_q != '0 &&
-      write_level >= LevelBits'(burst));
+  assign command_rdata_ready_o = !dump_full || !collect;
+  assign write_valid_o = in_burst || (collect && write_left_q != '0 && write_level >= LevelBits'(burst));
   assign write = write_valid_o && write_ready_i;
   assign write_o.address = write_address_q;
   assign write_o.beats   = in_burst ? burst_q : burst;
