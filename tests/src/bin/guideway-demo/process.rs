@@ -51,8 +51,21 @@ impl Process {
     /// # Errors
     /// When it ends before, or `limit` passes.
     pub fn wait_for(&mut self, text: &str, limit: Duration) -> Result<()> {
+        self.wait_for_after("", text, limit)
+    }
+
+    /// Waits until its output holds `text` somewhere after `before`.
+    ///
+    /// # Errors
+    /// When it ends before, or `limit` passes.
+    pub fn wait_for_after(&mut self, before: &str, text: &str, limit: Duration) -> Result<()> {
         let start = Instant::now();
-        while !self.output()?.contains(text) {
+        let said = |output: &str| {
+            output
+                .split_once(before)
+                .is_some_and(|(_, rest)| rest.contains(text))
+        };
+        while !said(&self.output()?) {
             if let Some(status) = self.child.try_wait()? {
                 bail!("{} ended ({status}):\n{}", self.name, self.output()?);
             }

@@ -43,7 +43,7 @@ impl Summary {
         long_connections: u64,
         broken_long_connections: u64,
         card: serde_json::Value,
-        hosts: [serde_json::Value; 2],
+        hosts: [&serde_json::Value; 2],
     ) -> Self {
         let answered: u64 = requests.answered.values().sum();
         let total: u64 = phases.iter().map(|(count, _)| count).sum();

@@ -10,8 +10,6 @@ use guideway_tests::{net::Host, traffic};
 use std::{
     collections::BTreeMap,
     env, fs,
-    io::{BufRead, BufReader, Write},
-    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -57,6 +55,7 @@ impl Stage<'_> {
 /// Tells the whole story, and writes `{out}/summary.json`.
 pub fn tell(out: &Path, bin: &Path, model: &str) -> Result<()> {
     fs::create_dir_all(out)?;
+    let _ = fs::remove_dir_all(out.join("run"));
     let bin = bin
         .canonicalize()
         .with_context(|| format!("{}: run `make build` first", bin.display()))?;
@@ -73,11 +72,11 @@ pub fn tell(out: &Path, bin: &Path, model: &str) -> Result<()> {
     let control = out.join("control.sock");
     let socket = out.join("card.sock");
     let mut simulator = stage.start_simulator(model, &socket, &control)?;
-    simulator.wait_for("listening", PATIENCE)?;
+    simulator.wait_for("serving", PATIENCE)?;
     let config = out.join("guideway.toml");
     fs::write(&config, stage.configuration(&socket, None))?;
     let mut host = stage.start_host("host-1", &config)?;
-    host.wait_for("serving", PATIENCE)?;
+    host.wait_for("the card is programmed", PATIENCE)?;
     stage.say(&format!("card ({model}) programmed, port open"));
 
     let downloads = stage.start_downloads()?;
@@ -96,7 +95,11 @@ pub fn tell(out: &Path, bin: &Path, model: &str) -> Result<()> {
     let removed = stage.network.backends[REMOVED].clone();
     fs::write(&config, stage.configuration(&socket, Some(REMOVED)))?;
     host.signal(rustix::process::Signal::HUP)?;
-    host.wait_for("committed generation 2", PATIENCE)?;
+    host.wait_for_after(
+        "a new configuration",
+        "the configuration is on the card",
+        PATIENCE,
+    )?;
     stage.say(&format!(
         "{} drained and removed, new rings live; its downloads go on",
         removed.host.name()
@@ -110,7 +113,9 @@ pub fn tell(out: &Path, bin: &Path, model: &str) -> Result<()> {
         bail!("{} still gets new connections", removed.host.name());
     }
 
-    let stats_1 = host_stats(&host)?;
+    // the daemon writes its status every second
+    thread::sleep(Duration::from_millis(1100));
+    let first_host = stage.status()?;
     host.kill()?;
     stage.say("host killed (SIGKILL): the card goes on alone");
     let dead = stage.requests("dead", DEAD)?;
@@ -119,7 +124,7 @@ pub fn tell(out: &Path, bin: &Path, model: &str) -> Result<()> {
         report::shares(&dead.answered)
     ));
     let mut host = stage.start_host("host-2", &config)?;
-    host.wait_for("serving", PATIENCE)?;
+    host.wait_for("a running card was taken over", PATIENCE)?;
     stage.say("a new host has taken over the running card");
     let taken_over = stage.requests("taken-over", TAKEN_OVER)?;
     stage.say(&format!(
@@ -134,8 +139,7 @@ pub fn tell(out: &Path, bin: &Path, model: &str) -> Result<()> {
     ));
     host.signal(rustix::process::Signal::TERM)?;
     host.wait(PATIENCE)?;
-    let stats_2 = host_stats(&host)?;
-    let card = ask(&control, "stats")?;
+    let last = stage.status()?;
 
     for more in [&after, &dead, &taken_over] {
         requests.failed += more.failed;
@@ -151,8 +155,8 @@ pub fn tell(out: &Path, bin: &Path, model: &str) -> Result<()> {
         &phases,
         DOWNLOADS,
         broken.len() as u64,
-        card,
-        [stats_1, stats_2],
+        last["card"].clone(),
+        [&first_host["host"], &last["host"]],
     );
     report::write(&summary, out)?;
     report::print(&summary);
@@ -278,6 +282,13 @@ impl Stage<'_> {
         Ok((done, broken))
     }
 
+    /// What the daemon says of card and host.
+    fn status(&self) -> Result<serde_json::Value> {
+        let text =
+            fs::read_to_string(self.out.join("run/status.json")).context("the daemon's status")?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
     fn requests(&self, name: &str, count: u64) -> Result<traffic::Requests> {
         let mut command = self.myself(&self.network.client)?;
         command.args([
@@ -338,31 +349,4 @@ fn events(downloads: &Process) -> Result<Vec<traffic::Download>> {
         .lines()
         .map(|line| Ok(serde_json::from_str(line)?))
         .collect()
-}
-
-/// What the host says of itself in its log: the last line that is a JSON object with `punts`.
-fn host_stats(host: &Process) -> Result<serde_json::Value> {
-    let output = host.output()?;
-    let last = output
-        .lines()
-        .rev()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    Ok(last
-        .into_iter()
-        .find(|value| value.get("punts").is_some())
-        .unwrap_or_default())
-}
-
-/// Asks the simulator.
-fn ask(control: &Path, command: &str) -> Result<serde_json::Value> {
-    let mut stream = UnixStream::connect(control).context("the simulator's control socket")?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    writeln!(stream, "{{\"command\":\"{command}\"}}")?;
-    for line in BufReader::new(stream).lines() {
-        let value: serde_json::Value = serde_json::from_str(&line?)?;
-        if value.get("cycles").is_some() && value.get("event").is_none() {
-            return Ok(value);
-        }
-    }
-    bail!("the simulator has closed its control socket")
 }
