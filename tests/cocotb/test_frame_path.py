@@ -143,6 +143,21 @@ async def known_flows_at_one_each_two_cycles(dut):
 
 
 @cocotb.test()
+async def one_frame_each_max_of_beats_in_and_out(dut):
+    """Back to back frames of one size leave at the pace of the side that needs more beats."""
+    path = FramePath(dut)
+    await path.start()
+    for size, header in ((14, 14), (60, 34), (65, 54), (74, 54), (88, 54), (89, 54), (128, 54), (150, 54), (152, 54), (153, 54), (1500, 54)):
+        del path.tx.frames[:]
+        for _ in range(40):
+            path.rx.push(Frame(control(HIT, header, 14) + bytes(size - 14)))
+        await path.drain()
+        pace = max(-(-size // 64), -(-(size - 14 + header) // 64))
+        gaps = {b.last_cycle - a.last_cycle for a, b in zip(path.tx.frames, path.tx.frames[1:])}
+        assert gaps == {pace}, (size, header, gaps, pace)
+
+
+@cocotb.test()
 async def burst_of_4096_at_one_a_cycle(dut):
     path = FramePath(dut)
     await path.start()
@@ -317,9 +332,10 @@ async def host_reset_flushes(dut):
         dut.host_class_enable_i.value = 0
         dut.host_class_ready_i.value = 0
         dut.host_reset_i.value = 1
-        await path.step(random.choice((1, 1, 20)))
-        dut.host_reset_i.value = 0
+        await path.step()
         path.host.blocked = False
+        await path.step(0 if run in (0, 2) else 1500 if run == 3 else random.choice((5, 20, 300)))
+        dut.host_reset_i.value = 0
         assert int(dut.punts_outstanding_o.value) == 0
         await path.drain()
         assert int(dut.punts_outstanding_o.value) == 0
@@ -488,3 +504,23 @@ async def frames_beyond_the_stride_are_dropped(dut):
     counters = await path.counters()
     path.conserved(counters)
     assert counters[HOST_FULL] == 2 and counters[PUNT_FULL] == 0 and counters[HOST_OUT] == 4
+
+
+@cocotb.test()
+async def cancelled_injects_give_their_room_back(dut):
+    """Cancelled frames leave no hole in a ring that is full: what waits there is not overwritten."""
+    path = FramePath(dut)
+    await path.start()
+    path.tx.blocked = True
+    frames = [Frame(control(RAW, klass=0) + random.randbytes(random.choice((46, 986, 4986)))) for _ in range(40)]
+    for frame in frames:
+        path.inject.push(Frame(control(RAW, klass=0) + random.randbytes(2000)), cancel=True)
+        path.inject.push(frame)
+    await path.step(2500)
+    assert path.inject.busy(), "the inject ring did not fill"
+    path.tx.blocked = False
+    await path.drain()
+    counters = await path.counters()
+    path.conserved(counters)
+    assert counters[INJECTED] == counters[RAW] == 40
+    check_order(path.tx.frames, [[expect(f) for f in frames]], "wire out")

@@ -54,8 +54,10 @@ module gw_counter_ram
     event_q        <= {event_q[Latency-2:0], event_t'{event_index_i, event_bytes_i}};
     recent_valid_q <= {recent_valid_q[Recent-2:0], valid_q[Latency-1]};
     recent_index_q <= {recent_index_q[Recent-2:0], now.index};
-    recent_q[0]    <= sum;
-    for (int unsigned i = 1; i < Recent; i++) recent_q[i] <= recent_q[i-1];
+    if (valid_q[Latency-1]) recent_q[0] <= sum;
+    for (int unsigned i = 1; i < Recent; i++) begin
+      if (recent_valid_q[i-1]) recent_q[i] <= recent_q[i-1];
+    end
     if (!rst_ni) begin
       valid_q        <= '0;
       recent_valid_q <= '0;
