@@ -197,7 +197,7 @@ impl Device {
             };
             self.report_drained()?;
             let refusing = self.server.dismiss_refused();
-            if self.options.once && self.server.clients_served() > 0 && !self.server.has_client() {
+            if self.options.once && self.server.clients_finished() > 0 {
                 tracing::info!("the client has gone: ending (--once)");
                 self.stopping = true;
             }
@@ -215,8 +215,7 @@ impl Device {
     }
 
     fn poll(&self, stop: BorrowedFd<'_>, timeout: Duration) -> Result<Readiness, DeviceError> {
-        let wire_waits =
-            self.started && self.card.wire_waiting() < WAITING_MAX && !self.wire_stands_still();
+        let wire_waits = self.started && self.room() > 0 && !self.wire_stands_still();
         let mut fds = vec![
             PollFd::from_borrowed_fd(stop, PollFlags::IN),
             PollFd::from_borrowed_fd(self.server.listener(), PollFlags::IN),
@@ -353,10 +352,7 @@ impl Device {
         if !self.card.port_enabled() {
             return self.flush_live_wire();
         }
-        let room = match self.options.pace {
-            Pace::Line => WAITING_MAX.saturating_sub(self.card.wire_waiting()),
-            Pace::Step => usize::from(self.is_settled()),
-        };
+        let room = self.room();
         let mut taken = 0;
         while taken < room {
             let Some(frame) = self.receive()? else { break };
@@ -368,6 +364,14 @@ impl Device {
             taken += 1;
         }
         Ok(taken > 0)
+    }
+
+    /// Frames that may be given to the card now.
+    fn room(&self) -> usize {
+        match self.options.pace {
+            Pace::Line => WAITING_MAX.saturating_sub(self.card.wire_waiting()),
+            Pace::Step => usize::from(self.is_settled()),
+        }
     }
 
     /// Before the port is enabled, what comes on a live wire goes nowhere. A capture file waits.

@@ -93,6 +93,7 @@ pub struct Server {
     socket: ListeningSocket,
     client: Option<Client>,
     served: u64,
+    finished: u64,
     /// Second clients, who are told EBUSY as soon as they speak.
     refused: Vec<(UnixStream, Instant)>,
     /// The function that it serves.
@@ -109,6 +110,7 @@ impl Server {
             socket: ListeningSocket::bind(path, "--socket")?,
             client: None,
             served: 0,
+            finished: 0,
             refused: Vec::new(),
             function: Function::new(MAX_DMA_MAPS),
         })
@@ -130,6 +132,12 @@ impl Server {
     #[must_use]
     pub fn clients_served(&self) -> u64 {
         self.served
+    }
+
+    /// Clients that have shaken hands and gone.
+    #[must_use]
+    pub fn clients_finished(&self) -> u64 {
+        self.finished
     }
 
     /// The listening socket.
@@ -205,6 +213,7 @@ impl Server {
         let Some(mut client) = self.client.take() else {
             return;
         };
+        self.finished += u64::from(client.version.is_some());
         match reason {
             LinkError::Closed => tracing::info!(client = self.served, "client gone"),
             LinkError::BadSize(header) | LinkError::BadType(header) => {

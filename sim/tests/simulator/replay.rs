@@ -417,3 +417,13 @@ fn a_live_wire_is_flushed_until_the_port_is_enabled() {
     count("frames_in", 7);
     count("flushed", 10);
 }
+
+#[test]
+fn with_once_the_simulator_ends_with_its_host_and_not_with_a_passer_by() {
+    let (wire, _peer) = in_process(true).unwrap();
+    let options = Options { once: true, ..FREE };
+    let rig = Rig::with_wire(Box::new(wire), options, false);
+    drop(Client::connect(&rig.socket()));
+    rig.assert_alive(); // a whole client: opens, reads, goes
+    crate::rig::eventually("the end", || rig.has_ended());
+}

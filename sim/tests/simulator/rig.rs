@@ -99,6 +99,11 @@ impl Rig {
         }
     }
 
+    /// The simulator's loop is over.
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_some_and(JoinHandle::is_finished)
+    }
+
     /// The simulator still serves a client.
     pub fn assert_alive(&self) {
         assert_eq!(self.open().read32(0), guideway_hdl::MAGIC);
