@@ -134,9 +134,13 @@ impl Sweep {
     }
 }
 
-/// Seconds since a stamp, which counts 1,024 us and wraps.
+/// Seconds since a stamp, which counts 1,024 us and wraps. A packet may hit an entry after `now` was read: a stamp in the
+/// later half of the circle is one of the future, and its flow the youngest there is.
 fn age(now: u64, stamp: u32) -> u32 {
     let units = now.wrapping_sub(u64::from(stamp)) & ((1 << STAMP_BITS) - 1);
+    if units >= 1 << (STAMP_BITS - 1) {
+        return 0;
+    }
     u32::try_from(units * STAMP_US / 1_000_000).unwrap_or(u32::MAX)
 }
 
@@ -180,6 +184,12 @@ mod tests {
         assert_eq!(age(1_000_000, 0), 1024);
         assert_eq!(age((1 << 30) + 10, (1 << 30) - 990), 1); // 1,000 units
         assert_eq!(age(3 << 30, 0), 0);
+    }
+
+    #[test]
+    fn a_flow_that_was_hit_after_the_clock_was_read_is_young() {
+        assert_eq!(age(5_000, 5_001), 0);
+        assert_eq!(age(1 << 30, 2), 0);
     }
 
     #[test]
