@@ -1,6 +1,7 @@
 //! `guideway-sim`: the card as a process that serves vfio-user on a socket.
 
 use std::fs::File;
+use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -115,12 +116,17 @@ impl Arguments {
                     ..RtlConfig::default()
                 };
                 Ok(match &self.wave {
-                    Some(path) => Box::new(RtlCard::with_wave(config, path).with_context(|| path.display().to_string())?),
+                    Some(path) => Box::new(
+                        RtlCard::with_wave(config, path)
+                            .with_context(|| path.display().to_string())?,
+                    ),
                     None => Box::new(RtlCard::new(config)),
                 })
             }
             #[cfg(not(feature = "rtl"))]
-            ModelName::Rtl => bail!("this build has no RTL: build with `--features rtl`, or use --model reference"),
+            ModelName::Rtl => bail!(
+                "this build has no RTL: build with `--features rtl`, or use --model reference"
+            ),
         }
     }
 }
@@ -130,6 +136,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
