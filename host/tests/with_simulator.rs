@@ -1,0 +1,286 @@
+//! The host against the simulator's reference model: replays, and a daemon that is killed.
+//!
+//! Needs `guideway-sim` (environment variable `GUIDEWAY_SIM`, beside this test's folder, or on `PATH`); says so in one line when it is missing.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use etherparse::{NetSlice, PacketBuilder, SlicedPacket};
+use guideway::maglev::{Algorithm, Member, Ring};
+use guideway::slow_path::flow_hash;
+use serde_json::Value;
+
+const GUIDEWAY: &str = env!("CARGO_BIN_EXE_guideway");
+const VIP: [u8; 4] = [10, 200, 1, 1];
+
+fn is_missing() -> bool {
+    let missing = guideway::device::sim::find(None).is_err();
+    if missing {
+        eprintln!("skipped: guideway-sim is not built (cargo build -p guideway-sim)");
+    }
+    missing
+}
+
+fn config(device: &str, backends: &[(&str, u32)]) -> String {
+    let mut text = format!(
+        "version = 1\n[card]\ndevice = \"{device}\"\n[[node.next_hop]]\nmac = \"02:00:00:00:00:02\"\n\
+         [[pool]]\nname = \"web\"\ntable_size = 1009\n"
+    );
+    for (address, weight) in backends {
+        text += &format!("[[pool.backend]]\naddress = \"{address}\"\nweight = {weight}\n");
+    }
+    text + "[[vip]]\nname = \"v\"\naddress = \"10.200.1.1\"\nport = 80\nprotocol = \"tcp\"\npool = \"web\"\n"
+}
+
+const BACKENDS: &[(&str, u32)] = &[("10.0.0.1", 1), ("10.0.0.2", 2), ("10.0.0.3", 3)];
+
+/// A SYN and two more packets of each of `clients` clients, then an ARP-like broadcast.
+fn frames(clients: u8) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    for client in 0..clients {
+        for packet in 0..3 {
+            let builder = PacketBuilder::ethernet2([2; 6], [2, 0, 0, 0, 0, 1])
+                .ipv4([192, 0, 2, client], VIP, 64)
+                .tcp(1024 + u16::from(client), 80, packet, 1000);
+            let builder = if packet == 0 {
+                builder.syn()
+            } else {
+                builder.ack(1)
+            };
+            let mut frame = Vec::new();
+            builder.write(&mut frame, &[client; 30]).unwrap();
+            frames.push(frame);
+        }
+    }
+    let mut broadcast = vec![0xff; 60];
+    broadcast[12..14].copy_from_slice(&[0x12, 0x34]);
+    frames.push(broadcast);
+    frames
+}
+
+fn write_pcap(path: &Path, frames: &[Vec<u8>]) {
+    use guideway::control::pcap::PcapSink;
+    use guideway::slow_path::poll::Sink as _;
+    let mut file = PcapSink::create(path).unwrap();
+    for frame in frames {
+        file.frame(
+            guideway_hdl::verdict::HostClass::Other,
+            guideway_hdl::verdict::Disposition::HostGroup,
+            frame,
+        );
+    }
+    file.finish().unwrap();
+}
+
+fn read_pcap(path: &Path) -> Vec<Vec<u8>> {
+    let bytes = std::fs::read(path).unwrap();
+    let (mut rest, _) = pcap_parser::pcap::parse_pcap_header(&bytes).unwrap();
+    let mut frames = Vec::new();
+    while !rest.is_empty() {
+        let (after, frame) = pcap_parser::pcap::parse_pcap_frame(rest).unwrap();
+        frames.push(frame.data.to_vec());
+        rest = after;
+    }
+    frames
+}
+
+fn replay(folder: &Path, run: usize, pace: &str) -> (Vec<u8>, Vec<u8>, Value) {
+    let at = |name: &str| folder.join(format!("{name}{run}"));
+    let output = Command::new(GUIDEWAY)
+        .args(["replay", "--model", "reference", "--pace", pace, "--config"])
+        .arg(folder.join("lb.toml"))
+        .arg("--in")
+        .arg(folder.join("in.pcap"))
+        .arg("--out")
+        .arg(at("out"))
+        .arg("--host-out")
+        .arg(at("host"))
+        .arg("--json")
+        .arg(at("stats"))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let stats = serde_json::from_slice(&std::fs::read(at("stats")).unwrap()).unwrap();
+    (
+        std::fs::read(at("out")).unwrap(),
+        std::fs::read(at("host")).unwrap(),
+        stats,
+    )
+}
+
+#[test]
+fn a_replay_follows_the_ring_and_repeats_exactly() {
+    if is_missing() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("lb.toml"), config("sim", BACKENDS)).unwrap();
+    write_pcap(&folder.path().join("in.pcap"), &frames(60));
+    let first = replay(folder.path(), 1, "line");
+    assert_eq!(first, replay(folder.path(), 2, "line"));
+    let (_, _, stats) = replay(folder.path(), 3, "step");
+    assert_eq!(stats["frames_in"], 181);
+    assert_eq!(stats["dispositions"]["host_punt"], 60);
+    assert_eq!(stats["dispositions"]["forward_hit"], 120);
+    assert_eq!(stats["dispositions"]["host_group"], 1);
+    assert_eq!(stats["host"]["installs"], 60);
+    assert_eq!(stats["vips"][0]["packets"], 180);
+    let members: Vec<Member> = BACKENDS
+        .iter()
+        .map(|(address, weight)| Member {
+            address: address.parse().unwrap(),
+            weight: *weight,
+        })
+        .collect();
+    let ring = Ring::build(Algorithm::V2, 1009, &members);
+    let sent = read_pcap(&folder.path().join("out1"));
+    assert_eq!(sent.len(), 180);
+    for frame in sent {
+        let Some(NetSlice::Ipv4(outer)) = SlicedPacket::from_ethernet(&frame).unwrap().net else {
+            panic!("{frame:?}")
+        };
+        let inner = &frame[34..];
+        let client = Ipv4Addr::new(inner[12], inner[13], inner[14], inner[15]);
+        let port = u16::from_be_bytes([inner[20], inner[21]]);
+        let slot = flow_hash::of(client.into(), port, 80) % 1009;
+        let expected = members[ring.slots()[slot as usize] as usize].address;
+        assert_eq!(
+            IpAddr::from(outer.header().destination_addr()),
+            expected,
+            "{client}:{port}"
+        );
+    }
+    assert_eq!(read_pcap(&folder.path().join("host1")).len(), 1);
+}
+
+#[test]
+fn a_broken_capture_is_an_error_and_not_a_hang() {
+    if is_missing() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("lb.toml"), config("sim", BACKENDS)).unwrap();
+    std::fs::write(folder.path().join("in.pcap"), b"no capture").unwrap();
+    let output = Command::new(GUIDEWAY)
+        .args(["replay", "--model", "reference", "--config"])
+        .arg(folder.path().join("lb.toml"))
+        .arg("--in")
+        .arg(folder.path().join("in.pcap"))
+        .arg("--out")
+        .arg(folder.path().join("out.pcap"))
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("in.pcap"),
+        "{output:?}"
+    );
+}
+
+/// A process that does not outlive the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start_daemon(folder: &Path) -> Running {
+    let log = std::fs::File::options()
+        .append(true)
+        .create(true)
+        .open(folder.join("log"))
+        .unwrap();
+    let child = Command::new(GUIDEWAY)
+        .args(["run", "--config"])
+        .arg(folder.join("lb.toml"))
+        .arg("--runtime-dir")
+        .arg(folder.join("run"))
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    Running(child)
+}
+
+/// Waits until the daemon `pid` has published a status that `is_it` says.
+fn await_status(folder: &Path, pid: u32, is_it: impl Fn(&Value) -> bool) -> Value {
+    let begun = Instant::now();
+    loop {
+        let text = std::fs::read_to_string(folder.join("run/status.json")).unwrap_or_default();
+        if let Ok(status) = serde_json::from_str::<Value>(&text)
+            && status["pid"] == pid
+            && is_it(&status)
+        {
+            return status;
+        }
+        let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "status {text}\nlog {log}"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_killed_host_s_card_is_taken_over_and_then_changed() {
+    if is_missing() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    write_pcap(&at("in.pcap"), &frames(60));
+    let mut wire = std::ffi::OsString::from("pcap:");
+    wire.push(at("in.pcap"));
+    wire.push(",");
+    wire.push(at("out.pcap"));
+    let simulator = Command::new(guideway::device::sim::find(None).unwrap())
+        .arg("--socket")
+        .arg(at("card.sock"))
+        .arg("--wire")
+        .arg(wire)
+        .args(["--model", "reference", "--time", "wall"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _simulator = Running(simulator);
+    let begun = Instant::now();
+    while !at("card.sock").exists() && begun.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let device = format!("vfio-user:{}", at("card.sock").display());
+    std::fs::write(at("lb.toml"), config(&device, BACKENDS)).unwrap();
+    // the first host: all 60 connections become known
+    let first = start_daemon(folder.path());
+    let status = await_status(folder.path(), first.0.id(), |status| {
+        status["host"]["flows"] == 60
+    });
+    assert_eq!(status["host"]["takeovers"], 0);
+    drop(first); // SIGKILL
+    // the second: takes them over, and then removes a backend
+    std::fs::write(at("lb.toml"), config(&device, &BACKENDS[..2])).unwrap();
+    let second = start_daemon(folder.path());
+    let status = await_status(folder.path(), second.0.id(), |status| {
+        status["host"]["takeovers"] == 1
+    });
+    assert_eq!(status["host"]["connections"], 60);
+    let status = await_status(folder.path(), second.0.id(), |status| {
+        status["settled"] == true
+    });
+    assert_eq!(status["host"]["flows"], 60);
+    assert_eq!(status["backends"][2]["state"], "draining");
+    // those of the removed backend are pinned, and the few that the ring gave another backend
+    assert!(
+        status["host"]["pinned"]["moved"].as_u64().unwrap() >= 15,
+        "{status}"
+    );
+    assert_eq!(status["host"]["refused"], 0);
+}
