@@ -86,5 +86,5 @@ module gw_msix
   assign write_valid_o  = due != '0;
   assign write_o        = '{{address[63:6], 6'd0}, 3'd1, 1'b1, 64'hf << {address[5:2], 2'd0}, {16{table_q[chosen][2]}}};
   assign access_rdata_o = rdata_q;
-  assign busy_o         = write_valid_o;
+  assign busy_o         = write_valid_o || fire_i != '0;
 endmodule
