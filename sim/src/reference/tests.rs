@@ -3,6 +3,7 @@
 mod admission;
 mod conformance;
 mod decide;
+mod faulty;
 mod katran;
 mod never_panic;
 mod parse;
