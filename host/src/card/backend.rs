@@ -55,7 +55,11 @@ impl Card {
     /// # Errors
     /// When the index is beyond the table, or the card cannot be reached.
     pub fn write_backend(&self, id: BackendId, backend: &Backend) -> Result<(), CardError> {
-        self.write_entry(Table::Backend, u32::from(id.0), &backend.to_entry().to_words())
+        self.write_entry(
+            Table::Backend,
+            u32::from(id.0),
+            &backend.to_entry().to_words(),
+        )
     }
 
     /// Makes a backend's place empty: state `down`.
@@ -63,7 +67,11 @@ impl Card {
     /// # Errors
     /// As [`Card::write_backend`].
     pub fn clear_backend(&self, id: BackendId) -> Result<(), CardError> {
-        self.write_entry(Table::Backend, u32::from(id.0), &BackendEntry::default().to_words())
+        self.write_entry(
+            Table::Backend,
+            u32::from(id.0),
+            &BackendEntry::default().to_words(),
+        )
     }
 
     /// Reads the whole table.
@@ -89,7 +97,10 @@ mod tests {
                 next_hop: NextHopId(15),
                 address: address.parse().unwrap(),
             };
-            assert_eq!(Backend::from_entry(&BackendEntry::from_words(&backend.to_entry().to_words())), Some(backend));
+            assert_eq!(
+                Backend::from_entry(&BackendEntry::from_words(&backend.to_entry().to_words())),
+                Some(backend)
+            );
         }
         let entry = Backend {
             state: BackendState::Up,
@@ -100,6 +111,9 @@ mod tests {
         }
         .to_entry();
         assert_eq!((entry.address, entry.ipv6), (0x0a00_0001, false));
-        assert_eq!(Backend::from_entry(&BackendEntry { state: 3, ..entry }), None);
+        assert_eq!(
+            Backend::from_entry(&BackendEntry { state: 3, ..entry }),
+            None
+        );
     }
 }

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use guideway_hdl::descriptors::{Command, Completion, Opcode, RING_ENTRY_BYTES, Status};
 
-use super::wait::{VECTOR_COMMAND, Vectors, Waiting, sleep};
 use super::CardError;
-use crate::device::{Bar, Device, DmaMem, DmaRegion, DeviceError, halves, registers};
+use super::wait::{VECTOR_COMMAND, Vectors, Waiting, sleep};
+use crate::device::{Bar, Device, DeviceError, DmaMem, DmaRegion, halves, registers};
 
 /// log2 of the ring's entries.
 const SIZE_LOG2: u8 = 8;
@@ -38,7 +38,11 @@ impl Outcome {
             Status::Ok => Ok(self.result),
             status => {
                 let opcode = Opcode::from_raw(command.opcode).unwrap_or(Opcode::Nop);
-                Err(CardError::Command { opcode, status, result: self.result })
+                Err(CardError::Command {
+                    opcode,
+                    status,
+                    result: self.result,
+                })
             }
         }
     }
@@ -79,7 +83,11 @@ impl CommandRing {
         waiting: Waiting,
         patience: Duration,
     ) -> Result<Self, CardError> {
-        let region = DmaRegion::new(device, "guideway-command", STAGING + STAGING_ENTRIES * RING_ENTRY_BYTES)?;
+        let region = DmaRegion::new(
+            device,
+            "guideway-command",
+            STAGING + STAGING_ENTRIES * RING_ENTRY_BYTES,
+        )?;
         let ring = registers(bar).card().command();
         let (low, high) = halves(region.iova());
         ring.base_low().try_write(|r| r.set_value(low))?;
@@ -132,11 +140,17 @@ impl CommandRing {
         if let Some(error) = &self.broken {
             return Err(error.clone());
         }
-        let batch = if self.waiting == Waiting::Lockstep { 1 } else { SIZE };
+        let batch = if self.waiting == Waiting::Lockstep {
+            1
+        } else {
+            SIZE
+        };
         let mut outcomes = Vec::with_capacity(commands.len());
         let mut waiting = commands.iter();
         while outcomes.len() < commands.len() {
-            let round = self.submit(&mut waiting, batch).and_then(|()| self.collect(&mut outcomes));
+            let round = self
+                .submit(&mut waiting, batch)
+                .and_then(|()| self.collect(&mut outcomes));
             if let Err(error) = round {
                 self.broken = Some(error.clone());
                 return Err(error);
@@ -146,16 +160,33 @@ impl CommandRing {
     }
 
     /// Posts commands while there is room, then rings once.
-    fn submit<'a>(&mut self, commands: &mut impl Iterator<Item = &'a Command>, batch: u16) -> Result<(), CardError> {
+    fn submit<'a>(
+        &mut self,
+        commands: &mut impl Iterator<Item = &'a Command>,
+        batch: u16,
+    ) -> Result<(), CardError> {
         let before = self.producer;
         while self.producer.wrapping_sub(self.completed) < batch {
-            let Some(command) = commands.next() else { break };
-            let entry = Command { phase: phase(self.producer, SIZE_LOG2), tag: self.producer.into(), ..*command };
-            self.region.memory().write_entry(usize::from(self.producer % SIZE) * RING_ENTRY_BYTES, &entry.to_words());
+            let Some(command) = commands.next() else {
+                break;
+            };
+            let entry = Command {
+                phase: phase(self.producer, SIZE_LOG2),
+                tag: self.producer.into(),
+                ..*command
+            };
+            self.region.memory().write_entry(
+                usize::from(self.producer % SIZE) * RING_ENTRY_BYTES,
+                &entry.to_words(),
+            );
             self.producer = self.producer.wrapping_add(1);
         }
         if self.producer != before {
-            registers(&self.bar).card().command().producer().try_write(|r| r.set_index(self.producer))?;
+            registers(&self.bar)
+                .card()
+                .command()
+                .producer()
+                .try_write(|r| r.set_index(self.producer))?;
         }
         Ok(())
     }
@@ -167,12 +198,17 @@ impl CommandRing {
             outcomes.push(outcome);
         }
         // In lockstep the ring stays armed between commands: that tells the simulator that the host has seen the last one.
-        if self.waiting == Waiting::Lockstep { self.arm() } else { Ok(()) }
+        if self.waiting == Waiting::Lockstep {
+            self.arm()
+        } else {
+            Ok(())
+        }
     }
 
     fn is_complete(&self) -> bool {
         let at = COMPLETIONS + usize::from(self.completed % SIZE) * RING_ENTRY_BYTES;
-        self.completed != self.producer && (self.region.memory().read_acquire(at) & 1 == 1) == phase(self.completed, SIZE_LOG2)
+        self.completed != self.producer
+            && (self.region.memory().read_acquire(at) & 1 == 1) == phase(self.completed, SIZE_LOG2)
     }
 
     fn take_completion(&mut self) -> Result<Option<Outcome>, CardError> {
@@ -203,13 +239,24 @@ impl CommandRing {
                 return Ok(());
             }
             if !woken {
-                let code = registers(&self.bar).card().command().status().try_read()?.code();
+                let code = registers(&self.bar)
+                    .card()
+                    .command()
+                    .status()
+                    .try_read()?
+                    .code();
                 if code != 0 {
-                    return Err(CardError::RingStopped { ring: "command", code });
+                    return Err(CardError::RingStopped {
+                        ring: "command",
+                        code,
+                    });
                 }
             }
             if begun.elapsed() >= self.patience {
-                return Err(CardError::Stuck { doing: "a command".to_owned(), after: self.patience });
+                return Err(CardError::Stuck {
+                    doing: "a command".to_owned(),
+                    after: self.patience,
+                });
             }
         }
     }
@@ -217,7 +264,11 @@ impl CommandRing {
     /// Arms the interrupt for the next completion, unless it is armed.
     fn arm(&mut self) -> Result<(), CardError> {
         if !self.armed {
-            registers(&self.bar).card().command().arm().try_write(|r| r.set_index(self.completed))?;
+            registers(&self.bar)
+                .card()
+                .command()
+                .arm()
+                .try_write(|r| r.set_index(self.completed))?;
             self.armed = true;
         }
         Ok(())
@@ -227,8 +278,17 @@ impl CommandRing {
     /// looks now and then whether the ring still runs.
     fn sleep(&mut self, begun: Instant) -> Result<bool, CardError> {
         let end = begun + self.patience;
-        let until = if self.waiting == Waiting::Lockstep { end } else { end.min(Instant::now() + LOOK) };
-        let woken = sleep(&*self.device, &[self.vectors.fd(VECTOR_COMMAND)], until, "a command")?;
+        let until = if self.waiting == Waiting::Lockstep {
+            end
+        } else {
+            end.min(Instant::now() + LOOK)
+        };
+        let woken = sleep(
+            &*self.device,
+            &[self.vectors.fd(VECTOR_COMMAND)],
+            until,
+            "a command",
+        )?;
         if woken {
             self.vectors.take(VECTOR_COMMAND);
             self.armed = false;
@@ -238,19 +298,32 @@ impl CommandRing {
 }
 
 fn check(completion: &Completion, index: u16) -> Result<Outcome, CardError> {
-    let corrupt = |reason: String| CardError::Corrupt { ring: "command", reason };
+    let corrupt = |reason: String| CardError::Corrupt {
+        ring: "command",
+        reason,
+    };
     if completion.index != index || completion.tag != u32::from(index) {
-        return Err(corrupt(format!("index {} and tag {} where {index} is due", completion.index, completion.tag)));
+        return Err(corrupt(format!(
+            "index {} and tag {} where {index} is due",
+            completion.index, completion.tag
+        )));
     }
-    let status = Status::from_raw(completion.status).ok_or_else(|| corrupt(format!("status {}", completion.status)))?;
-    Ok(Outcome { status, result: completion.result })
+    let status = Status::from_raw(completion.status)
+        .ok_or_else(|| corrupt(format!("status {}", completion.status)))?;
+    Ok(Outcome {
+        status,
+        result: completion.result,
+    })
 }
 
 impl Drop for CommandRing {
     fn drop(&mut self) {
         let ring = registers(&self.bar).card().command();
         // The read makes sure that the card has seen the write before the memory goes.
-        let stopped: Result<_, DeviceError> = ring.config().try_write(|_| ()).and_then(|()| ring.config().try_read());
+        let stopped: Result<_, DeviceError> = ring
+            .config()
+            .try_write(|_| ())
+            .and_then(|()| ring.config().try_read());
         if let Err(error) = stopped
             && !self.device.is_gone()
         {
@@ -282,25 +355,74 @@ mod tests {
         assert!(!phase(256, 8) && !phase(511, 8));
         assert!(phase(512, 8));
         for log2 in 1..=12 {
-            assert!(!phase(u16::MAX, log2) && phase(0, log2), "free-running indices wrap between passes of opposite phase");
+            assert!(
+                !phase(u16::MAX, log2) && phase(0, log2),
+                "free-running indices wrap between passes of opposite phase"
+            );
         }
     }
 
     #[test]
     fn a_completion_that_cannot_be_is_named() {
-        let good = Completion { phase: true, status: 9, index: 300, tag: 300, result: 7, ..Completion::default() };
-        assert_eq!(check(&good, 300).unwrap(), Outcome { status: Status::NotFound, result: 7 });
-        for bad in [Completion { index: 301, ..good }, Completion { tag: 1, ..good }, Completion { status: 31, ..good }] {
-            assert!(matches!(check(&bad, 300), Err(CardError::Corrupt { ring: "command", .. })));
+        let good = Completion {
+            phase: true,
+            status: 9,
+            index: 300,
+            tag: 300,
+            result: 7,
+            ..Completion::default()
+        };
+        assert_eq!(
+            check(&good, 300).unwrap(),
+            Outcome {
+                status: Status::NotFound,
+                result: 7
+            }
+        );
+        for bad in [
+            Completion { index: 301, ..good },
+            Completion { tag: 1, ..good },
+            Completion { status: 31, ..good },
+        ] {
+            assert!(matches!(
+                check(&bad, 300),
+                Err(CardError::Corrupt {
+                    ring: "command",
+                    ..
+                })
+            ));
         }
     }
 
     #[test]
     fn a_status_becomes_an_error_only_where_success_is_due() {
-        let command = Command { opcode: Opcode::Insert.raw(), ..Command::default() };
-        let occupied = Outcome { status: Status::Occupied, result: 0 };
-        assert_eq!(occupied.ok(&command).unwrap_err().status(), Some(Status::Occupied));
-        assert!(occupied.ok(&command).unwrap_err().to_string().contains("insert with occupied"));
-        assert_eq!(Outcome { status: Status::Ok, result: 4 }.ok(&command).unwrap(), 4);
+        let command = Command {
+            opcode: Opcode::Insert.raw(),
+            ..Command::default()
+        };
+        let occupied = Outcome {
+            status: Status::Occupied,
+            result: 0,
+        };
+        assert_eq!(
+            occupied.ok(&command).unwrap_err().status(),
+            Some(Status::Occupied)
+        );
+        assert!(
+            occupied
+                .ok(&command)
+                .unwrap_err()
+                .to_string()
+                .contains("insert with occupied")
+        );
+        assert_eq!(
+            Outcome {
+                status: Status::Ok,
+                result: 4
+            }
+            .ok(&command)
+            .unwrap(),
+            4
+        );
     }
 }

@@ -76,7 +76,11 @@ impl Card {
     /// When the card cannot be reached.
     pub fn status(&self) -> Result<CardStatus, CardError> {
         let status = registers(self.bar()).core().status().try_read()?;
-        Ok(CardStatus { ready: status.ready(), host_alive: status.host_alive(), idle: status.idle() })
+        Ok(CardStatus {
+            ready: status.ready(),
+            host_alive: status.host_alive(),
+            idle: status.idle(),
+        })
     }
 
     /// Restarts the heartbeat counter: the host counts as alive for so long in card time. Zero: as dead at once.
@@ -85,7 +89,10 @@ impl Card {
     /// When the card cannot be reached.
     pub fn heartbeat(&self, lasts: Duration) -> Result<(), CardError> {
         let micros = u32::try_from(lasts.as_micros()).unwrap_or(u32::MAX);
-        Ok(registers(self.bar()).core().heartbeat().try_write(|r| r.set_remaining_us(micros))?)
+        Ok(registers(self.bar())
+            .core()
+            .heartbeat()
+            .try_write(|r| r.set_remaining_us(micros))?)
     }
 
     /// What is left of the heartbeat, in card time.
@@ -93,7 +100,11 @@ impl Card {
     /// # Errors
     /// When the card cannot be reached.
     pub fn heartbeat_left(&self) -> Result<Duration, CardError> {
-        let left = registers(self.bar()).core().heartbeat().try_read()?.remaining_us();
+        let left = registers(self.bar())
+            .core()
+            .heartbeat()
+            .try_read()?
+            .remaining_us();
         Ok(Duration::from_micros(left.into()))
     }
 
@@ -122,7 +133,10 @@ impl Card {
     pub fn mac(&self) -> Result<([u8; 6], bool), CardError> {
         let core = registers(self.bar()).core();
         let (low, high) = (core.mac_low().try_read()?, core.mac_high().try_read()?);
-        Ok((mac_from_bits(u64::from(low.value()) | u64::from(high.high()) << 32), high.filter()))
+        Ok((
+            mac_from_bits(u64::from(low.value()) | u64::from(high.high()) << 32),
+            high.filter(),
+        ))
     }
 
     /// Sets the outer source addresses.
@@ -131,9 +145,14 @@ impl Card {
     /// When the card cannot be reached.
     pub fn set_sources(&self, sources: &Sources) -> Result<(), CardError> {
         let core = registers(self.bar()).core();
-        core.ipip_source_v4().try_write(|r| r.set_value(sources.ipip_v4.to_bits()))?;
-        core.source_v4().try_write(|r| r.set_value(sources.v4.to_bits()))?;
-        for (registers, address) in [(core.ipip_source_v6(), sources.ipip_v6), (core.source_v6(), sources.v6)] {
+        core.ipip_source_v4()
+            .try_write(|r| r.set_value(sources.ipip_v4.to_bits()))?;
+        core.source_v4()
+            .try_write(|r| r.set_value(sources.v4.to_bits()))?;
+        for (registers, address) in [
+            (core.ipip_source_v6(), sources.ipip_v6),
+            (core.source_v6(), sources.v6),
+        ] {
             for (register, word) in registers.iter().zip(v6_words(address)) {
                 register.try_write(|r| r.set_value(word))?;
             }
@@ -171,7 +190,11 @@ impl Card {
     /// # Errors
     /// When the card cannot be reached.
     pub fn punts_outstanding(&self) -> Result<u32, CardError> {
-        Ok(registers(self.bar()).core().punts_outstanding().try_read()?.value())
+        Ok(registers(self.bar())
+            .core()
+            .punts_outstanding()
+            .try_read()?
+            .value())
     }
 
     /// Frames in the card.

@@ -13,7 +13,9 @@ pub struct Counters(Vec<u64>);
 
 /// The conservation law does not hold: frames have vanished or multiplied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{entered} frames entered (wire {wire_in}, injected {injected}), {left} left (wire {wire_out}, host {host_out}, gone {host_gone}, dropped {dropped})")]
+#[error(
+    "{entered} frames entered (wire {wire_in}, injected {injected}), {left} left (wire {wire_out}, host {host_out}, gone {host_gone}, dropped {dropped})"
+)]
 pub struct Imbalance {
     /// `wire_in + injected`.
     pub entered: u64,
@@ -55,18 +57,25 @@ impl Counters {
 
     /// Every disposition with its count, by number.
     pub fn dispositions(&self) -> impl Iterator<Item = (Disposition, u64)> + '_ {
-        Disposition::ALL.iter().map(|disposition| (*disposition, self.disposition(*disposition)))
+        Disposition::ALL
+            .iter()
+            .map(|disposition| (*disposition, self.disposition(*disposition)))
     }
 
     /// Every port counter with its count, by number.
     pub fn ports(&self) -> impl Iterator<Item = (PortCounter, u64)> + '_ {
-        PortCounter::ALL.iter().map(|counter| (*counter, self.port(*counter)))
+        PortCounter::ALL
+            .iter()
+            .map(|counter| (*counter, self.port(*counter)))
     }
 
     /// Frames dropped, whatever the reason.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dispositions().filter(|(disposition, _)| disposition.is_drop()).map(|(_, count)| count).sum()
+        self.dispositions()
+            .filter(|(disposition, _)| disposition.is_drop())
+            .map(|(_, count)| count)
+            .sum()
     }
 
     /// Checks the conservation law (`CARD.md` 6). It holds once nothing is in flight.
@@ -77,7 +86,10 @@ impl Counters {
         let port = |counter| self.port(counter);
         let law = Imbalance {
             entered: port(PortCounter::WireIn) + port(PortCounter::Injected),
-            left: port(PortCounter::WireOut) + port(PortCounter::HostOut) + port(PortCounter::HostGone) + self.dropped(),
+            left: port(PortCounter::WireOut)
+                + port(PortCounter::HostOut)
+                + port(PortCounter::HostGone)
+                + self.dropped(),
             wire_in: port(PortCounter::WireIn),
             injected: port(PortCounter::Injected),
             wire_out: port(PortCounter::WireOut),
@@ -85,13 +97,20 @@ impl Counters {
             host_gone: port(PortCounter::HostGone),
             dropped: self.dropped(),
         };
-        if law.entered == law.left { Ok(()) } else { Err(law) }
+        if law.entered == law.left {
+            Ok(())
+        } else {
+            Err(law)
+        }
     }
 }
 
 impl fmt::Display for Counters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = self.dispositions().map(|(d, count)| (d.name(), count)).chain(self.ports().map(|(p, count)| (p.name(), count)));
+        let named = self
+            .dispositions()
+            .map(|(d, count)| (d.name(), count))
+            .chain(self.ports().map(|(p, count)| (p.name(), count)));
         for (i, (name, count)) in named.filter(|(_, count)| *count > 0).enumerate() {
             write!(f, "{}{name} {count}", if i == 0 { "" } else { ", " })?;
         }
@@ -106,7 +125,9 @@ impl Card {
     /// When the card cannot be reached.
     pub fn read_counters(&self) -> Result<Counters, CardError> {
         let entries = self.dump_entries(Table::Counter, CounterEntry::from_words)?;
-        Ok(Counters::from_values(entries.iter().map(|entry| entry.packets).collect()))
+        Ok(Counters::from_values(
+            entries.iter().map(|entry| entry.packets).collect(),
+        ))
     }
 
     /// Reads packets and bytes of every VIP, by its index.
@@ -161,6 +182,9 @@ mod tests {
     fn only_what_counted_is_shown() {
         let shown = counters(&[(0, 3), (PortCounter::Cycles.raw(), 9)]).to_string();
         assert_eq!(shown, "forward_hit 3, cycles 9");
-        assert_eq!(Counters::from_values(vec![1]).dispositions().count(), Disposition::ALL.len());
+        assert_eq!(
+            Counters::from_values(vec![1]).dispositions().count(),
+            Disposition::ALL.len()
+        );
     }
 }

@@ -13,7 +13,10 @@ pub enum CardError {
     #[error(transparent)]
     Device(#[from] DeviceError),
     /// The function answers, but is not a Guideway card.
-    #[error("{device} is no Guideway card: it identifies itself as {magic:#010x}, expected {:#010x}", guideway_hdl::MAGIC)]
+    #[error(
+        "{device} is no Guideway card: it identifies itself as {magic:#010x}, expected {:#010x}",
+        guideway_hdl::MAGIC
+    )]
     WrongMagic {
         /// The function.
         device: String,
@@ -21,7 +24,10 @@ pub enum CardError {
         magic: u32,
     },
     /// Card and host were built from different interface declarations.
-    #[error("{device} has layout hash {card:#010x}, this host {:#010x}: card and host were built from different versions", guideway_hdl::LAYOUT_HASH)]
+    #[error(
+        "{device} has layout hash {card:#010x}, this host {:#010x}: card and host were built from different versions",
+        guideway_hdl::LAYOUT_HASH
+    )]
     WrongLayout {
         /// The function.
         device: String,

@@ -36,7 +36,13 @@ impl FlowPlace {
         let (place, row) = (index / rows, index % rows);
         // Truncation cannot happen for indices within the table.
         #[allow(clippy::cast_possible_truncation)]
-        (Self { bank: (place / FLOW_WAYS) as u8, way: (place % FLOW_WAYS) as u8 }, row)
+        (
+            Self {
+                bank: (place / FLOW_WAYS) as u8,
+                way: (place % FLOW_WAYS) as u8,
+            },
+            row,
+        )
     }
 }
 
@@ -56,7 +62,12 @@ pub struct FlowTarget {
 /// A key for the flow table.
 #[must_use]
 pub fn flow_key(vip: VipId, source: IpAddr, source_port: u16, destination_port: u16) -> FlowKey {
-    FlowKey { destination_port, source_port, source: address_to_bits(source), vip: vip.0 }
+    FlowKey {
+        destination_port,
+        source_port,
+        source: address_to_bits(source),
+        vip: vip.0,
+    }
 }
 
 /// A record's key.
@@ -88,13 +99,23 @@ pub fn insert(key: &FlowKey, place: FlowPlace, target: &FlowTarget, expect: Expe
 /// The command that moves an entry to a free place: at no moment is the flow in neither.
 #[must_use]
 pub fn relocate(key: &FlowKey, from: FlowPlace, to: FlowPlace) -> Command {
-    Command { bank: from.bank, way: from.way, to_bank: to.bank, to_way: to.way, ..keyed(Opcode::Move, key) }
+    Command {
+        bank: from.bank,
+        way: from.way,
+        to_bank: to.bank,
+        to_way: to.way,
+        ..keyed(Opcode::Move, key)
+    }
 }
 
 /// The command that clears an entry.
 #[must_use]
 pub fn delete(key: &FlowKey, place: FlowPlace) -> Command {
-    Command { bank: place.bank, way: place.way, ..keyed(Opcode::Delete, key) }
+    Command {
+        bank: place.bank,
+        way: place.way,
+        ..keyed(Opcode::Delete, key)
+    }
 }
 
 fn keyed(opcode: Opcode, key: &FlowKey) -> Command {
@@ -139,7 +160,11 @@ impl Card {
     /// When the card cannot be reached.
     pub fn read_flows(&self) -> Result<Vec<(usize, FlowRecord)>, CardError> {
         let records = self.dump_entries(Table::Flow, FlowRecord::from_words)?;
-        Ok(records.into_iter().enumerate().filter(|(_, record)| record.valid).collect())
+        Ok(records
+            .into_iter()
+            .enumerate()
+            .filter(|(_, record)| record.valid)
+            .collect())
     }
 }
 
@@ -150,7 +175,10 @@ mod tests {
     #[test]
     fn a_place_and_its_row_make_the_index_of_the_table() {
         assert_eq!(FlowPlace::all().count(), 16);
-        assert_eq!(FlowPlace { bank: 2, way: 3 }.index(7, 4096), (2 * 4 + 3) * 4096 + 7);
+        assert_eq!(
+            FlowPlace { bank: 2, way: 3 }.index(7, 4096),
+            (2 * 4 + 3) * 4096 + 7
+        );
         for index in [0, 4095, 4096, 65535] {
             let (place, row) = FlowPlace::from_index(index, 4096);
             assert_eq!(place.index(row, 4096), index);
@@ -161,13 +189,55 @@ mod tests {
     fn commands_carry_key_place_and_expectation() {
         let key = flow_key(VipId(9), "10.1.2.3".parse().unwrap(), 31337, 80);
         assert_eq!(key.source, 0x0a01_0203);
-        let target = FlowTarget { backend: BackendId(500), generation: 3, pinned: true, confirmed: false };
-        let command = insert(&key, FlowPlace { bank: 3, way: 1 }, &target, Expect::Unconfirmed);
-        assert_eq!((command.opcode, command.bank, command.way, command.expectation), (5, 3, 1, 2));
-        assert_eq!((command.backend, command.generation, command.pinned, command.confirmed), (500, 3, true, false));
-        assert_eq!((command.vip, command.source_port, command.destination_port), (9, 31337, 80));
-        let moved = relocate(&key, FlowPlace { bank: 3, way: 1 }, FlowPlace { bank: 0, way: 2 });
-        assert_eq!((moved.opcode, moved.bank, moved.way, moved.to_bank, moved.to_way), (6, 3, 1, 0, 2));
+        let target = FlowTarget {
+            backend: BackendId(500),
+            generation: 3,
+            pinned: true,
+            confirmed: false,
+        };
+        let command = insert(
+            &key,
+            FlowPlace { bank: 3, way: 1 },
+            &target,
+            Expect::Unconfirmed,
+        );
+        assert_eq!(
+            (
+                command.opcode,
+                command.bank,
+                command.way,
+                command.expectation
+            ),
+            (5, 3, 1, 2)
+        );
+        assert_eq!(
+            (
+                command.backend,
+                command.generation,
+                command.pinned,
+                command.confirmed
+            ),
+            (500, 3, true, false)
+        );
+        assert_eq!(
+            (command.vip, command.source_port, command.destination_port),
+            (9, 31337, 80)
+        );
+        let moved = relocate(
+            &key,
+            FlowPlace { bank: 3, way: 1 },
+            FlowPlace { bank: 0, way: 2 },
+        );
+        assert_eq!(
+            (
+                moved.opcode,
+                moved.bank,
+                moved.way,
+                moved.to_bank,
+                moved.to_way
+            ),
+            (6, 3, 1, 0, 2)
+        );
         assert_eq!(delete(&key, FlowPlace { bank: 0, way: 2 }).opcode, 7);
     }
 }

@@ -21,6 +21,8 @@ mod command_ring;
 mod control;
 mod counters;
 mod error;
+#[cfg(test)]
+mod fake;
 pub mod flow;
 mod ids;
 mod next_hop;
@@ -107,8 +109,20 @@ impl Card {
     /// # Errors
     /// [`CardError::Blank`] when none has; otherwise as [`Card::open`].
     pub fn adopt(device: Arc<dyn Device>, options: CardOptions) -> Result<Arc<Self>, CardError> {
-        let card = Self::open(device, CardOptions { erase: false, ..options })?;
-        if card.was_running { Ok(card) } else { Err(CardError::Blank { device: card.name().to_owned() }) }
+        let card = Self::open(
+            device,
+            CardOptions {
+                erase: false,
+                ..options
+            },
+        )?;
+        if card.was_running {
+            Ok(card)
+        } else {
+            Err(CardError::Blank {
+                device: card.name().to_owned(),
+            })
+        }
     }
 
     /// Whether an earlier host had configured the card when it was opened ([`Card::read_scratch`] says who).
@@ -160,12 +174,17 @@ impl Card {
     /// # Errors
     /// When the card cannot be reached, makes no progress or has stopped the ring.
     pub fn run(&self, commands: &[Command]) -> Result<Vec<Outcome>, CardError> {
-        self.commands.lock().unwrap_or_else(PoisonError::into_inner).run(commands)
+        self.commands
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .run(commands)
     }
 
     /// Runs one command that must succeed, and returns its result.
     fn run_one(&self, command: &Command) -> Result<u32, CardError> {
-        self.run(std::slice::from_ref(command))?.first().map_or(Ok(0), |outcome| outcome.ok(command))
+        self.run(std::slice::from_ref(command))?
+            .first()
+            .map_or(Ok(0), |outcome| outcome.ok(command))
     }
 
     /// Returns when no packet is left in the card that read a table before the call.
@@ -173,7 +192,11 @@ impl Card {
     /// # Errors
     /// When the card cannot be reached.
     pub fn fence(&self) -> Result<(), CardError> {
-        self.run_one(&Command { opcode: Opcode::Fence.raw(), ..Command::default() }).map(|_| ())
+        self.run_one(&Command {
+            opcode: Opcode::Fence.raw(),
+            ..Command::default()
+        })
+        .map(|_| ())
     }
 
     /// Copies `slots` ring slots (whole beats of 32) on the card. The ranges must not overlap.
@@ -217,7 +240,8 @@ pub fn address_from_bits(bits: u128, ipv6: bool) -> IpAddr {
 /// A MAC address as a number, most significant byte first.
 #[must_use]
 pub fn mac_to_bits(mac: [u8; 6]) -> u64 {
-    mac.iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte))
+    mac.iter()
+        .fold(0, |bits, byte| bits << 8 | u64::from(*byte))
 }
 
 /// A number's MAC address.
@@ -226,3 +250,6 @@ pub fn mac_from_bits(bits: u64) -> [u8; 6] {
     let bytes = bits.to_be_bytes();
     [bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]]
 }
+
+#[cfg(test)]
+mod tests;

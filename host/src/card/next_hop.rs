@@ -27,7 +27,10 @@ impl NextHop {
     /// What an entry says.
     #[must_use]
     pub fn from_entry(entry: &NextHopEntry) -> Self {
-        Self { destination: mac_from_bits(entry.destination), source: (entry.source != 0).then(|| mac_from_bits(entry.source)) }
+        Self {
+            destination: mac_from_bits(entry.destination),
+            source: (entry.source != 0).then(|| mac_from_bits(entry.source)),
+        }
     }
 }
 
@@ -37,7 +40,11 @@ impl Card {
     /// # Errors
     /// When the index is beyond the table, or the card cannot be reached.
     pub fn write_next_hop(&self, id: NextHopId, next_hop: &NextHop) -> Result<(), CardError> {
-        self.write_entry(Table::NextHop, u32::from(id.0), &next_hop.to_entry().to_words())
+        self.write_entry(
+            Table::NextHop,
+            u32::from(id.0),
+            &next_hop.to_entry().to_words(),
+        )
     }
 
     /// Reads the whole table.
@@ -55,11 +62,23 @@ mod tests {
 
     #[test]
     fn addresses_lie_most_significant_byte_first() {
-        let hop = NextHop { destination: [2, 0, 0, 0, 0, 1], source: None };
-        assert_eq!((hop.to_entry().destination, hop.to_entry().source), (0x0200_0000_0001, 0));
-        let both = NextHop { source: Some([0, 0, 0xde, 0xad, 0xbe, 0xaf]), ..hop };
+        let hop = NextHop {
+            destination: [2, 0, 0, 0, 0, 1],
+            source: None,
+        };
+        assert_eq!(
+            (hop.to_entry().destination, hop.to_entry().source),
+            (0x0200_0000_0001, 0)
+        );
+        let both = NextHop {
+            source: Some([0, 0, 0xde, 0xad, 0xbe, 0xaf]),
+            ..hop
+        };
         for hop in [hop, both] {
-            assert_eq!(NextHop::from_entry(&NextHopEntry::from_words(&hop.to_entry().to_words())), hop);
+            assert_eq!(
+                NextHop::from_entry(&NextHopEntry::from_words(&hop.to_entry().to_words())),
+                hop
+            );
         }
     }
 }

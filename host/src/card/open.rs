@@ -40,7 +40,10 @@ pub(super) fn open(device: Arc<dyn Device>, options: CardOptions) -> Result<Card
     check_identity(&*device, &bar)?;
     let sizes = read_sizes(&bar)?;
     if options.erase {
-        registers(&bar).core().card_reset().try_write(|r| r.set_key(CARD_RESET_KEY))?;
+        registers(&bar)
+            .core()
+            .card_reset()
+            .try_write(|r| r.set_key(CARD_RESET_KEY))?;
     }
     await_ready(&*device, &bar, options.patience)?;
     stop_rings(&bar)?;
@@ -58,7 +61,11 @@ pub(super) fn open(device: Arc<dyn Device>, options: CardOptions) -> Result<Card
         queues_taken: AtomicBool::new(false),
     };
     card.was_running = card.read_scratch()?.is_some();
-    card.secrets = if card.was_running { read_secrets(&card.bar)? } else { write_secrets(&card.bar, &card.options)? };
+    card.secrets = if card.was_running {
+        read_secrets(&card.bar)?
+    } else {
+        write_secrets(&card.bar, &card.options)?
+    };
     Ok(card)
 }
 
@@ -66,18 +73,27 @@ fn check_identity(device: &dyn Device, bar: &Bar) -> Result<(), CardError> {
     let core = registers(bar).core();
     let magic = core.magic().try_read()?.value();
     if magic != MAGIC {
-        return Err(CardError::WrongMagic { device: device.name().to_owned(), magic });
+        return Err(CardError::WrongMagic {
+            device: device.name().to_owned(),
+            magic,
+        });
     }
     let card = core.layout_hash().try_read()?.value();
     if card != LAYOUT_HASH {
-        return Err(CardError::WrongLayout { device: device.name().to_owned(), card });
+        return Err(CardError::WrongLayout {
+            device: device.name().to_owned(),
+            card,
+        });
     }
     Ok(())
 }
 
 fn read_sizes(bar: &Bar) -> Result<Sizes, CardError> {
     let core = registers(bar).core();
-    let (vips, backends) = (core.size_vips().try_read()?, core.size_backends().try_read()?);
+    let (vips, backends) = (
+        core.size_vips().try_read()?,
+        core.size_backends().try_read()?,
+    );
     Ok(Sizes {
         vips: vips.vips().into(),
         pools: vips.pools().into(),
@@ -93,7 +109,10 @@ fn await_ready(device: &dyn Device, bar: &Bar, patience: Duration) -> Result<(),
     let begun = Instant::now();
     while !registers(bar).core().status().try_read()?.ready() {
         if begun.elapsed() > patience {
-            return Err(CardError::NotReady { device: device.name().to_owned(), after: patience });
+            return Err(CardError::NotReady {
+                device: device.name().to_owned(),
+                after: patience,
+            });
         }
         std::thread::sleep(READY_PAUSE);
     }

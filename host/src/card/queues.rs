@@ -25,7 +25,11 @@ pub struct QueueOptions {
 
 impl Default for QueueOptions {
     fn default() -> Self {
-        Self { miss_size_log2: 10, size_log2: 8, stride_log2: 14 }
+        Self {
+            miss_size_log2: 10,
+            size_log2: 8,
+            stride_log2: 14,
+        }
     }
 }
 
@@ -78,17 +82,34 @@ impl Queues {
             ("buffer size (log2)", options.stride_log2, 6, 14),
         ] {
             if u64::from(log2) < min || u64::from(log2) > max {
-                return Err(CardError::OutOfRange { what, index: log2.into(), size: max });
+                return Err(CardError::OutOfRange {
+                    what,
+                    index: log2.into(),
+                    size: max,
+                });
             }
         }
         let queue = |class| {
-            let size = if class == HostClass::Miss { options.miss_size_log2 } else { options.size_log2 };
+            let size = if class == HostClass::Miss {
+                options.miss_size_log2
+            } else {
+                options.size_log2
+            };
             RxQueue::start(&card.device, &card.bar, class, size, options.stride_log2)
         };
         let taken = Taken::new(card)?;
         // Transmit first: what the receive queues bring can be answered at once.
-        let tx = TxRing::start(&card.device, &card.bar, options.size_log2.max(options.miss_size_log2))?;
-        let rx = [queue(HostClass::Control)?, queue(HostClass::Other)?, queue(HostClass::Miss)?, queue(HostClass::Fragment)?];
+        let tx = TxRing::start(
+            &card.device,
+            &card.bar,
+            options.size_log2.max(options.miss_size_log2),
+        )?;
+        let rx = [
+            queue(HostClass::Control)?,
+            queue(HostClass::Other)?,
+            queue(HostClass::Miss)?,
+            queue(HostClass::Fragment)?,
+        ];
         Ok(Self { rx, tx, taken })
     }
 
@@ -108,7 +129,11 @@ impl Queues {
     ///
     /// # Errors
     /// When a ring has stopped, or the function is gone.
-    pub fn wait(&mut self, timeout: Duration, call: Option<BorrowedFd<'_>>) -> Result<Wake, CardError> {
+    pub fn wait(
+        &mut self,
+        timeout: Duration,
+        call: Option<BorrowedFd<'_>>,
+    ) -> Result<Wake, CardError> {
         let begun = Instant::now();
         if let Waiting::Spin(spin) = self.taken.0.options.waiting {
             while begun.elapsed() < spin.min(timeout) {
@@ -134,7 +159,11 @@ impl Queues {
 
     fn sleep(&mut self, until: Instant, call: Option<BorrowedFd<'_>>) -> Result<Wake, CardError> {
         let vectors = self.taken.0.vectors.clone();
-        let own: Vec<BorrowedFd<'_>> = (0..=VECTOR_TX).chain([VECTOR_EVENT]).map(|vector| vectors.fd(vector)).chain(call).collect();
+        let own: Vec<BorrowedFd<'_>> = (0..=VECTOR_TX)
+            .chain([VECTOR_EVENT])
+            .map(|vector| vectors.fd(vector))
+            .chain(call)
+            .collect();
         if !sleep(&*self.taken.0.device, &own, until, "the card's queues")? {
             return Ok(Wake::Timeout);
         }
@@ -168,5 +197,9 @@ impl Queues {
 }
 
 fn stopped(ring: &'static str, code: u8) -> Result<(), CardError> {
-    if code == 0 { Ok(()) } else { Err(CardError::RingStopped { ring, code }) }
+    if code == 0 {
+        Ok(())
+    } else {
+        Err(CardError::RingStopped { ring, code })
+    }
 }

@@ -22,7 +22,11 @@ fn to_beats(slots: &[u16]) -> Vec<Beat> {
 fn from_beats(beats: &[Beat]) -> Vec<u16> {
     // Truncation takes the halves.
     #[allow(clippy::cast_possible_truncation)]
-    beats.iter().flatten().flat_map(|word| [*word as u16, (*word >> 16) as u16]).collect()
+    beats
+        .iter()
+        .flatten()
+        .flat_map(|word| [*word as u16, (*word >> 16) as u16])
+        .collect()
 }
 
 /// A slot's content: the backend that it names, if any.
@@ -63,7 +67,11 @@ impl Card {
         let size = u64::from(self.sizes().ring_slots);
         let end = u64::from(base) + count as u64;
         if end > size || !(base as usize).is_multiple_of(RING_SLOTS_PER_BEAT) {
-            return Err(CardError::OutOfRange { what: "ring slot", index: end.max(1) - 1, size });
+            return Err(CardError::OutOfRange {
+                what: "ring slot",
+                index: end.max(1) - 1,
+                size,
+            });
         }
         Ok(base / RING_SLOTS_PER_BEAT as u32)
     }
@@ -81,7 +89,10 @@ impl RingSpace {
     /// All of a table of `slots` slots is free.
     #[must_use]
     pub fn new(slots: u32) -> Self {
-        Self { slots, used: Vec::new() }
+        Self {
+            slots,
+            used: Vec::new(),
+        }
     }
 
     fn rounded(slots: u32) -> u32 {
@@ -103,7 +114,12 @@ impl RingSpace {
 
     /// Marks a region as used: what an adopted card's pools name. False when it overlaps another or exceeds the table.
     pub fn reserve(&mut self, base: u32, slots: u32) -> bool {
-        let Some(end) = base.checked_add(Self::rounded(slots)).filter(|end| *end <= self.slots) else { return false };
+        let Some(end) = base
+            .checked_add(Self::rounded(slots))
+            .filter(|end| *end <= self.slots)
+        else {
+            return false;
+        };
         if slots == 0 || self.used.iter().any(|(from, to)| base < *to && *from < end) {
             return false;
         }
@@ -132,7 +148,10 @@ mod tests {
         assert_eq!(beats[1][0], 96 | 0xffff_0000);
         assert_eq!(beats[1][15], u32::MAX);
         assert_eq!(from_beats(&beats)[..33], slots);
-        assert_eq!((slot_backend(7), slot_backend(SLOT_EMPTY)), (Some(BackendId(7)), None));
+        assert_eq!(
+            (slot_backend(7), slot_backend(SLOT_EMPTY)),
+            (Some(BackendId(7)), None)
+        );
     }
 
     #[test]

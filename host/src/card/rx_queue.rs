@@ -5,8 +5,8 @@ use std::sync::Arc;
 use guideway_hdl::descriptors::{RING_ENTRY_BYTES, RxCompletion};
 use guideway_hdl::verdict::{Disposition, HostClass};
 
-use super::command_ring::phase;
 use super::CardError;
+use super::command_ring::phase;
 use crate::device::{Bar, Device, DmaRegion, halves, registers};
 
 /// A received frame in the queue's buffer, until the queue returns it.
@@ -39,10 +39,20 @@ pub struct RxQueue {
 }
 
 impl RxQueue {
-    pub(super) fn start(device: &Arc<dyn Device>, bar: &Bar, class: HostClass, size_log2: u8, stride_log2: u8) -> Result<Self, CardError> {
+    pub(super) fn start(
+        device: &Arc<dyn Device>,
+        bar: &Bar,
+        class: HostClass,
+        size_log2: u8,
+        stride_log2: u8,
+    ) -> Result<Self, CardError> {
         let completions = RING_ENTRY_BYTES << size_log2;
         let name = format!("guideway-rx-{}", class.name());
-        let region = DmaRegion::new(device, &name, completions + (1 << (size_log2 + stride_log2)))?;
+        let region = DmaRegion::new(
+            device,
+            &name,
+            completions + (1 << (size_log2 + stride_log2)),
+        )?;
         let queue = Self {
             region,
             device: Arc::clone(device),
@@ -91,7 +101,13 @@ impl RxQueue {
     pub fn has_more(&self) -> bool {
         let index = self.consumer.wrapping_add(self.held);
         usize::from(self.held) < self.size()
-            && (self.region.memory().read_acquire(self.slot(index) * RING_ENTRY_BYTES) & 1 == 1) == phase(index, self.size_log2)
+            && (self
+                .region
+                .memory()
+                .read_acquire(self.slot(index) * RING_ENTRY_BYTES)
+                & 1
+                == 1)
+                == phase(index, self.size_log2)
     }
 
     /// Takes completed frames, at most `max` held at once, and returns how many the host holds: [`RxQueue::frame`] shows them.
@@ -109,7 +125,12 @@ impl RxQueue {
     }
 
     fn completion(&self, index: u16) -> RxCompletion {
-        RxCompletion::from_words(&self.region.memory().read_words(self.slot(index) * RING_ENTRY_BYTES))
+        RxCompletion::from_words(
+            &self
+                .region
+                .memory()
+                .read_words(self.slot(index) * RING_ENTRY_BYTES),
+        )
     }
 
     /// The `i`-th frame that the host holds, oldest first; `None` beyond them.
@@ -122,7 +143,11 @@ impl RxQueue {
         let disposition = check(&completion, index, self.class, 1 << self.stride_log2).ok()?;
         let at = (RING_ENTRY_BYTES << self.size_log2) + (self.slot(index) << self.stride_log2);
         let bytes = self.region.memory().received(at, completion.length.into());
-        Some(RxFrame { bytes, completion, disposition })
+        Some(RxFrame {
+            bytes,
+            completion,
+            disposition,
+        })
     }
 
     /// Gives the oldest `count` entries back to the card.
@@ -146,7 +171,9 @@ impl RxQueue {
             return Ok(());
         }
         let next = self.consumer.wrapping_add(self.held);
-        registers(&self.bar).card().rx()[usize::from(self.class.raw())].arm().try_write(|r| r.set_index(next))?;
+        registers(&self.bar).card().rx()[usize::from(self.class.raw())]
+            .arm()
+            .try_write(|r| r.set_index(next))?;
         self.armed = true;
         Ok(())
     }
@@ -158,22 +185,48 @@ impl RxQueue {
 
     /// The status code that stopped the queue, or 0.
     pub(super) fn status(&self) -> Result<u8, CardError> {
-        Ok(registers(&self.bar).card().rx()[usize::from(self.class.raw())].status().try_read()?.code())
+        Ok(
+            registers(&self.bar).card().rx()[usize::from(self.class.raw())]
+                .status()
+                .try_read()?
+                .code(),
+        )
     }
 }
 
-fn check(completion: &RxCompletion, index: u16, class: HostClass, stride: usize) -> Result<Disposition, CardError> {
-    let corrupt = |reason: String| CardError::Corrupt { ring: ring_name(class), reason };
+fn check(
+    completion: &RxCompletion,
+    index: u16,
+    class: HostClass,
+    stride: usize,
+) -> Result<Disposition, CardError> {
+    let corrupt = |reason: String| CardError::Corrupt {
+        ring: ring_name(class),
+        reason,
+    };
     if completion.index != index {
-        return Err(corrupt(format!("index {} where {index} is due", completion.index)));
+        return Err(corrupt(format!(
+            "index {} where {index} is due",
+            completion.index
+        )));
     }
     if completion.length == 0 || usize::from(completion.length) > stride {
-        return Err(corrupt(format!("a frame of {} bytes in a buffer of {stride}", completion.length)));
+        return Err(corrupt(format!(
+            "a frame of {} bytes in a buffer of {stride}",
+            completion.length
+        )));
     }
     let disposition = Disposition::from_raw(completion.disposition);
     disposition
-        .filter(|disposition| disposition.host_class() == Some(class) && completion.host_class == class.raw())
-        .ok_or_else(|| corrupt(format!("disposition {} of class {}", completion.disposition, completion.host_class)))
+        .filter(|disposition| {
+            disposition.host_class() == Some(class) && completion.host_class == class.raw()
+        })
+        .ok_or_else(|| {
+            corrupt(format!(
+                "disposition {} of class {}",
+                completion.disposition, completion.host_class
+            ))
+        })
 }
 
 /// A queue's name in messages.
@@ -190,7 +243,10 @@ impl Drop for RxQueue {
     fn drop(&mut self) {
         let queue = registers(&self.bar).card().rx()[usize::from(self.class.raw())];
         // The read makes sure that the card has seen the write before the memory goes.
-        let stopped = queue.config().try_write(|_| ()).and_then(|()| queue.config().try_read());
+        let stopped = queue
+            .config()
+            .try_write(|_| ())
+            .and_then(|()| queue.config().try_read());
         if let Err(error) = stopped
             && !self.device.is_gone()
         {
@@ -205,19 +261,49 @@ mod tests {
 
     #[test]
     fn a_completion_that_cannot_be_is_named() {
-        let good = RxCompletion { disposition: 8, host_class: 2, index: 5, length: 64, ..RxCompletion::default() };
-        assert_eq!(check(&good, 5, HostClass::Miss, 2048).unwrap(), Disposition::HostPunt);
+        let good = RxCompletion {
+            disposition: 8,
+            host_class: 2,
+            index: 5,
+            length: 64,
+            ..RxCompletion::default()
+        };
+        assert_eq!(
+            check(&good, 5, HostClass::Miss, 2048).unwrap(),
+            Disposition::HostPunt
+        );
         let bad = [
             RxCompletion { index: 6, ..good },
             RxCompletion { length: 0, ..good },
-            RxCompletion { length: 2049, ..good },
-            RxCompletion { disposition: 9, ..good },
-            RxCompletion { disposition: 0, ..good },
-            RxCompletion { disposition: 63, ..good },
-            RxCompletion { host_class: 0, ..good },
+            RxCompletion {
+                length: 2049,
+                ..good
+            },
+            RxCompletion {
+                disposition: 9,
+                ..good
+            },
+            RxCompletion {
+                disposition: 0,
+                ..good
+            },
+            RxCompletion {
+                disposition: 63,
+                ..good
+            },
+            RxCompletion {
+                host_class: 0,
+                ..good
+            },
         ];
         for completion in bad {
-            assert!(matches!(check(&completion, 5, HostClass::Miss, 2048), Err(CardError::Corrupt { ring: "miss receive", .. })));
+            assert!(matches!(
+                check(&completion, 5, HostClass::Miss, 2048),
+                Err(CardError::Corrupt {
+                    ring: "miss receive",
+                    ..
+                })
+            ));
         }
     }
 }

@@ -68,7 +68,8 @@ pub struct Scratch {
 impl Scratch {
     fn to_words(self) -> [u32; 32] {
         let mut words = [0; 32];
-        (words[0], words[1], words[OWNER], words[GENERATION]) = (SCRATCH_MAGIC, SCRATCH_VERSION, self.owner, self.generation);
+        (words[0], words[1], words[OWNER], words[GENERATION]) =
+            (SCRATCH_MAGIC, SCRATCH_VERSION, self.owner, self.generation);
         words[DIGEST..JOURNAL].copy_from_slice(&digest_words(&self.digest));
         words[JOURNAL..JOURNAL + 4].copy_from_slice(&self.journal.to_words());
         words
@@ -82,13 +83,30 @@ impl Scratch {
         for (bytes, word) in digest.chunks_exact_mut(4).zip(&words[DIGEST..JOURNAL]) {
             bytes.copy_from_slice(&word.to_le_bytes());
         }
-        let journal = SwapJournal::from_words([words[JOURNAL], words[JOURNAL + 1], words[JOURNAL + 2], words[JOURNAL + 3]])?;
-        Some(Self { owner: words[OWNER], generation: words[GENERATION], digest, journal })
+        let journal = SwapJournal::from_words([
+            words[JOURNAL],
+            words[JOURNAL + 1],
+            words[JOURNAL + 2],
+            words[JOURNAL + 3],
+        ])?;
+        Some(Self {
+            owner: words[OWNER],
+            generation: words[GENERATION],
+            digest,
+            journal,
+        })
     }
 }
 
 fn digest_words(digest: &[u8; 32]) -> [u32; 8] {
-    std::array::from_fn(|i| u32::from_le_bytes([digest[i * 4], digest[i * 4 + 1], digest[i * 4 + 2], digest[i * 4 + 3]]))
+    std::array::from_fn(|i| {
+        u32::from_le_bytes([
+            digest[i * 4],
+            digest[i * 4 + 1],
+            digest[i * 4 + 2],
+            digest[i * 4 + 3],
+        ])
+    })
 }
 
 impl SwapJournal {
@@ -129,7 +147,13 @@ impl Card {
     /// When the card cannot be reached.
     pub fn write_scratch(&self, scratch: &Scratch) -> Result<(), CardError> {
         let words = scratch.to_words();
-        for (register, word) in registers(self.bar()).core().scratch().iter().zip(words).skip(1) {
+        for (register, word) in registers(self.bar())
+            .core()
+            .scratch()
+            .iter()
+            .zip(words)
+            .skip(1)
+        {
             register.try_write(|r| r.set_value(word))?;
         }
         Ok(registers(self.bar()).core().scratch()[0].try_write(|r| r.set_value(words[0]))?)
@@ -142,7 +166,11 @@ impl Card {
     pub fn write_journal(&self, journal: SwapJournal) -> Result<(), CardError> {
         let registers = registers(self.bar()).core().scratch();
         let words = journal.to_words();
-        let order: [usize; 4] = if journal == SwapJournal::None { [0, 1, 2, 3] } else { [1, 2, 3, 0] };
+        let order: [usize; 4] = if journal == SwapJournal::None {
+            [0, 1, 2, 3]
+        } else {
+            [1, 2, 3, 0]
+        };
         for i in order {
             registers[JOURNAL + i].try_write(|r| r.set_value(words[i]))?;
         }
@@ -156,10 +184,27 @@ mod tests {
 
     #[test]
     fn a_block_survives_its_words() {
-        let swap = SwapJournal::Writing { pool: PoolId(63), base: 65568, size: 65537 };
+        let swap = SwapJournal::Writing {
+            pool: PoolId(63),
+            base: 65568,
+            size: 65537,
+        };
         let digest = std::array::from_fn(|i| i as u8 * 7);
-        for journal in [SwapJournal::None, swap, SwapJournal::Ready { pool: PoolId(0), base: 0, size: 11 }] {
-            let scratch = Scratch { owner: 7, generation: 3, digest, journal };
+        for journal in [
+            SwapJournal::None,
+            swap,
+            SwapJournal::Ready {
+                pool: PoolId(0),
+                base: 0,
+                size: 11,
+            },
+        ] {
+            let scratch = Scratch {
+                owner: 7,
+                generation: 3,
+                digest,
+                journal,
+            };
             assert_eq!(Scratch::from_words(&scratch.to_words()), Some(scratch));
         }
     }

@@ -2,7 +2,9 @@
 //!
 //! Owns how they are made and which are good enough. The hash itself is `guideway_hdl::tables::bank_row`.
 
-use guideway_hdl::tables::{BANKS, FlowKey, SECRET_WORDS, VIP_KEY_BITS, VIP_MATCH_ROWS, VIPS, VipMatch, bank_row};
+use guideway_hdl::tables::{
+    BANKS, FlowKey, SECRET_WORDS, VIP_KEY_BITS, VIP_MATCH_ROWS, VIPS, VipMatch, bank_row,
+};
 
 use super::CardError;
 
@@ -45,7 +47,9 @@ impl Secrets {
             let mut secrets = Self([[0; SECRET_WORDS]; BANKS]);
             for word in secrets.0.as_flattened_mut() {
                 *word = match source {
-                    SecretSource::Random => getrandom::u32().map_err(|e| CardError::Random(e.to_string()))?,
+                    SecretSource::Random => {
+                        getrandom::u32().map_err(|e| CardError::Random(e.to_string()))?
+                    }
                     SecretSource::Seed(_) => splitmix(&mut state),
                 };
             }
@@ -53,7 +57,9 @@ impl Secrets {
                 return Ok(secrets);
             }
         }
-        Err(CardError::Random("none of many draws was usable".to_owned()))
+        Err(CardError::Random(
+            "none of many draws was usable".to_owned(),
+        ))
     }
 
     /// The secrets as the registers hold them: bank 0's words first.
@@ -98,7 +104,11 @@ impl Secrets {
     /// banks' row counts sum up to the number of VIPs. One draw in a hundred would fail a given window.
     fn spread_neighbours(&self) -> bool {
         (0..=VIP_KEY_BITS - WINDOW_BITS).all(|window| {
-            let rows: usize = self.0.iter().map(|secret| 1 << rank_of_window(secret, window)).sum();
+            let rows: usize = self
+                .0
+                .iter()
+                .map(|secret| 1 << rank_of_window(secret, window))
+                .sum();
             rows >= VIPS
         })
     }
@@ -142,7 +152,10 @@ mod tests {
         let draw = |seed| Secrets::draw(SecretSource::Seed(seed)).unwrap();
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));
-        assert_ne!(Secrets::draw(SecretSource::Random).unwrap(), Secrets::draw(SecretSource::Random).unwrap());
+        assert_ne!(
+            Secrets::draw(SecretSource::Random).unwrap(),
+            Secrets::draw(SecretSource::Random).unwrap()
+        );
         let words: [u32; 24] = draw(7).words().try_into().unwrap();
         assert_eq!(Secrets::from_words(&words), draw(7));
         assert_eq!(format!("{:?}", draw(7)), "Secrets(..)");
@@ -167,7 +180,12 @@ mod tests {
                 for bit in 0..WINDOW_BITS {
                     key[(window + bit) / 32] |= (value >> bit & 1) << ((window + bit) % 32);
                 }
-                rows.insert(bank_row(&key, VIP_KEY_BITS, secrets.bank(2), VIP_MATCH_ROWS));
+                rows.insert(bank_row(
+                    &key,
+                    VIP_KEY_BITS,
+                    secrets.bank(2),
+                    VIP_MATCH_ROWS,
+                ));
             }
             assert_eq!(rows.len(), 1 << rank_of_window(secrets.bank(2), window));
         }

@@ -25,11 +25,18 @@ impl Card {
     }
 
     fn check_range(&self, table: Table, index: u32, count: usize) -> Result<(), CardError> {
-        let (end, size) = (u64::from(index) + count as u64, u64::from(self.entries(table)));
+        let (end, size) = (
+            u64::from(index) + count as u64,
+            u64::from(self.entries(table)),
+        );
         if end <= size {
             return Ok(());
         }
-        Err(CardError::OutOfRange { what: table.name(), index: end - 1, size })
+        Err(CardError::OutOfRange {
+            what: table.name(),
+            index: end - 1,
+            size,
+        })
     }
 
     /// Writes one entry from its layout's words.
@@ -55,7 +62,9 @@ impl Card {
                 ring.staging().write_entry(i * RING_ENTRY_BYTES, beat);
             }
             let command = transfer(Opcode::Write, table, index, part.len(), ring.staging_iova());
-            ring.run(&[command])?.first().map_or(Ok(0), |outcome| outcome.ok(&command))?;
+            ring.run(&[command])?
+                .first()
+                .map_or(Ok(0), |outcome| outcome.ok(&command))?;
             index += command.count;
         }
         Ok(())
@@ -65,11 +74,25 @@ impl Card {
     ///
     /// # Errors
     /// As [`Card::write`]; [`CardError::Digest`] when the card holds something else.
-    pub fn write_verified(&self, table: Table, index: u32, beats: &[[u32; 16]]) -> Result<(), CardError> {
+    pub fn write_verified(
+        &self,
+        table: Table,
+        index: u32,
+        beats: &[[u32; 16]],
+    ) -> Result<(), CardError> {
         self.write(table, index, beats)?;
         let count = u32::try_from(beats.len()).unwrap_or(u32::MAX);
         let (card, host) = (self.digest(table, index, count)?, digest_of(beats));
-        if card == host { Ok(()) } else { Err(CardError::Digest { table, index, card, host }) }
+        if card == host {
+            Ok(())
+        } else {
+            Err(CardError::Digest {
+                table,
+                index,
+                card,
+                host,
+            })
+        }
     }
 
     /// Reads `count` entries from `index` on, one 64-byte beat each.
@@ -85,16 +108,25 @@ impl Card {
             // Both are below the table's size.
             let first = index + beats.len() as u32;
             let command = transfer(Opcode::Dump, table, first, part, ring.staging_iova());
-            ring.run(&[command])?.first().map_or(Ok(0), |outcome| outcome.ok(&command))?;
+            ring.run(&[command])?
+                .first()
+                .map_or(Ok(0), |outcome| outcome.ok(&command))?;
             beats.extend((0..part).map(|i| ring.staging().read_words::<16>(i * RING_ENTRY_BYTES)));
         }
         Ok(beats)
     }
 
     /// Reads a whole table as its layout.
-    pub(super) fn dump_entries<E, const N: usize>(&self, table: Table, read: impl Fn(&[u32; N]) -> E) -> Result<Vec<E>, CardError> {
+    pub(super) fn dump_entries<E, const N: usize>(
+        &self,
+        table: Table,
+        read: impl Fn(&[u32; N]) -> E,
+    ) -> Result<Vec<E>, CardError> {
         let beats = self.dump(table, 0, self.entries(table))?;
-        Ok(beats.iter().map(|beat| read(&std::array::from_fn(|i| beat[i]))).collect())
+        Ok(beats
+            .iter()
+            .map(|beat| read(&std::array::from_fn(|i| beat[i])))
+            .collect())
     }
 
     /// The card's CRC-32 over `count` entries as [`Card::dump`] would read them.
@@ -144,7 +176,8 @@ mod tests {
     #[test]
     fn the_digest_is_zlib_s_over_little_endian_words() {
         // zlib.crc32(bytes(range(64)) + bytes(64))
-        let first = std::array::from_fn(|i| u32::from_le_bytes([0, 1, 2, 3].map(|b| (i * 4 + b) as u8)));
+        let first =
+            std::array::from_fn(|i| u32::from_le_bytes([0, 1, 2, 3].map(|b| (i * 4 + b) as u8)));
         assert_eq!(digest_of(&[first, [0; 16]]), 0x0b67_a87e);
         assert_eq!(digest_of(&[]), 0);
     }

@@ -40,21 +40,40 @@ pub struct TxRing {
 }
 
 impl TxRing {
-    pub(super) fn start(device: &Arc<dyn Device>, bar: &Bar, size_log2: u8) -> Result<Self, CardError> {
+    pub(super) fn start(
+        device: &Arc<dyn Device>,
+        bar: &Bar,
+        size_log2: u8,
+    ) -> Result<Self, CardError> {
         let ring_bytes = RING_ENTRY_BYTES << size_log2;
-        let region = DmaRegion::new(device, "guideway-tx", 2 * ring_bytes + (1 << (size_log2 + STRIDE_LOG2)))?;
+        let region = DmaRegion::new(
+            device,
+            "guideway-tx",
+            2 * ring_bytes + (1 << (size_log2 + STRIDE_LOG2)),
+        )?;
         let registers = registers(bar).card().tx();
         let (low, high) = halves(region.iova());
         registers.base_low().try_write(|r| r.set_value(low))?;
         registers.base_high().try_write(|r| r.set_value(high))?;
         let (low, high) = halves(region.iova() + ring_bytes as u64);
         registers.completion_low().try_write(|r| r.set_value(low))?;
-        registers.completion_high().try_write(|r| r.set_value(high))?;
+        registers
+            .completion_high()
+            .try_write(|r| r.set_value(high))?;
         registers.config().try_write(|r| {
             r.set_size_log2(size_log2);
             r.set_enable(true);
         })?;
-        Ok(Self { region, device: Arc::clone(device), bar: bar.clone(), size_log2, producer: 0, rung: 0, completed: 0, armed: false })
+        Ok(Self {
+            region,
+            device: Arc::clone(device),
+            bar: bar.clone(),
+            size_log2,
+            producer: 0,
+            rung: 0,
+            completed: 0,
+            armed: false,
+        })
     }
 
     /// Entries of the ring.
@@ -93,13 +112,19 @@ impl TxRing {
             address: self.region.iova() + buffer as u64,
             ..descriptor
         };
-        self.region.memory().write_entry(slot * RING_ENTRY_BYTES, &entry.to_words());
+        self.region
+            .memory()
+            .write_entry(slot * RING_ENTRY_BYTES, &entry.to_words());
         self.producer = self.producer.wrapping_add(1);
         Ok(())
     }
 
     fn check_length(frame: &[u8]) -> Result<(), CardError> {
-        if (FRAME_MIN..=FRAME_MAX).contains(&frame.len()) { Ok(()) } else { Err(CardError::FrameLength(frame.len())) }
+        if (FRAME_MIN..=FRAME_MAX).contains(&frame.len()) {
+            Ok(())
+        } else {
+            Err(CardError::FrameLength(frame.len()))
+        }
     }
 
     /// Queues a frame to leave as it is. Nothing moves before [`TxRing::flush`].
@@ -108,7 +133,15 @@ impl TxRing {
     /// When the ring is full or the frame's length is none that the card sends.
     pub fn raw(&mut self, frame: &[u8], ends_punt: bool, tag: u32) -> Result<(), CardError> {
         Self::check_length(frame)?;
-        self.post(TxDescriptor { op: TxOp::Raw.raw(), ends_punt, tag, ..TxDescriptor::default() }, frame)
+        self.post(
+            TxDescriptor {
+                op: TxOp::Raw.raw(),
+                ends_punt,
+                tag,
+                ..TxDescriptor::default()
+            },
+            frame,
+        )
     }
 
     /// Queues a client's packet for VIP `vip` to `backend` of `generation`.
@@ -141,7 +174,15 @@ impl TxRing {
     /// # Errors
     /// When the ring is full.
     pub fn end_punt(&mut self, tag: u32) -> Result<(), CardError> {
-        self.post(TxDescriptor { op: TxOp::Release.raw(), ends_punt: true, tag, ..TxDescriptor::default() }, &[])
+        self.post(
+            TxDescriptor {
+                op: TxOp::Release.raw(),
+                ends_punt: true,
+                tag,
+                ..TxDescriptor::default()
+            },
+            &[],
+        )
     }
 
     /// Tells the card of everything queued.
@@ -150,7 +191,11 @@ impl TxRing {
     /// When the card cannot be reached.
     pub fn flush(&mut self) -> Result<(), CardError> {
         if self.rung != self.producer {
-            registers(&self.bar).card().tx().producer().try_write(|r| r.set_index(self.producer))?;
+            registers(&self.bar)
+                .card()
+                .tx()
+                .producer()
+                .try_write(|r| r.set_index(self.producer))?;
             self.rung = self.producer;
         }
         Ok(())
@@ -164,7 +209,8 @@ impl TxRing {
     #[must_use]
     pub fn has_completion(&self) -> bool {
         self.outstanding() > 0
-            && (self.region.memory().read_acquire(self.completion_at()) & 1 == 1) == phase(self.completed, self.size_log2)
+            && (self.region.memory().read_acquire(self.completion_at()) & 1 == 1)
+                == phase(self.completed, self.size_log2)
     }
 
     /// Takes the next completion, if there is one.
@@ -176,7 +222,10 @@ impl TxRing {
             return Ok(None);
         }
         let at = self.completion_at();
-        let completion = check(&Completion::from_words(&self.region.memory().read_words(at)), self.completed)?;
+        let completion = check(
+            &Completion::from_words(&self.region.memory().read_words(at)),
+            self.completed,
+        )?;
         self.completed = self.completed.wrapping_add(1);
         Ok(Some(completion))
     }
@@ -186,7 +235,11 @@ impl TxRing {
         if self.armed || self.outstanding() == 0 {
             return Ok(());
         }
-        registers(&self.bar).card().tx().arm().try_write(|r| r.set_index(self.completed))?;
+        registers(&self.bar)
+            .card()
+            .tx()
+            .arm()
+            .try_write(|r| r.set_index(self.completed))?;
         self.armed = true;
         Ok(())
     }
@@ -203,19 +256,32 @@ impl TxRing {
 }
 
 fn check(completion: &Completion, index: u16) -> Result<TxCompletion, CardError> {
-    let corrupt = |reason: String| CardError::Corrupt { ring: "transmit", reason };
+    let corrupt = |reason: String| CardError::Corrupt {
+        ring: "transmit",
+        reason,
+    };
     if completion.index != index {
-        return Err(corrupt(format!("index {} where {index} is due", completion.index)));
+        return Err(corrupt(format!(
+            "index {} where {index} is due",
+            completion.index
+        )));
     }
-    let status = Status::from_raw(completion.status).ok_or_else(|| corrupt(format!("status {}", completion.status)))?;
-    Ok(TxCompletion { tag: completion.tag, status })
+    let status = Status::from_raw(completion.status)
+        .ok_or_else(|| corrupt(format!("status {}", completion.status)))?;
+    Ok(TxCompletion {
+        tag: completion.tag,
+        status,
+    })
 }
 
 impl Drop for TxRing {
     fn drop(&mut self) {
         let ring = registers(&self.bar).card().tx();
         // The read makes sure that the card has seen the write before the memory goes.
-        let stopped = ring.config().try_write(|_| ()).and_then(|()| ring.config().try_read());
+        let stopped = ring
+            .config()
+            .try_write(|_| ())
+            .and_then(|()| ring.config().try_read());
         if let Err(error) = stopped
             && !self.device.is_gone()
         {

@@ -77,7 +77,11 @@ impl VipKey {
 
     fn from_entry(entry: &VipMatch) -> Option<Self> {
         let protocol = Protocol::from_number(entry.protocol)?;
-        entry.valid.then(|| Self { address: address_from_bits(entry.address, entry.ipv6), port: entry.port, protocol })
+        entry.valid.then(|| Self {
+            address: address_from_bits(entry.address, entry.ipv6),
+            port: entry.port,
+            protocol,
+        })
     }
 }
 
@@ -101,7 +105,10 @@ impl VipMatchTable {
     /// An empty table.
     #[must_use]
     pub fn new(secrets: &Secrets) -> Self {
-        Self { secrets: secrets.clone(), places: vec![None; BANKS * VIP_MATCH_ROWS] }
+        Self {
+            secrets: secrets.clone(),
+            places: vec![None; BANKS * VIP_MATCH_ROWS],
+        }
     }
 
     /// The table that a card holds. Entries that this host does not understand, that lie where their key does not belong, or that
@@ -128,13 +135,17 @@ impl VipMatchTable {
 
     /// Where a key lies.
     fn find(&self, key: &VipKey) -> Option<usize> {
-        self.candidates(key).into_iter().find(|place| self.places[*place].is_some_and(|(held, _)| held == *key))
+        self.candidates(key)
+            .into_iter()
+            .find(|place| self.places[*place].is_some_and(|(held, _)| held == *key))
     }
 
     /// The VIP that a key names.
     #[must_use]
     pub fn get(&self, key: &VipKey) -> Option<VipId> {
-        self.find(key).and_then(|place| self.places[place]).map(|(_, vip)| vip)
+        self.find(key)
+            .and_then(|place| self.places[place])
+            .map(|(_, vip)| vip)
     }
 
     /// Every key with its VIP.
@@ -150,7 +161,9 @@ impl VipMatchTable {
     pub fn insert(&mut self, key: VipKey, vip: VipId) -> Result<Vec<MatchWrite>, CardError> {
         let path = match self.find(&key) {
             Some(place) => vec![place],
-            None => self.path_to_room(&key).ok_or(CardError::VipMatchFull(key))?,
+            None => self
+                .path_to_room(&key)
+                .ok_or(CardError::VipMatchFull(key))?,
         };
         // From the free end back: each key is written at its new place before the next one overwrites its old place.
         let mut writes = Vec::with_capacity(path.len());
@@ -168,18 +181,27 @@ impl VipMatchTable {
         let place = self.find(key)?;
         self.places[place] = None;
         // Places lie below 512.
-        Some(MatchWrite { index: u32::try_from(place).ok()?, entry: VipMatch::default() })
+        Some(MatchWrite {
+            index: u32::try_from(place).ok()?,
+            entry: VipMatch::default(),
+        })
     }
 
     /// The whole table as entries, for a blank card.
     #[must_use]
     pub fn to_entries(&self) -> Vec<VipMatch> {
-        self.places.iter().map(|place| place.map_or_else(VipMatch::default, |(key, vip)| key.to_entry(vip))).collect()
+        self.places
+            .iter()
+            .map(|place| place.map_or_else(VipMatch::default, |(key, vip)| key.to_entry(vip)))
+            .collect()
     }
 
     fn write_of(&self, place: usize) -> Option<MatchWrite> {
         let (key, vip) = self.places[place]?;
-        Some(MatchWrite { index: u32::try_from(place).ok()?, entry: key.to_entry(vip) })
+        Some(MatchWrite {
+            index: u32::try_from(place).ok()?,
+            entry: key.to_entry(vip),
+        })
     }
 
     /// The shortest way from one of the key's places over those of the keys in the way to a free one: the places in order.
@@ -233,7 +255,9 @@ impl Card {
     /// # Errors
     /// When the card cannot be reached; the table on the card then is somewhere between: read it back.
     pub fn write_vip_matches(&self, writes: &[MatchWrite]) -> Result<(), CardError> {
-        writes.iter().try_for_each(|write| self.write_entry(Table::VipMatch, write.index, &write.entry.to_words()))
+        writes.iter().try_for_each(|write| {
+            self.write_entry(Table::VipMatch, write.index, &write.entry.to_words())
+        })
     }
 
     /// Reads the match table.
@@ -241,7 +265,10 @@ impl Card {
     /// # Errors
     /// When the card cannot be reached.
     pub fn read_vip_matches(&self) -> Result<VipMatchTable, CardError> {
-        Ok(VipMatchTable::from_entries(self.secrets(), &self.dump_entries(Table::VipMatch, VipMatch::from_words)?))
+        Ok(VipMatchTable::from_entries(
+            self.secrets(),
+            &self.dump_entries(Table::VipMatch, VipMatch::from_words)?,
+        ))
     }
 }
 
@@ -256,8 +283,12 @@ mod tests {
     }
 
     fn key(i: u32) -> VipKey {
-        let address = IpAddr::from((0x0ac8_0100u32 + i).to_be_bytes());
-        VipKey { address, port: 80, protocol: Protocol::Tcp }
+        let address = IpAddr::from(0x0ac8_0100u32.wrapping_add(i).to_be_bytes());
+        VipKey {
+            address,
+            port: 80,
+            protocol: Protocol::Tcp,
+        }
     }
 
     /// The card's lookup: banks in order, the row by the hash (`CARD.md` 3), the whole key compared.
@@ -280,11 +311,21 @@ mod tests {
         for seed in 0..200 {
             let mut table = VipMatchTable::new(&secrets(seed));
             for i in 0..256 {
-                table.insert(key(i), VipId(i as u16)).unwrap_or_else(|e| panic!("seed {seed}, key {i}: {e}"));
+                table
+                    .insert(key(i), VipId(i as u16))
+                    .unwrap_or_else(|e| panic!("seed {seed}, key {i}: {e}"));
             }
             let mut ports = VipMatchTable::new(&secrets(seed));
             for i in 0..256 {
-                ports.insert(VipKey { port: 8000 + i, ..key(0) }, VipId(i)).unwrap_or_else(|e| panic!("seed {seed}, port {i}: {e}"));
+                ports
+                    .insert(
+                        VipKey {
+                            port: 8000 + i,
+                            ..key(0)
+                        },
+                        VipId(i),
+                    )
+                    .unwrap_or_else(|e| panic!("seed {seed}, port {i}: {e}"));
             }
         }
     }
@@ -296,17 +337,28 @@ mod tests {
         let mut card = table.to_entries();
         let mut moves = 0;
         for i in 0..400u32 {
-            let scattered = VipKey { port: (i % 3) as u16, ..key(i.wrapping_mul(0x9e37_79b1)) };
-            let Ok(writes) = table.insert(scattered, VipId((i % 256) as u16)) else { continue };
+            let scattered = VipKey {
+                port: (i % 3) as u16,
+                ..key(i.wrapping_mul(0x9e37_79b1))
+            };
+            let Ok(writes) = table.insert(scattered, VipId((i % 256) as u16)) else {
+                continue;
+            };
             moves += writes.len() - 1;
-            let before: Vec<_> = table.iter().filter(|(held, _)| *held != scattered).collect();
+            let before: Vec<_> = table
+                .iter()
+                .filter(|(held, _)| *held != scattered)
+                .collect();
             for write in &writes {
                 apply(&mut card, std::slice::from_ref(write));
                 for (held, vip) in &before {
                     assert_eq!(card_finds(&card, &secrets, held), Some(vip.0), "{held}");
                 }
             }
-            assert_eq!(card_finds(&card, &secrets, &scattered), Some((i % 256) as u16));
+            assert_eq!(
+                card_finds(&card, &secrets, &scattered),
+                Some((i % 256) as u16)
+            );
         }
         assert!(moves > 20, "only {moves} moves: the test shows nothing");
         assert_eq!(card, table.to_entries());
@@ -317,15 +369,27 @@ mod tests {
         let secrets = secrets(1);
         let mut table = VipMatchTable::new(&secrets);
         let (exact, any) = (key(0), VipKey { port: 0, ..key(0) });
-        let udp = VipKey { protocol: Protocol::Udp, ..exact };
+        let udp = VipKey {
+            protocol: Protocol::Udp,
+            ..exact
+        };
         table.insert(exact, VipId(1)).unwrap();
         table.insert(any, VipId(2)).unwrap();
-        assert_eq!((table.get(&exact), table.get(&any), table.get(&udp)), (Some(VipId(1)), Some(VipId(2)), None));
+        assert_eq!(
+            (table.get(&exact), table.get(&any), table.get(&udp)),
+            (Some(VipId(1)), Some(VipId(2)), None)
+        );
         assert_eq!(table.insert(exact, VipId(9)).unwrap().len(), 1);
         assert_eq!(table.iter().count(), 2);
         let mut card = table.to_entries();
         apply(&mut card, &[table.remove(&exact).unwrap()]);
-        assert_eq!((card_finds(&card, &secrets, &exact), card_finds(&card, &secrets, &any)), (None, Some(2)));
+        assert_eq!(
+            (
+                card_finds(&card, &secrets, &exact),
+                card_finds(&card, &secrets, &any)
+            ),
+            (None, Some(2))
+        );
         assert_eq!(table.remove(&exact), None);
     }
 
@@ -340,12 +404,27 @@ mod tests {
         let again = VipMatchTable::from_entries(&secrets, &entries);
         assert_eq!(again.to_entries(), entries);
         // an entry of an unknown protocol and one at a place that is not its own are free places
-        let free: Vec<usize> = entries.iter().enumerate().filter(|(_, e)| !e.valid).map(|(i, _)| i).collect();
-        entries[free[0]] = VipMatch { protocol: 99, ..key(1 << 20).to_entry(VipId(1)) };
+        let free: Vec<usize> = entries
+            .iter()
+            .enumerate()
+            .filter(|(_, e)| !e.valid)
+            .map(|(i, _)| i)
+            .collect();
+        entries[free[0]] = VipMatch {
+            protocol: 99,
+            ..key(1 << 20).to_entry(VipId(1))
+        };
         let stray = key(2 << 20).to_entry(VipId(2));
-        let off = *free.iter().skip(1).find(|at| **at % VIP_MATCH_ROWS != secrets.vip_row(**at / VIP_MATCH_ROWS, &stray)).unwrap();
+        let off = *free
+            .iter()
+            .skip(1)
+            .find(|at| **at % VIP_MATCH_ROWS != secrets.vip_row(**at / VIP_MATCH_ROWS, &stray))
+            .unwrap();
         entries[off] = stray;
-        assert_eq!(VipMatchTable::from_entries(&secrets, &entries).to_entries(), table.to_entries());
+        assert_eq!(
+            VipMatchTable::from_entries(&secrets, &entries).to_entries(),
+            table.to_entries()
+        );
     }
 
     #[test]
@@ -355,7 +434,9 @@ mod tests {
             table.insert(key(i), VipId(0)).unwrap();
         }
         let before = table.to_entries();
-        assert!(matches!(table.insert(key(4), VipId(0)), Err(CardError::VipMatchFull(refused)) if refused == key(4)));
+        assert!(
+            matches!(table.insert(key(4), VipId(0)), Err(CardError::VipMatchFull(refused)) if refused == key(4))
+        );
         assert_eq!(table.to_entries(), before);
     }
 

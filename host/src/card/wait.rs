@@ -57,23 +57,43 @@ impl Vectors {
 ///
 /// # Errors
 /// When the function is gone, or the system refuses to wait.
-pub(super) fn sleep(device: &dyn Device, fds: &[BorrowedFd<'_>], until: Instant, doing: &str) -> Result<bool, CardError> {
-    let mut polled: Vec<PollFd<'_>> = fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+pub(super) fn sleep(
+    device: &dyn Device,
+    fds: &[BorrowedFd<'_>],
+    until: Instant,
+    doing: &str,
+) -> Result<bool, CardError> {
+    let mut polled: Vec<PollFd<'_>> = fds
+        .iter()
+        .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
+        .collect();
     let death = device.death();
     // Not IN: the simulator's socket may hold messages that belong to nobody here.
     polled.extend(death.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::RDHUP)));
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        let timeout = Timespec { tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() };
+        let timeout = Timespec {
+            tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: left.subsec_nanos().into(),
+        };
         match poll(&mut polled, Some(&timeout)) {
             Ok(0) => return Ok(false),
             Ok(_) => break,
             Err(Errno::INTR) => {}
-            Err(errno) => return Err(DeviceError::system(format!("waiting for {doing}"), errno).into()),
+            Err(errno) => {
+                return Err(DeviceError::system(format!("waiting for {doing}"), errno).into());
+            }
         }
     }
-    if polled[..fds.len()].iter().any(|fd| fd.revents().intersects(PollFlags::IN)) {
+    if polled[..fds.len()]
+        .iter()
+        .any(|fd| fd.revents().intersects(PollFlags::IN))
+    {
         return Ok(true);
     }
-    Err(DeviceError::Closed { device: device.name().to_owned(), doing: format!("the driver waited for {doing}") }.into())
+    Err(DeviceError::Closed {
+        device: device.name().to_owned(),
+        doing: format!("the driver waited for {doing}"),
+    }
+    .into())
 }

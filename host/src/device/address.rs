@@ -32,7 +32,9 @@ pub struct PciAddress {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// Not one of the known forms.
-    #[error("\"{0}\" names no device: expected \"sim\", \"vfio-user:/path/to.sock\" or \"vfio:0000:3b:00.0\"")]
+    #[error(
+        "\"{0}\" names no device: expected \"sim\", \"vfio-user:/path/to.sock\" or \"vfio:0000:3b:00.0\""
+    )]
     Form(String),
     /// `vfio-user:` without an absolute path.
     #[error("\"{0}\": the socket's path must be absolute")]
@@ -41,7 +43,9 @@ pub enum AddressError {
     #[error("\"{0}\": a socket's path has at most {max} bytes", max = MAX_SOCKET_PATH)]
     LongPath(String),
     /// Not a PCI address.
-    #[error("\"{0}\" is no PCI address: expected domain:bus:device.function in hexadecimal, as in 0000:3b:00.0")]
+    #[error(
+        "\"{0}\" is no PCI address: expected domain:bus:device.function in hexadecimal, as in 0000:3b:00.0"
+    )]
     Pci(String),
 }
 
@@ -76,21 +80,39 @@ impl FromStr for PciAddress {
         let parts: Vec<&str> = text.split([':', '.']).collect();
         let shape = [4, 2, 2, 1];
         let separators: String = text.chars().filter(|c| !c.is_ascii_hexdigit()).collect();
-        let fits = parts.len() == shape.len() && separators == "::." && parts.iter().zip(shape).all(|(part, digits)| part.len() == digits);
+        let fits = parts.len() == shape.len()
+            && separators == "::."
+            && parts
+                .iter()
+                .zip(shape)
+                .all(|(part, digits)| part.len() == digits);
         let wrong = || AddressError::Pci(text.to_owned());
         if !fits {
             return Err(wrong());
         }
         let number = |part: &str| u16::from_str_radix(part, 16).map_err(|_| wrong());
         let byte = |part: &str| u8::from_str_radix(part, 16).map_err(|_| wrong());
-        let place = Self { domain: number(parts[0])?, bus: byte(parts[1])?, device: byte(parts[2])?, function: byte(parts[3])? };
-        if place.device < 32 && place.function < 8 { Ok(place) } else { Err(wrong()) }
+        let place = Self {
+            domain: number(parts[0])?,
+            bus: byte(parts[1])?,
+            device: byte(parts[2])?,
+            function: byte(parts[3])?,
+        };
+        if place.device < 32 && place.function < 8 {
+            Ok(place)
+        } else {
+            Err(wrong())
+        }
     }
 }
 
 impl fmt::Display for PciAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04x}:{:02x}:{:02x}.{:x}", self.domain, self.bus, self.device, self.function)
+        write!(
+            f,
+            "{:04x}:{:02x}:{:02x}.{:x}",
+            self.domain, self.bus, self.device, self.function
+        )
     }
 }
 
@@ -110,7 +132,12 @@ mod tests {
 
     #[test]
     fn every_form_is_read_and_written_back() {
-        for text in ["sim", "vfio-user:/run/guideway/card0.sock", "vfio:0000:3b:00.0", "vfio:10ab:ff:1f.7"] {
+        for text in [
+            "sim",
+            "vfio-user:/run/guideway/card0.sock",
+            "vfio:0000:3b:00.0",
+            "vfio:10ab:ff:1f.7",
+        ] {
             assert_eq!(text.parse::<DeviceAddress>().unwrap().to_string(), text);
         }
     }
@@ -124,10 +151,30 @@ mod tests {
         for text in ["vfio-user:", "vfio-user:card.sock"] {
             assert_eq!(parse(text), AddressError::RelativePath(text.to_owned()));
         }
-        for place in ["", "3b:00.0", "0000:3b:00:0", "0000:3b:20.0", "0000:3b:00.8", "0000:3b:00.0 ", "0000:3g:00.0", "00000:3b:00.0", "+000:3b:00.0"] {
-            assert_eq!(parse(&format!("vfio:{place}")), AddressError::Pci(place.to_owned()));
+        for place in [
+            "",
+            "3b:00.0",
+            "0000:3b:00:0",
+            "0000:3b:20.0",
+            "0000:3b:00.8",
+            "0000:3b:00.0 ",
+            "0000:3g:00.0",
+            "00000:3b:00.0",
+            "+000:3b:00.0",
+        ] {
+            assert_eq!(
+                parse(&format!("vfio:{place}")),
+                AddressError::Pci(place.to_owned())
+            );
         }
-        assert!(matches!(parse(&format!("vfio-user:/{}", "a".repeat(107))), AddressError::LongPath(_)));
-        assert!(format!("vfio-user:/{}", "a".repeat(106)).parse::<DeviceAddress>().is_ok());
+        assert!(matches!(
+            parse(&format!("vfio-user:/{}", "a".repeat(107))),
+            AddressError::LongPath(_)
+        ));
+        assert!(
+            format!("vfio-user:/{}", "a".repeat(106))
+                .parse::<DeviceAddress>()
+                .is_ok()
+        );
     }
 }

@@ -56,7 +56,7 @@ pub fn identify(device: &dyn Device) -> Result<Identity, DeviceError> {
     device.config_read(0, &mut bytes.0)?;
     decode(&bytes).map_err(|reason| DeviceError::Protocol {
         device: device.name().to_owned(),
-        doing: "configuration space was read".to_owned(),
+        doing: "reading configuration space".to_owned(),
         reason: reason.to_string(),
     })
 }
@@ -77,7 +77,8 @@ fn decode(bytes: &ConfigBytes) -> std::io::Result<Identity> {
             Some(msix) => {
                 let vectors = (msix.read_le_u16(MSIX_CONTROL.into())? & MSIX_TABLE_SIZE) + 1;
                 // Capabilities lie within the 256 bytes.
-                let offset = u16::try_from(msix.as_subregion().offset_in_underlying_region()).map_err(std::io::Error::other)?;
+                let offset = u16::try_from(msix.as_subregion().offset_in_underlying_region())
+                    .map_err(std::io::Error::other)?;
                 Some((offset, vectors))
             }
         };
@@ -92,7 +93,11 @@ fn decode(bytes: &ConfigBytes) -> std::io::Result<Identity> {
 pub fn enable_bus_mastering(device: &dyn Device) -> Result<Identity, DeviceError> {
     let identity = identify(device)?;
     if (identity.vendor, identity.device) != (PCI_VENDOR, PCI_DEVICE) {
-        return Err(DeviceError::WrongFunction { device: device.name().to_owned(), vendor: identity.vendor, id: identity.device });
+        return Err(DeviceError::WrongFunction {
+            device: device.name().to_owned(),
+            vendor: identity.vendor,
+            id: identity.device,
+        });
     }
     let mut command = [0; 2];
     device.config_read(COMMAND, &mut command)?;
@@ -119,7 +124,15 @@ mod tests {
     #[test]
     fn identity_and_msix_are_found() {
         let identity = decode(&space()).unwrap();
-        assert_eq!(identity, Identity { vendor: 0x1b36, device: 0x6757, revision: 3, msix: Some((0x50, 8)) });
+        assert_eq!(
+            identity,
+            Identity {
+                vendor: 0x1b36,
+                device: 0x6757,
+                revision: 3,
+                msix: Some((0x50, 8))
+            }
+        );
         let mut without = space();
         without.0[6] = 0;
         assert_eq!(decode(&without).unwrap().msix, None);

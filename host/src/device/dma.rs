@@ -35,15 +35,28 @@ impl DmaMem {
     /// When the system has no memory, or `bytes` is 0.
     pub fn new(name: &str, bytes: usize) -> Result<Self, DeviceError> {
         let doing = || format!("allocating {bytes} bytes of DMA memory for {name}");
-        let len = bytes.checked_next_multiple_of(rustix::param::page_size()).unwrap_or(0);
-        let fd = memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).map_err(|e| DeviceError::system(doing(), e))?;
+        let len = bytes
+            .checked_next_multiple_of(rustix::param::page_size())
+            .unwrap_or(0);
+        let fd = memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
+            .map_err(|e| DeviceError::system(doing(), e))?;
         ftruncate(&fd, len as u64).map_err(|e| DeviceError::system(doing(), e))?;
         let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
         fcntl_add_seals(&fd, seals).map_err(|e| DeviceError::system(doing(), e))?;
         // SAFETY: a new mapping at an address of the kernel's choice; the file is `len` bytes long and cannot shrink any more.
-        let start = unsafe { mmap(std::ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, &fd, 0) }
-            .map_err(|e| DeviceError::system(doing(), e))?;
-        let start = NonNull::new(start.cast()).ok_or_else(|| DeviceError::system(doing(), std::io::ErrorKind::OutOfMemory))?;
+        let start = unsafe {
+            mmap(
+                std::ptr::null_mut(),
+                len,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED,
+                &fd,
+                0,
+            )
+        }
+        .map_err(|e| DeviceError::system(doing(), e))?;
+        let start = NonNull::new(start.cast())
+            .ok_or_else(|| DeviceError::system(doing(), std::io::ErrorKind::OutOfMemory))?;
         Ok(Self { fd, start, len })
     }
 
@@ -72,7 +85,11 @@ impl DmaMem {
     /// When they do not lie within the memory or not on a multiple of `align`: offsets are the driver's own, never the card's.
     fn at(&self, offset: usize, bytes: usize, align: usize) -> *mut u8 {
         let inside = offset.checked_add(bytes).is_some_and(|end| end <= self.len);
-        assert!(inside && offset.is_multiple_of(align), "{bytes} bytes at {offset:#x} of DMA memory of {:#x} bytes", self.len);
+        assert!(
+            inside && offset.is_multiple_of(align),
+            "{bytes} bytes at {offset:#x} of DMA memory of {:#x} bytes",
+            self.len
+        );
         // SAFETY: `offset` was just found to be within the one mapping that `start` begins.
         unsafe { self.start.as_ptr().add(offset) }
     }
@@ -201,8 +218,16 @@ mod tests {
         let memory = DmaMem::new("test", 5000).unwrap();
         assert_eq!(memory.len() % rustix::param::page_size(), 0);
         assert!(memory.len() >= 5000);
-        assert!((0..memory.len()).step_by(4).all(|at| memory.read_word(at) == 0));
-        assert!(fcntl_get_seals(memory.file()).unwrap().contains(SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL));
+        assert!(
+            (0..memory.len())
+                .step_by(4)
+                .all(|at| memory.read_word(at) == 0)
+        );
+        assert!(
+            fcntl_get_seals(memory.file())
+                .unwrap()
+                .contains(SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)
+        );
         assert!(ftruncate(memory.file(), 0).is_err());
     }
 

@@ -17,6 +17,12 @@ pub enum DeviceError {
         /// Why.
         reason: String,
     },
+    /// The function serves another host.
+    #[error("{device} refuses another connection: a host owns the card already")]
+    Busy {
+        /// The function.
+        device: String,
+    },
     /// The other side closed the connection, or the function was unplugged. Final.
     #[error("{device} closed the connection while {doing}")]
     Closed {
@@ -64,7 +70,9 @@ pub enum DeviceError {
         reason: String,
     },
     /// The access does not lie within the region. A programming error of the caller, or a card with a small BAR.
-    #[error("an access of {bytes} bytes at {offset:#x} is not within {region} ({length:#x} bytes), or not aligned")]
+    #[error(
+        "an access of {bytes} bytes at {offset:#x} is not within {region} ({length:#x} bytes), or not aligned"
+    )]
     OutOfRange {
         /// The region.
         region: String,
@@ -76,7 +84,11 @@ pub enum DeviceError {
         length: u64,
     },
     /// The function is not a Guideway card.
-    #[error("{device} is no Guideway card: PCI id {vendor:04x}:{id:04x}, expected {:04x}:{:04x}", guideway_hdl::PCI_VENDOR, guideway_hdl::PCI_DEVICE)]
+    #[error(
+        "{device} is no Guideway card: PCI id {vendor:04x}:{id:04x}, expected {:04x}:{:04x}",
+        guideway_hdl::PCI_VENDOR,
+        guideway_hdl::PCI_DEVICE
+    )]
     WrongFunction {
         /// The function.
         device: String,
@@ -90,12 +102,18 @@ pub enum DeviceError {
 impl DeviceError {
     /// An operating system's error with what was being done.
     pub(crate) fn system(doing: impl Into<String>, error: impl Into<io::Error>) -> Self {
-        Self::System { doing: doing.into(), reason: error.into().to_string() }
+        Self::System {
+            doing: doing.into(),
+            reason: error.into().to_string(),
+        }
     }
 
     /// Whether no later access can succeed: the function has to be opened anew.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Closed { .. } | Self::Timeout { .. } | Self::Protocol { .. })
+        matches!(
+            self,
+            Self::Closed { .. } | Self::Timeout { .. } | Self::Protocol { .. }
+        )
     }
 }

@@ -27,7 +27,8 @@ pub trait RegionIo: Send + Sync {
     ///
     /// # Errors
     /// When the function is gone. A refusal stays unseen, as on a real bus.
-    fn region_write_posted(&self, region: u32, offset: u64, data: &[u8]) -> Result<(), DeviceError>;
+    fn region_write_posted(&self, region: u32, offset: u64, data: &[u8])
+    -> Result<(), DeviceError>;
 }
 
 /// A BAR of 32-bit registers.
@@ -60,16 +61,34 @@ unsafe impl Sync for MappedBar {}
 impl MappedBar {
     /// Maps a part of a file that cannot shrink; `None` when it can, or does not have these bytes: a peer that shrinks a mapped file
     /// would kill this process.
-    pub(crate) fn of_sealed(file: BorrowedFd<'_>, offset: u64, len: u64) -> Option<Result<Self, DeviceError>> {
+    pub(crate) fn of_sealed(
+        file: BorrowedFd<'_>,
+        offset: u64,
+        len: u64,
+    ) -> Option<Result<Self, DeviceError>> {
         let sealed = fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SealFlags::SHRINK));
         let bytes = u64::try_from(fstat(file).ok()?.st_size).ok()?;
-        let fits = offset.checked_add(len).is_some_and(|end| end <= bytes) && offset.is_multiple_of(page_size() as u64);
+        let fits = offset.checked_add(len).is_some_and(|end| end <= bytes)
+            && offset.is_multiple_of(page_size() as u64);
         let len = usize::try_from(len).ok().filter(|_| sealed && fits)?;
         // SAFETY: a new mapping at an address of the kernel's choice, of bytes that the file has and keeps.
-        let start = unsafe { mmap(std::ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, file, offset) };
-        let start = start.map_err(|e| DeviceError::system("mapping a BAR", e)).map(|start| NonNull::new(start.cast::<u8>()));
+        let start = unsafe {
+            mmap(
+                std::ptr::null_mut(),
+                len,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED,
+                file,
+                offset,
+            )
+        };
+        let start = start
+            .map_err(|e| DeviceError::system("mapping a BAR", e))
+            .map(|start| NonNull::new(start.cast::<u8>()));
         Some(start.and_then(|start| {
-            let start = start.ok_or_else(|| DeviceError::system("mapping a BAR", std::io::ErrorKind::OutOfMemory))?;
+            let start = start.ok_or_else(|| {
+                DeviceError::system("mapping a BAR", std::io::ErrorKind::OutOfMemory)
+            })?;
             Ok(Self { start, len })
         }))
     }
@@ -99,7 +118,12 @@ impl Bar {
         if offset.is_multiple_of(4) && offset.checked_add(4).is_some_and(|end| end <= self.len()) {
             return Ok(());
         }
-        Err(DeviceError::OutOfRange { region: "the BAR".to_owned(), offset, bytes: 4, length: self.len() })
+        Err(DeviceError::OutOfRange {
+            region: "the BAR".to_owned(),
+            offset,
+            bytes: 4,
+            length: self.len(),
+        })
     }
 
     /// Reads the register at `offset`. Everything written before has taken effect.
@@ -110,7 +134,13 @@ impl Bar {
         self.check(offset)?;
         match self {
             // SAFETY: aligned and in bounds (`check`), mapped while `bar` lives.
-            Self::Mapped(bar) => Ok(u32::from_le(unsafe { bar.start.as_ptr().add(offset as usize).cast::<u32>().read_volatile() })),
+            Self::Mapped(bar) => Ok(u32::from_le(unsafe {
+                bar.start
+                    .as_ptr()
+                    .add(offset as usize)
+                    .cast::<u32>()
+                    .read_volatile()
+            })),
             Self::Trapped { io, region, .. } => {
                 let mut data = [0; 4];
                 io.region_read(*region, offset, &mut data)?;
@@ -129,17 +159,29 @@ impl Bar {
         match self {
             Self::Mapped(bar) => {
                 // SAFETY: aligned and in bounds (`check`), mapped while `bar` lives.
-                unsafe { bar.start.as_ptr().add(offset as usize).cast::<u32>().write_volatile(value.to_le()) };
+                unsafe {
+                    bar.start
+                        .as_ptr()
+                        .add(offset as usize)
+                        .cast::<u32>()
+                        .write_volatile(value.to_le())
+                };
                 Ok(())
             }
-            Self::Trapped { io, region, .. } => io.region_write_posted(*region, offset, &value.to_le_bytes()),
+            Self::Trapped { io, region, .. } => {
+                io.region_write_posted(*region, offset, &value.to_le_bytes())
+            }
         }
     }
 }
 
 impl fmt::Debug for Bar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let how = if matches!(self, Self::Mapped(_)) { "mapped" } else { "trapped" };
+        let how = if matches!(self, Self::Mapped(_)) {
+            "mapped"
+        } else {
+            "trapped"
+        };
         write!(f, "Bar({how}, {:#x} bytes)", self.len())
     }
 }
@@ -150,19 +192,31 @@ impl RawRegisterIO for Bar {
     // "Pointers" are offsets: `registers` starts the map at address 0, and nothing dereferences them.
     unsafe fn try_read<T: RegInt>(&self, ptr: *const T) -> Result<T, DeviceError> {
         let offset = ptr.addr() as u64;
-        let wrong = || DeviceError::OutOfRange { region: "the BAR".to_owned(), offset, bytes: size_of::<T>(), length: self.len() };
+        let wrong = || DeviceError::OutOfRange {
+            region: "the BAR".to_owned(),
+            offset,
+            bytes: size_of::<T>(),
+            length: self.len(),
+        };
         if size_of::<T>() != 4 {
             return Err(wrong());
         }
         let bytes = self.read32(offset)?.to_ne_bytes();
-        Ok(T::from_ne_bytes(&bytes.as_slice().try_into().map_err(|_| wrong())?))
+        Ok(T::from_ne_bytes(
+            &bytes.as_slice().try_into().map_err(|_| wrong())?,
+        ))
     }
 
     unsafe fn try_write<T: RegInt>(&self, ptr: *mut T, value: T) -> Result<(), DeviceError> {
         let offset = ptr.addr() as u64;
         let bytes = value.to_ne_bytes();
         let Ok(bytes) = <[u8; 4]>::try_from(bytes.as_ref()) else {
-            return Err(DeviceError::OutOfRange { region: "the BAR".to_owned(), offset, bytes: size_of::<T>(), length: self.len() });
+            return Err(DeviceError::OutOfRange {
+                region: "the BAR".to_owned(),
+                offset,
+                bytes: size_of::<T>(),
+                length: self.len(),
+            });
         };
         self.write32(offset, u32::from_ne_bytes(bytes))
     }
@@ -189,7 +243,10 @@ mod tests {
             Ok(())
         }
         fn region_write_posted(&self, _: u32, offset: u64, data: &[u8]) -> Result<(), DeviceError> {
-            self.0.lock().unwrap().push((offset, Some(u32::from_le_bytes(data.try_into().unwrap()))));
+            self.0
+                .lock()
+                .unwrap()
+                .push((offset, Some(u32::from_le_bytes(data.try_into().unwrap()))));
             Ok(())
         }
     }
@@ -197,22 +254,48 @@ mod tests {
     #[test]
     fn registers_by_name_land_on_their_offsets() {
         let io = Arc::new(Recorder(Mutex::default()));
-        let bar = Bar::Trapped { io: Arc::clone(&io) as Arc<dyn RegionIo>, region: 0, len: 0x1_0000 };
+        let bar = Bar::Trapped {
+            io: Arc::clone(&io) as Arc<dyn RegionIo>,
+            region: 0,
+            len: 0x1_0000,
+        };
         let map = registers(&bar);
-        map.core().control().try_write(|r| r.set_port_enable(true)).unwrap();
-        map.card().rx()[2].arm().try_write(|r| r.set_index(0xbeef)).unwrap();
-        assert_eq!(map.core().scratch()[31].try_read().unwrap().value(), 0x0102_0304);
-        assert_eq!(*io.0.lock().unwrap(), [(0x20, Some(1)), (0x40a0, Some(0xbeef)), (0x17c, None)]);
+        map.core()
+            .control()
+            .try_write(|r| r.set_port_enable(true))
+            .unwrap();
+        map.card().rx()[2]
+            .arm()
+            .try_write(|r| r.set_index(0xbeef))
+            .unwrap();
+        assert_eq!(
+            map.core().scratch()[31].try_read().unwrap().value(),
+            0x0102_0304
+        );
+        assert_eq!(
+            *io.0.lock().unwrap(),
+            [(0x20, Some(1)), (0x40a0, Some(0xbeef)), (0x17c, None)]
+        );
     }
 
     #[test]
     fn an_access_off_the_bar_is_refused() {
         let io = Arc::new(Recorder(Mutex::default()));
-        let bar = Bar::Trapped { io, region: 0, len: 0x100 };
+        let bar = Bar::Trapped {
+            io,
+            region: 0,
+            len: 0x100,
+        };
         assert!(bar.read32(0xfc).is_ok());
         for offset in [0x100, 2, u64::MAX, u64::MAX - 3] {
-            assert!(matches!(bar.read32(offset), Err(DeviceError::OutOfRange { .. })));
-            assert!(matches!(bar.write32(offset, 0), Err(DeviceError::OutOfRange { .. })));
+            assert!(matches!(
+                bar.read32(offset),
+                Err(DeviceError::OutOfRange { .. })
+            ));
+            assert!(matches!(
+                bar.write32(offset, 0),
+                Err(DeviceError::OutOfRange { .. })
+            ));
         }
         assert!(registers(&bar).card().dma_read_errors().try_read().is_err());
     }
@@ -220,7 +303,11 @@ mod tests {
     #[test]
     fn a_mapped_bar_reads_and_writes_little_endian_words() {
         let memory = crate::device::DmaMem::new("bar", 4096).unwrap();
-        let bar = Bar::Mapped(Arc::new(MappedBar::of_sealed(memory.file(), 0, 4096).unwrap().unwrap()));
+        let bar = Bar::Mapped(Arc::new(
+            MappedBar::of_sealed(memory.file(), 0, 4096)
+                .unwrap()
+                .unwrap(),
+        ));
         bar.write32(8, 0x1122_3344).unwrap();
         assert_eq!(memory.read_word(8), 0x1122_3344);
         assert_eq!(bar.read32(8).unwrap(), 0x1122_3344);

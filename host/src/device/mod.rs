@@ -12,7 +12,8 @@ mod config_space;
 #[allow(unsafe_code)] // mmap of memory shared with the card, volatile and atomic access to it
 mod dma;
 mod error;
-#[allow(unsafe_code)] // mapped BARs, and the pointers that the generated register API takes for offsets
+#[allow(unsafe_code)]
+// mapped BARs, and the pointers that the generated register API takes for offsets
 mod mmio;
 pub mod sim;
 pub mod vfio_user;
@@ -83,13 +84,20 @@ pub trait Device: Send + Sync {
 ///
 /// # Errors
 /// When it cannot be reached, or the address is of a kind that this build does not know yet.
-pub fn open(address: &DeviceAddress, sim: &sim::SimOptions) -> Result<Arc<dyn Device>, DeviceError> {
+pub fn open(
+    address: &DeviceAddress,
+    sim: &sim::SimOptions,
+) -> Result<Arc<dyn Device>, DeviceError> {
     match address {
         DeviceAddress::Sim => Ok(sim::SimulatedCard::start(sim.clone())?),
-        DeviceAddress::VfioUser(path) => Ok(Arc::new(vfio_user::VfioUser::connect(path, vfio_user::DEFAULT_TIMEOUT)?)),
+        DeviceAddress::VfioUser(path) => Ok(Arc::new(vfio_user::VfioUser::connect(
+            path,
+            vfio_user::DEFAULT_TIMEOUT,
+        )?)),
         DeviceAddress::Vfio(_) => Err(DeviceError::Open {
             device: address.to_string(),
-            reason: "this build does not drive kernel VFIO yet; use \"vfio-user:PATH\" or \"sim\"".to_owned(),
+            reason: "this build does not drive kernel VFIO yet; use \"vfio-user:PATH\" or \"sim\""
+                .to_owned(),
         }),
     }
 }
@@ -109,7 +117,11 @@ impl DmaRegion {
     pub fn new(device: &Arc<dyn Device>, name: &str, bytes: usize) -> Result<Self, DeviceError> {
         let memory = DmaMem::new(name, bytes)?;
         let iova = device.dma_map(&memory)?;
-        Ok(Self { memory, iova, device: Arc::clone(device) })
+        Ok(Self {
+            memory,
+            iova,
+            device: Arc::clone(device),
+        })
     }
 
     /// The memory.

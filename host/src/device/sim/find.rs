@@ -22,7 +22,9 @@ pub fn find(configured: Option<&Path>) -> Result<PathBuf, DeviceError> {
     let beside = env::current_exe().ok();
     let places = Places {
         configured: configured.map(Path::to_owned),
-        variable: env::var_os(SIMULATOR_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from),
+        variable: env::var_os(SIMULATOR_VARIABLE)
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from),
         executable: beside,
         path: env::var_os("PATH").unwrap_or_default(),
     };
@@ -63,9 +65,14 @@ impl Places {
         }
         let beside = self.executable.iter().flat_map(|executable| {
             // A test's executable lies one folder below the others.
-            executable.ancestors().skip(1).take(2).map(|folder| (folder.join(SIMULATOR), "beside this executable"))
+            executable
+                .ancestors()
+                .skip(1)
+                .take(2)
+                .map(|folder| (folder.join(SIMULATOR), "beside this executable"))
         });
-        let on_path = env::split_paths::<OsStr>(&self.path).map(|folder| (folder.join(SIMULATOR), "on PATH"));
+        let on_path =
+            env::split_paths::<OsStr>(&self.path).map(|folder| (folder.join(SIMULATOR), "on PATH"));
         beside.chain(on_path).collect()
     }
 }
@@ -92,7 +99,8 @@ mod tests {
     fn places_are_tried_in_their_order() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        let [configured, variable, on_path] = ["configured", "variable", "path"].map(|name| program(&at(name), 0o755));
+        let [configured, variable, on_path] =
+            ["configured", "variable", "path"].map(|name| program(&at(name), 0o755));
         let beside = program(&at("target"), 0o755);
         let mut places = Places {
             configured: Some(configured.clone()),
@@ -118,11 +126,21 @@ mod tests {
             path: "/somewhere:/elsewhere".into(),
         };
         let error = places.find().unwrap_err().to_string();
-        for place in ["/opt/guideway/bin/guideway-sim (beside", "/somewhere/guideway-sim (on PATH)", "/elsewhere/guideway-sim (on PATH)"] {
+        for place in [
+            "/opt/guideway/bin/guideway-sim (beside",
+            "/somewhere/guideway-sim (on PATH)",
+            "/elsewhere/guideway-sim (on PATH)",
+        ] {
             assert!(error.contains(place), "{error}");
         }
-        let named = Places { configured: Some("/not/there".into()), ..places };
+        let named = Places {
+            configured: Some("/not/there".into()),
+            ..places
+        };
         let error = named.find().unwrap_err().to_string();
-        assert!(error.contains("/not/there ([card] simulator)") && !error.contains("/somewhere"), "{error}");
+        assert!(
+            error.contains("/not/there ([card] simulator)") && !error.contains("/somewhere"),
+            "{error}"
+        );
     }
 }

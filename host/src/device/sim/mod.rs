@@ -80,7 +80,12 @@ impl Simulator {
             .map_err(|e| DeviceError::system("making a folder for the simulator's sockets", e))?;
         let socket = folder.path().join("card.sock");
         let control = options.control.then(|| folder.path().join("control.sock"));
-        let mut arguments: Vec<OsString> = vec!["--socket".into(), socket.clone().into(), "--wire".into(), options.wire.clone()];
+        let mut arguments: Vec<OsString> = vec![
+            "--socket".into(),
+            socket.clone().into(),
+            "--wire".into(),
+            options.wire.clone(),
+        ];
         // It ends by itself, its files complete, when its only host has gone.
         arguments.push("--once".into());
         if let Some(path) = &control {
@@ -89,7 +94,14 @@ impl Simulator {
         arguments.extend(options.arguments.iter().cloned());
         let process = Process::start(&executable, &arguments)?;
         tracing::debug!(simulator = %executable.display(), socket = %socket.display(), "started a private simulator");
-        Ok(Self { process, executable, socket, control, options, _folder: folder })
+        Ok(Self {
+            process,
+            executable,
+            socket,
+            control,
+            options,
+            _folder: folder,
+        })
     }
 
     /// Connects to its card, as soon as it serves.
@@ -99,16 +111,26 @@ impl Simulator {
     pub fn connect(&self) -> Result<VfioUser, DeviceError> {
         let begun = Instant::now();
         let mut told = begun;
-        let connected = VfioUser::connect_while(&self.socket, self.options.timeout, self.options.patience, || {
-            if told.elapsed() >= PROGRESS {
-                told = Instant::now();
-                tracing::info!(seconds = begun.elapsed().as_secs(), "waiting for the simulator to serve its socket");
-            }
-            match self.process.ended() {
-                None => Ok(()),
-                Some(status) => Err(self.failure(&format!("it ended with {status} instead of serving its socket"))),
-            }
-        });
+        let connected = VfioUser::connect_while(
+            &self.socket,
+            self.options.timeout,
+            self.options.patience,
+            || {
+                if told.elapsed() >= PROGRESS {
+                    told = Instant::now();
+                    tracing::info!(
+                        seconds = begun.elapsed().as_secs(),
+                        "waiting for the simulator to serve its socket"
+                    );
+                }
+                match self.process.ended() {
+                    None => Ok(()),
+                    Some(status) => Err(self.failure(&format!(
+                        "it ended with {status} instead of serving its socket"
+                    ))),
+                }
+            },
+        );
         // What the socket says is less than what the simulator says.
         connected.map_err(|error| match error {
             DeviceError::Open { reason, .. } if !reason.contains('\n') => self.failure(&reason),
@@ -142,14 +164,24 @@ impl Simulator {
         match self.process.wait(self.options.grace) {
             Some(status) if status.success() => Ok(()),
             Some(status) => Err(self.failure(&format!("it ended with {status}"))),
-            None => Err(self.failure(&format!("it did not end within {} s", self.options.grace.as_secs()))),
+            None => Err(self.failure(&format!(
+                "it did not end within {} s",
+                self.options.grace.as_secs()
+            ))),
         }
     }
 
     fn failure(&self, reason: &str) -> DeviceError {
         let words = self.last_words();
-        let reason = if words.is_empty() { reason.to_owned() } else { format!("{reason}; its last words:\n{words}") };
-        DeviceError::Open { device: format!("the simulator {}", self.executable.display()), reason }
+        let reason = if words.is_empty() {
+            reason.to_owned()
+        } else {
+            format!("{reason}; its last words:\n{words}")
+        };
+        DeviceError::Open {
+            device: format!("the simulator {}", self.executable.display()),
+            reason,
+        }
     }
 }
 

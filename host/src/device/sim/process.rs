@@ -11,7 +11,10 @@ use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{PidfdFlags, Signal, getpid, getppid, pidfd_open, pidfd_send_signal, set_parent_process_death_signal};
+use rustix::process::{
+    PidfdFlags, Signal, getpid, getppid, pidfd_open, pidfd_send_signal,
+    set_parent_process_death_signal,
+};
 
 use crate::device::DeviceError;
 
@@ -63,16 +66,29 @@ impl Process {
     /// # Errors
     /// When it cannot be executed.
     pub fn start(executable: &Path, arguments: &[OsString]) -> Result<Self, DeviceError> {
-        let cannot = |e: std::io::Error| DeviceError::system(format!("starting the simulator {}", executable.display()), e);
+        let cannot = |e: std::io::Error| {
+            DeviceError::system(
+                format!("starting the simulator {}", executable.display()),
+                e,
+            )
+        };
         let mut command = Command::new(executable);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         let host = getpid();
         // SAFETY: between fork and exec the closure makes two system calls and allocates nothing.
         unsafe {
             command.pre_exec(move || {
                 set_parent_process_death_signal(Some(Signal::KILL))?;
                 // The host may have died before the request was in place.
-                if getppid() == Some(host) { Ok(()) } else { Err(std::io::ErrorKind::BrokenPipe.into()) }
+                if getppid() == Some(host) {
+                    Ok(())
+                } else {
+                    Err(std::io::ErrorKind::BrokenPipe.into())
+                }
             });
         }
         let shared = Arc::new(Shared::default());
@@ -82,7 +98,10 @@ impl Process {
             .name("guideway-sim".to_owned())
             .spawn(move || run(command, &started, &theirs))
             .map_err(cannot)?;
-        let handle = starting.recv().map_err(|_| cannot(std::io::ErrorKind::BrokenPipe.into()))?.map_err(cannot)?;
+        let handle = starting
+            .recv()
+            .map_err(|_| cannot(std::io::ErrorKind::BrokenPipe.into()))?
+            .map_err(cannot)?;
         Ok(Self { handle, shared })
     }
 
@@ -96,15 +115,28 @@ impl Process {
         let mut state = self.shared.lock();
         if state.ended.is_some() {
             let all_said = |state: &mut State| !state.said_all;
-            state = self.shared.changed.wait_timeout_while(state, KILL_GRACE, all_said).map_or_else(|e| e.into_inner().0, |(state, _)| state);
+            state = self
+                .shared
+                .changed
+                .wait_timeout_while(state, KILL_GRACE, all_said)
+                .map_or_else(|e| e.into_inner().0, |(state, _)| state);
         }
-        state.lines.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+        state
+            .lines
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// Waits for its end.
     pub fn wait(&self, longest: Duration) -> Option<ExitStatus> {
         let runs = |state: &mut State| state.ended.is_none();
-        self.shared.changed.wait_timeout_while(self.shared.lock(), longest, runs).map_or_else(|e| e.into_inner().0, |(state, _)| state).ended
+        self.shared
+            .changed
+            .wait_timeout_while(self.shared.lock(), longest, runs)
+            .map_or_else(|e| e.into_inner().0, |(state, _)| state)
+            .ended
     }
 
     fn signal(&self, signal: Signal) {
@@ -125,7 +157,11 @@ impl Drop for Process {
     }
 }
 
-fn run(mut command: Command, started: &mpsc::Sender<std::io::Result<OwnedFd>>, shared: &Arc<Shared>) {
+fn run(
+    mut command: Command,
+    started: &mpsc::Sender<std::io::Result<OwnedFd>>,
+    shared: &Arc<Shared>,
+) {
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
@@ -156,7 +192,10 @@ fn run(mut command: Command, started: &mpsc::Sender<std::io::Result<OwnedFd>>, s
 fn listen(stderr: ChildStderr, shared: &Shared) {
     let mut reader = BufReader::new(stderr);
     let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
+    while reader
+        .read_until(b'\n', &mut line)
+        .is_ok_and(|bytes| bytes > 0)
+    {
         line.truncate(MAX_LINE);
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
         tracing::debug!(target: "guideway_sim", "{text}");

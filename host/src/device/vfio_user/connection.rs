@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -53,24 +54,61 @@ pub struct Connection {
 impl Connection {
     /// Takes a connected stream. `name` is the server in messages.
     pub fn new(stream: Arc<UnixStream>, name: Arc<str>, timeout: Duration) -> Self {
-        Self { stream, name, timeout, next_id: 0, dead: None }
+        Self {
+            stream,
+            name,
+            timeout,
+            next_id: 0,
+            dead: None,
+        }
     }
 
     /// A command whose reply is waited for. `doing` completes "while ...".
-    pub fn call(&mut self, command: Command, body: &[&[u8]], fds: &[BorrowedFd<'_>], doing: &str) -> Result<Reply, DeviceError> {
+    pub fn call(
+        &mut self,
+        command: Command,
+        body: &[&[u8]],
+        fds: &[BorrowedFd<'_>],
+        doing: &str,
+    ) -> Result<Reply, DeviceError> {
         self.alive()?;
         let deadline = Instant::now() + self.timeout;
         let id = self.take_id();
-        let answer = self.send(id, command as u16, Flags::empty(), 0, body, fds, deadline, doing).and_then(|()| self.answer(id, command, deadline, doing));
+        let answer = self
+            .send(
+                id,
+                command as u16,
+                Flags::empty(),
+                0,
+                body,
+                fds,
+                deadline,
+                doing,
+            )
+            .and_then(|()| self.answer(id, command, deadline, doing));
         self.remember(answer)
     }
 
     /// A command that nobody waits for.
-    pub fn post(&mut self, command: Command, body: &[&[u8]], doing: &str) -> Result<(), DeviceError> {
+    pub fn post(
+        &mut self,
+        command: Command,
+        body: &[&[u8]],
+        doing: &str,
+    ) -> Result<(), DeviceError> {
         self.alive()?;
         let deadline = Instant::now() + self.timeout;
         let id = self.take_id();
-        let sent = self.send(id, command as u16, Flags::NO_REPLY, 0, body, &[], deadline, doing);
+        let sent = self.send(
+            id,
+            command as u16,
+            Flags::NO_REPLY,
+            0,
+            body,
+            &[],
+            deadline,
+            doing,
+        );
         self.remember(sent)
     }
 
@@ -124,9 +162,17 @@ impl Connection {
             let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
             let mut ancillary = SendAncillaryBuffer::new(&mut room);
             if !fds.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
-                return Err(self.broken(doing, format!("{} file descriptors in one message", fds.len())));
+                return Err(self.broken(
+                    doing,
+                    format!("{} file descriptors in one message", fds.len()),
+                ));
             }
-            match sendmsg(&*self.stream, &[IoSlice::new(rest)], &mut ancillary, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            match sendmsg(
+                &*self.stream,
+                &[IoSlice::new(rest)],
+                &mut ancillary,
+                SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+            ) {
                 Ok(sent) => {
                     rest = &rest[sent..];
                     fds = &[];
@@ -140,7 +186,13 @@ impl Connection {
     }
 
     /// Waits for the reply to `id`. Commands of the server are refused meanwhile.
-    fn answer(&self, id: u16, command: Command, deadline: Instant, doing: &str) -> Result<Reply, DeviceError> {
+    fn answer(
+        &self,
+        id: u16,
+        command: Command,
+        deadline: Instant,
+        doing: &str,
+    ) -> Result<Reply, DeviceError> {
         for _ in 0..MAX_FOREIGN {
             let (header, reply) = self.receive(deadline, doing)?;
             let flags = Flags::from_bits_retain(header.flags.get());
@@ -149,10 +201,19 @@ impl Connection {
                 continue;
             }
             if flags & Flags::TYPE != Flags::REPLY {
-                return Err(self.broken(doing, format!("a message with flags {:#x}: neither command nor reply", header.flags)));
+                return Err(self.broken(
+                    doing,
+                    format!(
+                        "a message with flags {:#x}: neither command nor reply",
+                        header.flags
+                    ),
+                ));
             }
             if header.id.get() != id || header.command.get() != command as u16 {
-                let reason = format!("a reply to message {} (command {}), asked was {id} ({})", header.id, header.command, command as u16);
+                let reason = format!(
+                    "a reply to message {} (command {}), asked was {id} ({})",
+                    header.id, header.command, command as u16
+                );
                 return Err(self.broken(doing, reason));
             }
             if flags.contains(Flags::ERROR) {
@@ -164,7 +225,10 @@ impl Connection {
             }
             return Ok(reply);
         }
-        Err(self.broken(doing, format!("more than {MAX_FOREIGN} commands of its own instead of a reply")))
+        Err(self.broken(
+            doing,
+            format!("more than {MAX_FOREIGN} commands of its own instead of a reply"),
+        ))
     }
 
     /// The driver's memory is reached through its file descriptor only, and nothing else may be asked of it.
@@ -174,7 +238,16 @@ impl Connection {
             return Ok(());
         }
         let errno = Errno::OPNOTSUPP.raw_os_error().unsigned_abs();
-        self.send(header.id.get(), header.command.get(), Flags::REPLY | Flags::ERROR, errno, &[], &[], deadline, doing)
+        self.send(
+            header.id.get(),
+            header.command.get(),
+            Flags::REPLY | Flags::ERROR,
+            errno,
+            &[],
+            &[],
+            deadline,
+            doing,
+        )
     }
 
     fn receive(&self, deadline: Instant, doing: &str) -> Result<(Header, Reply), DeviceError> {
@@ -191,14 +264,25 @@ impl Connection {
     }
 
     /// Reads exactly `data.len()` bytes: never beyond a message, so that file descriptors belong to the message in which they came.
-    fn fill(&self, data: &mut [u8], fds: &mut VecDeque<OwnedFd>, deadline: Instant, doing: &str) -> Result<(), DeviceError> {
+    fn fill(
+        &self,
+        data: &mut [u8],
+        fds: &mut VecDeque<OwnedFd>,
+        deadline: Instant,
+        doing: &str,
+    ) -> Result<(), DeviceError> {
         let mut filled = 0;
         while filled < data.len() {
             // One more than allowed: too many can then be told from cut ones.
             let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS + 1))];
             let mut ancillary = RecvAncillaryBuffer::new(&mut room);
             let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-            let received = match recvmsg(&*self.stream, &mut [IoSliceMut::new(&mut data[filled..])], &mut ancillary, flags) {
+            let received = match recvmsg(
+                &*self.stream,
+                &mut [IoSliceMut::new(&mut data[filled..])],
+                &mut ancillary,
+                flags,
+            ) {
                 Ok(received) => received,
                 Err(Errno::AGAIN) => {
                     self.await_socket(PollFlags::IN, deadline, doing)?;
@@ -213,7 +297,10 @@ impl Connection {
                 }
             }
             if fds.len() > MAX_FDS || received.flags.contains(ReturnFlags::CTRUNC) {
-                return Err(self.broken(doing, format!("more than {MAX_FDS} file descriptors in one message")));
+                return Err(self.broken(
+                    doing,
+                    format!("more than {MAX_FDS} file descriptors in one message"),
+                ));
             }
             if received.bytes == 0 {
                 return Err(self.closed(doing));
@@ -223,13 +310,25 @@ impl Connection {
         Ok(())
     }
 
-    fn await_socket(&self, interest: PollFlags, deadline: Instant, doing: &str) -> Result<(), DeviceError> {
+    fn await_socket(
+        &self,
+        interest: PollFlags,
+        deadline: Instant,
+        doing: &str,
+    ) -> Result<(), DeviceError> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(DeviceError::Timeout { device: self.name.to_string(), doing: doing.to_owned(), after: self.timeout });
+                return Err(DeviceError::Timeout {
+                    device: self.name.to_string(),
+                    doing: doing.to_owned(),
+                    after: self.timeout,
+                });
             }
-            let timeout = Timespec { tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() };
+            let timeout = Timespec {
+                tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            };
             match poll(&mut [PollFd::new(&*self.stream, interest)], Some(&timeout)) {
                 Ok(0) | Err(Errno::INTR) => {}
                 Ok(_) => return Ok(()),
@@ -240,7 +339,11 @@ impl Connection {
 
     /// An error for an answer that breaks the protocol. Final.
     pub fn broken(&self, doing: &str, reason: String) -> DeviceError {
-        DeviceError::Protocol { device: self.name.to_string(), doing: doing.to_owned(), reason }
+        DeviceError::Protocol {
+            device: self.name.to_string(),
+            doing: doing.to_owned(),
+            reason,
+        }
     }
 
     /// As [`Connection::broken`], and the connection ends.
@@ -251,7 +354,10 @@ impl Connection {
     }
 
     fn closed(&self, doing: &str) -> DeviceError {
-        DeviceError::Closed { device: self.name.to_string(), doing: doing.to_owned() }
+        DeviceError::Closed {
+            device: self.name.to_string(),
+            doing: doing.to_owned(),
+        }
     }
 
     fn failed(&self, errno: Errno, doing: &str) -> DeviceError {

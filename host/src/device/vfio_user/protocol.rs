@@ -3,7 +3,9 @@
 //! Owns their layouts, all little-endian. The bodies are the kernel's VFIO structures: their sizes are compared with
 //! `vfio-bindings`, whose constants the client uses.
 
-use vfio_bindings::bindings::vfio::{vfio_device_info, vfio_irq_info, vfio_irq_set, vfio_region_info};
+use vfio_bindings::bindings::vfio::{
+    vfio_device_info, vfio_irq_info, vfio_irq_set, vfio_region_info,
+};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -180,7 +182,19 @@ pub struct IrqSet {
 }
 
 /// REGION_READ and REGION_WRITE, before their data.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
+    Unaligned,
+)]
 #[repr(C)]
 pub struct RegionAccess {
     /// Offset in the region.
@@ -198,7 +212,9 @@ const _: () = {
     assert!(size_of::<RegionInfo>() == size_of::<vfio_region_info>());
     assert!(size_of::<IrqInfo>() == size_of::<vfio_irq_info>());
     assert!(size_of::<IrqSet>() == size_of::<vfio_irq_set>());
-    assert!(size_of::<DmaMap>() == 32 && size_of::<DmaUnmap>() == 24 && size_of::<RegionAccess>() == 16);
+    assert!(
+        size_of::<DmaMap>() == 32 && size_of::<DmaUnmap>() == 24 && size_of::<RegionAccess>() == 16
+    );
 };
 
 /// The sizes of the structures as `argsz` states them.
