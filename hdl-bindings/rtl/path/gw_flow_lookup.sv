@@ -72,8 +72,9 @@ module gw_flow_lookup
   // ---- select: the lowest place that matched ------------------------------------------------------------------------------
   logic                     found, found_q;
   logic [PlaceBits-1:0]     lowest;
-  logic [FlowKeyBits-1:0]   key_q, selected_key_q;
-  gw_flow_payload_t         payload_q;
+  logic [FlowKeyBits-1:0]   key_q;
+  gw_flow_word_t            selected_q;
+  logic [8:0]               selected_ecc_q;
   logic [15:0]              place_q, check_place_q, place_out_q;
   logic                     check_found_q, found_out_q;
   logic [AfterCompare-2:0]  valid_q;  // lookups in select, check, correct
@@ -101,8 +102,16 @@ module gw_flow_lookup
   always_ff @(posedge clk_i) begin
     if (compare_valid_o) key_q <= compare_key_o;
     if (found) begin
-      selected_key_q <= key_q;
-      payload_q      <= payload_i[lowest];
+      // What matched has the packet's key, and `valid`.
+      selected_q <= '{
+        confirmed: payload_i[lowest].confirmed,
+        pinned: payload_i[lowest].pinned,
+        valid: 1'b1,
+        generation: payload_i[lowest].generation,
+        backend: payload_i[lowest].backend,
+        key: key_q
+      };
+      selected_ecc_q <= payload_i[lowest].ecc;
       place_q        <= {lowest, row[lowest[PlaceBits-1-:$clog2(Banks)]]};
     end
     if (found_q) check_place_q <= place_q;
@@ -110,24 +119,16 @@ module gw_flow_lookup
   end
 
   // ---- check and correct --------------------------------------------------------------------------------------------------
-  gw_flow_word_t               selected, checked;
+  gw_flow_word_t               checked;
   logic [8:0]                  unused_syndrome;
   logic                        corrected, uncorrectable, flipped, other_key;
   logic [7:0]                  flip;
 
-  always_comb begin
-    selected.key        = selected_key_q;
-    selected.backend    = payload_q.backend;
-    selected.generation = payload_q.generation;
-    selected.valid      = 1'b1;  // it matched
-    selected.pinned     = payload_q.pinned;
-    selected.confirmed  = payload_q.confirmed;
-  end
   gw_secded #(.DataBits(FlowWordDataBits)) u_secded (
       .clk_i          (clk_i),
       .valid_i        (found_q),
-      .data_i         (selected),
-      .ecc_i          (payload_q.ecc),
+      .data_i         (selected_q),
+      .ecc_i          (selected_ecc_q),
       .ecc_o          (unused_syndrome),
       .data_o         (checked),
       .corrected_o    (corrected),

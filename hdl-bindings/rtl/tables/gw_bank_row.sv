@@ -18,39 +18,51 @@ module gw_bank_row
     output logic [Banks-1:0][RowBits-1:0]     row_o
 );
   localparam int unsigned Fold = 64;
-  localparam int unsigned Whole = KeyBits / Fold;  // whole folds, then one of `Rest` bits
-  localparam int unsigned Rest = KeyBits - Whole * Fold;
+  localparam int unsigned Folds = SecretBits / Fold;  // also of the key, whose top bits are then 0
+  typedef logic [Banks-1:0][RowBits-1:0][Fold-1:0] folded_t;
+  typedef logic [Banks-1:0][RowBits-1:0] rows_t;
 
-  if (KeyBits + RowBits - 1 > SecretBits || KeyBits < Fold || Rest == 0) begin : gen_check
-    $error("gw_bank_row: the secret is too short, or the key is no mix of folds and a rest");
+  if (KeyBits + RowBits - 1 > SecretBits || KeyBits > Folds * Fold) begin : gen_check
+    $error("gw_bank_row: the secret is too short for the key");
   end
 
-  logic [Fold-1:0]               folded_q[Banks][RowBits];
-  logic                          valid_q;
-  logic [Banks-1:0][RowBits-1:0] row_q;
+  // Functions that a simulator calls only with a key; assigned element by element, or inlined, they would cost it in every cycle.
+  function automatic folded_t fold(input logic [Folds*Fold-1:0] key, input logic [Banks-1:0][SecretBits-1:0] secret);
+    /* verilator no_inline_task */
+    folded_t         sum;
+    logic [Fold-1:0] part, low, high;
+    for (int unsigned b = 0; b < Banks; b++) begin
+      for (int unsigned j = 0; j < RowBits; j++) begin
+        part = '0;
+        for (int unsigned f = 0; f < Folds; f++) begin
+          low  = secret[b][f*Fold+:Fold];
+          high = f + 1 < Folds ? secret[b][((f+1)%Folds)*Fold+:Fold] : '0;
+          part ^= key[f*Fold+:Fold] & ((low >> j) | (high << (Fold - j)));
+        end
+        sum[b][j] = part;
+      end
+    end
+    return sum;
+  endfunction
+
+  function automatic rows_t parities(input folded_t folded);
+    /* verilator no_inline_task */
+    rows_t rows;
+    for (int unsigned b = 0; b < Banks; b++) begin
+      for (int unsigned j = 0; j < RowBits; j++) rows[b][j] = ^folded[b][j];
+    end
+    return rows;
+  endfunction
+
+  folded_t folded_q;
+  rows_t   row_q;
+  logic    valid_q;
 
   always_ff @(posedge clk_i) begin
     valid_q <= valid_i;  // unknown for a cycle after power on, which only moves unused data
-    if (valid_i) begin
-      for (int unsigned b = 0; b < Banks; b++) begin
-        for (int unsigned j = 0; j < RowBits; j++) begin
-          folded_q[b][j] <= fold(key_i, secret_i[b][j+:KeyBits]);
-        end
-      end
-    end
-    if (valid_q) begin
-      for (int unsigned b = 0; b < Banks; b++) begin
-        for (int unsigned j = 0; j < RowBits; j++) row_q[b][j] <= ^folded_q[b][j];
-      end
-    end
+    if (valid_i) folded_q <= fold((Folds * Fold)'(key_i), secret_i);
+    if (valid_q) row_q <= parities(folded_q);
   end
-
-  function automatic logic [Fold-1:0] fold(input logic [KeyBits-1:0] key, input logic [KeyBits-1:0] secret);
-    logic [Fold-1:0] sum;
-    sum = Fold'(key[Whole*Fold+:Rest] & secret[Whole*Fold+:Rest]);
-    for (int unsigned f = 0; f < Whole; f++) sum ^= key[f*Fold+:Fold] & secret[f*Fold+:Fold];
-    return sum;
-  endfunction
 
   assign row_o = row_q;
 endmodule

@@ -68,7 +68,7 @@ module gw_command
   logic                check_q, checked, start_table, start_flow;
   logic                aborted_q, aborted_d, abort;  // the command runs out without `done`
   gw_status_e          checked_status, flow_status;
-  logic                table_busy, table_done, flow_busy, flow_done;
+  logic                table_busy, table_done, flow_done;
   gw_command_rsp_t     table_result;
   logic                take;
 
@@ -162,10 +162,8 @@ module gw_command
       .status_o (checked_status)
   );
 
-  logic                request_write, request_read, flow_read;
-  logic [19:0]         request_index;
-  logic [15:0]         flow_read_place;
-  logic [BeatBits-1:0] request_wdata;
+  logic        flow_read;
+  logic [15:0] flow_read_place;
 
   gw_command_table u_table (
       .clk_i          (clk_i),
@@ -188,10 +186,9 @@ module gw_command
       .rdata_ready_i  (command_rdata_ready_i),
       .rdata_o        (command_rdata_o),
       .rdata_last_o   (command_rdata_last_o),
-      .request_write_o(request_write),
-      .request_read_o (request_read),
-      .request_index_o(request_index),
-      .request_wdata_o(request_wdata),
+      .flow_read_i      (flow_read),
+      .flow_read_place_i(flow_read_place),
+      .request_o        (table_req_o),
       .rvalid_i       (table_rvalid_i && table_busy),
       .rdata_i        (table_rdata_i)
   );
@@ -203,7 +200,6 @@ module gw_command
       .time_i             (time_i),
       .start_i            (start_flow),
       .command_i          (command_q),
-      .busy_o             (flow_busy),
       .done_o             (flow_done),
       .status_o           (flow_status),
       .read_o             (flow_read),
@@ -217,13 +213,6 @@ module gw_command
       .ecc_uncorrectable_o(ecc_uncorrectable_o)
   );
 
-  assign table_req_o.write    = request_write;
-  assign table_req_o.read     = request_read || flow_read;
-  assign table_req_o.clear    = 1'b0;
-  assign table_req_o.table_id = flow_busy ? TableFlow : gw_table_e'(command_q.table_id[3:0]);
-  assign table_req_o.index    = flow_busy ? {4'h0, flow_read_place} : request_index;
-  assign table_req_o.wdata    = request_wdata;
-
   assign command_checked_valid_o  = checked && !abort;
   assign command_checked_status_o = checked_status;
   assign command_done_valid_o     = state_q == Finish && !abort;
@@ -233,8 +222,7 @@ module gw_command
 `ifdef SIMULATION
   always_ff @(posedge clk_i) begin
     if (rst_ni) begin
-      assert (!(flow_busy && (request_read || request_write))) else $error("gw_command: two commands at work");
-      assert (!(state_q == Idle && (table_busy || flow_busy))) else $error("gw_command: idle while a part is busy");
+      assert (!(state_q == Idle && table_busy)) else $error("gw_command: idle while a part is busy");
     end
   end
 `endif

@@ -29,10 +29,9 @@ module gw_command_table
     input  logic                rdata_ready_i,
     output logic [BeatBits-1:0] rdata_o,
     output logic                rdata_last_o,
-    output logic                request_write_o,
-    output logic                request_read_o,
-    output logic [19:0]         request_index_o,
-    output logic [BeatBits-1:0] request_wdata_o,
+    input  logic                flow_read_i,  // gw_flow_command reads a record; never while this is busy
+    input  logic [15:0]         flow_read_place_i,
+    output gw_table_req_t       request_o,
     input  logic                rvalid_i,
     input  logic [BeatBits-1:0] rdata_i
 );
@@ -61,8 +60,9 @@ module gw_command_table
   logic [CreditBits-1:0] credit_q, credit_d;
   logic [1:0]      settle_q, settle_d;
   logic            failed_q, failed_d;
-  logic            request_write_q, request_write_d, request_read_q, request_read_d;
-  logic [19:0]     request_index_q, request_index_d;
+  logic            request_write_d, request_read_d;
+  logic [19:0]     request_index_d;
+  gw_table_req_t   request_q;
   logic            take_beat, take_answer, answered_q, digest, handed_over;
   logic [BeatBits-1:0] shown;
   logic [31:0]     crc;
@@ -89,7 +89,7 @@ module gw_command_table
     failed_d        = failed_q;
     request_write_d = 1'b0;
     request_read_d  = 1'b0;
-    request_index_d = request_index_q;
+    request_index_d = read_index_q;
     take_beat       = 1'b0;
     take_answer     = 1'b0;
     unique case (state_q)
@@ -125,10 +125,7 @@ module gw_command_table
         end
       end
       Read: begin
-        if (to_ask_q != '0 && (digest || credit_q != '0)) begin
-          request_read_d  = 1'b1;
-          request_index_d = read_index_q;
-        end
+        request_read_d = to_ask_q != '0 && (digest || credit_q != '0);
         if (digest ? rvalid_i : handed_over) begin
           to_come_d = to_come_q - 1'b1;
           done_d    = done_q + 1'b1;
@@ -146,9 +143,8 @@ module gw_command_table
           to_come_d       = to_come_q - 1'b1;
           done_d          = done_q + 1'b1;
           if (to_come_q == count_t'(1)) state_d = Done;
-        end else if (to_ask_q != '0 && !request_read_q) begin
-          request_read_d  = 1'b1;
-          request_index_d = read_index_q;
+        end else begin
+          request_read_d = to_ask_q != '0 && !request_q.read;
         end
       end
       Settle: begin
@@ -172,8 +168,6 @@ module gw_command_table
 
   always_ff @(posedge clk_i) begin
     state_q         <= state_d;
-    request_write_q <= request_write_d;
-    request_read_q  <= request_read_d;
     under_way_q     <= under_way_d;
     answered_q      <= take_answer;
     if (state_q != Idle || start_i) begin
@@ -185,20 +179,31 @@ module gw_command_table
       credit_q        <= credit_d;
       settle_q        <= settle_d;
       failed_q        <= failed_d;
-      request_index_q <= request_index_d;
     end
     if (!rst_ni) begin
       state_q         <= Idle;
-      request_write_q <= 1'b0;
-      request_read_q  <= 1'b0;
       under_way_q     <= '0;
       answered_q      <= 1'b0;
     end
   end
-  logic [BeatBits-1:0] request_wdata_q;
+  // The request leaves from a register. COPY's answer waits in its data for a cycle.
   always_ff @(posedge clk_i) begin
-    if (take_beat) request_wdata_q <= wdata_i;
-    else if (take_answer) request_wdata_q <= rdata_i;
+    request_q.clear <= 1'b0;
+    request_q.write <= request_write_d;
+    request_q.read  <= request_read_d || flow_read_i;
+    if (request_write_d || request_read_d) begin
+      request_q.table_id <= table_id_i;
+      request_q.index    <= request_index_d;
+    end else if (flow_read_i) begin
+      request_q.table_id <= TableFlow;
+      request_q.index    <= {4'h0, flow_read_place_i};
+    end
+    if (take_beat) request_q.wdata <= wdata_i;
+    else if (take_answer) request_q.wdata <= rdata_i;
+    if (!rst_ni) begin
+      request_q.write <= 1'b0;
+      request_q.read  <= 1'b0;
+    end
   end
 
   gw_fifo #(.Width(BeatBits), .Depth(FifoDepth)) u_fifo (
@@ -222,12 +227,18 @@ module gw_command_table
       .crc_o  (crc)
   );
 
+`ifdef SIMULATION
+  always_ff @(posedge clk_i) begin
+    if (rst_ni) begin
+      assert (!(flow_read_i && state_q != Idle)) else $error("gw_command_table: a flow command reads beside a table command");
+      assert (!(request_write_d && request_read_d)) else $error("gw_command_table: a read and a write at once");
+    end
+  end
+`endif
+
   assign busy_o          = state_q != Idle;
   assign done_o          = state_q == Done && !abort_i;
   assign result_o.status = failed_q ? StatusDmaError : StatusOk;
   assign result_o.result = digest ? crc : 32'(done_q);
-  assign request_write_o = request_write_q;
-  assign request_read_o  = request_read_q;
-  assign request_index_o = request_index_q;
-  assign request_wdata_o = request_wdata_q;
+  assign request_o       = request_q;
 endmodule

@@ -32,17 +32,23 @@ module gw_crc32 (
   localparam columns_t Columns = columns();
 
   logic        lane_valid_q, entry_valid_q;
-  logic [31:0] lane_q[Lanes];
+  logic [Lanes-1:0][31:0] lane_q;
   logic [31:0] entry_q, state_q;
 
-  function automatic logic [31:0] lane_sum(input logic [LaneBits-1:0] data, input logic [LaneBits-1:0][31:0] column);
-    logic [31:0] sum;
-    sum = '0;
-    for (int unsigned i = 0; i < LaneBits; i++) sum ^= {32{data[i]}} & column[i];
-    return sum;
+  function automatic logic [Lanes-1:0][31:0] lane_sums(input logic [Bits-1:0] data);
+    /* verilator no_inline_task */
+    logic [Lanes-1:0][31:0] sums;
+    logic [31:0]            sum;
+    for (int unsigned l = 0; l < Lanes; l++) begin
+      sum = '0;
+      for (int unsigned i = l * LaneBits; i < (l + 1) * LaneBits; i++) sum ^= {32{data[i]}} & Columns[i];
+      sums[l] = sum;
+    end
+    return sums;
   endfunction
 
-  function automatic logic [31:0] lanes_sum(input logic [31:0] lane[Lanes]);
+  function automatic logic [31:0] total(input logic [Lanes-1:0][31:0] lane);
+    /* verilator no_inline_task */
     logic [31:0] sum;
     sum = '0;
     for (int unsigned l = 0; l < Lanes; l++) sum ^= lane[l];
@@ -50,6 +56,7 @@ module gw_crc32 (
   endfunction
 
   function automatic logic [31:0] advance(input logic [31:0] state);
+    /* verilator no_inline_task */
     logic [31:0] sum;
     sum = '0;
     for (int unsigned i = 0; i < 32; i++) sum ^= {32{state[i]}} & Columns[i];
@@ -59,10 +66,8 @@ module gw_crc32 (
   always_ff @(posedge clk_i) begin
     lane_valid_q  <= valid_i;
     entry_valid_q <= lane_valid_q;
-    if (valid_i) begin
-      for (int unsigned l = 0; l < Lanes; l++) lane_q[l] <= lane_sum(data_i[l*LaneBits+:LaneBits], Columns[l*LaneBits+:LaneBits]);
-    end
-    if (lane_valid_q) entry_q <= lanes_sum(lane_q);
+    if (valid_i) lane_q <= lane_sums(data_i);
+    if (lane_valid_q) entry_q <= total(lane_q);
     if (entry_valid_q) state_q <= advance(state_q) ^ entry_q;
     if (clear_i) begin
       lane_valid_q  <= 1'b0;

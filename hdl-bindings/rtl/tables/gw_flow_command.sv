@@ -22,7 +22,6 @@ module gw_flow_command
     input  logic [29:0]                       time_i,
     input  logic                              start_i,    // pulse
     input  gw_command_t                       command_i,  // stable until `done_o`
-    output logic                              busy_o,
     output logic                              done_o,     // pulse
     output gw_status_e                        status_o,
     output logic                              read_o,     // pulse
@@ -31,7 +30,7 @@ module gw_flow_command
     input  logic [BeatBits-1:0]               rdata_i,
     output logic                              write_valid_o,
     input  logic                              write_ready_i,
-    output gw_flow_write_t                    write_o,
+    output gw_flow_write_t                    write_o,        // stable while `write_valid_o`
     output logic                              ecc_corrected_o,
     output logic                              ecc_uncorrectable_o
 );
@@ -52,6 +51,7 @@ module gw_flow_command
     Leave,    // clear the old place
     Quiet,
     Recall,   // MOVE: read the old place's stamp again
+    Weigh,    // MOVE: is it newer?
     Late,     // MOVE: bring it along
     Done
   } state_e;
@@ -72,10 +72,10 @@ module gw_flow_command
   logic [WaitBits-1:0] wait_q, wait_d;
   gw_status_e          status_q, status_d;
   gw_flow_record_t     record, record_q;  // as stored
-  place_t              from_q, target;
+  place_t              from_q;
   logic [15:0]         into_place_q;
   logic                into_known_q, into_free_q;
-  logic                is_insert, is_move, late_stamp_q;
+  logic                is_insert, is_move;
   logic                waited;
 
   assign is_insert = command_i.opcode == 8'(OpcodeInsert);
@@ -123,27 +123,24 @@ module gw_flow_command
       .flip_o         (unused_flip)
   );
 
-  always_comb begin
-    target.place     = {bank, way, row};
-    target.known     = !uncorrectable;
-    target.same      = !uncorrectable && corrected_word.valid && corrected_word.key == key;
-    target.last_seen = record_q.last_seen;
-    target.fin       = record_q.fin;
-    target.rst       = record_q.rst;
-    target.data      = corrected_word;
-  end
-
   always_ff @(posedge clk_i) begin
     if (start_i || (state_q == Correct && waited)) secret_q <= secret_i[into_d ? command_i.to_bank : command_i.bank];
     if (rvalid_i && (state_q == Answer || state_q == Recall)) record_q <= record;
-    if (rvalid_i && state_q == Recall) late_stamp_q <= record.last_seen != from_q.last_seen;
     if (state_q == Correct && waited) begin
       if (into_q) begin
-        into_place_q <= target.place;
-        into_known_q <= target.known;
-        into_free_q  <= !target.known || !target.data.valid;
+        into_place_q <= {bank, way, row};
+        into_known_q <= !uncorrectable;
+        into_free_q  <= uncorrectable || !corrected_word.valid;
       end else begin
-        from_q <= target;
+        from_q <= '{
+          place: {bank, way, row},
+          known: !uncorrectable,
+          same: !uncorrectable && corrected_word.valid && corrected_word.key == key,
+          rst: record_q.rst,
+          fin: record_q.fin,
+          last_seen: record_q.last_seen,
+          data: corrected_word
+        };
       end
     end
   end
@@ -170,33 +167,49 @@ module gw_flow_command
   end
 
   // ---- the writes ---------------------------------------------------------------------------------------------------------
-  gw_flow_word_t entry;
-  logic          writing;
-  always_comb begin
-    entry.key        = key;
-    entry.backend    = command_i.backend;
-    entry.generation = command_i.generation;
-    entry.valid      = 1'b1;
-    entry.pinned     = command_i.pinned;
-    entry.confirmed  = command_i.confirmed;
+  gw_flow_write_t write_q;
+  logic           writing;
 
-    writing           = state_q == Vacate || state_q == Put || state_q == Leave || state_q == Late;
-    write_o.place     = is_move && state_q != Leave ? into_place_q : from_q.place;
-    write_o.word      = state_q != Late;
-    write_o.data      = '0;
-    if (state_q == Put) write_o.data = is_move ? from_q.data : entry;
-    write_o.stamp     = state_q == Put || (state_q == Late && late_stamp_q);
-    write_o.replace   = state_q == Put;
-    write_o.close     = state_q == Late;
-    write_o.last_seen = time_i;
-    write_o.fin       = 1'b0;
-    write_o.rst       = 1'b0;
-    if (is_move) begin
-      write_o.last_seen = state_q == Late ? record_q.last_seen : from_q.last_seen;
-      write_o.fin       = state_q == Late ? record_q.fin : from_q.fin;
-      write_o.rst       = state_q == Late ? record_q.rst : from_q.rst;
+  // Each write is made ready as its state begins.
+  always_ff @(posedge clk_i) begin
+    if (state_d != state_q) begin
+      unique case (state_d)
+        Vacate, Leave:
+        write_q <= '{
+          word: 1'b1,
+          place: is_move && state_d == Vacate ? into_place_q : from_q.place,
+          default: '0
+        };
+        Put:
+        write_q <= '{
+          word: 1'b1,
+          stamp: 1'b1,
+          replace: 1'b1,
+          close: 1'b0,
+          place: is_move ? into_place_q : from_q.place,
+          data: is_move ? from_q.data : {
+            command_i.confirmed, command_i.pinned, 1'b1, command_i.generation, command_i.backend, key
+          },
+          last_seen: is_move ? from_q.last_seen : time_i,
+          fin: is_move && from_q.fin,
+          rst: is_move && from_q.rst
+        };
+        Late:
+        write_q <= '{
+          stamp: record_q.last_seen != from_q.last_seen,
+          close: 1'b1,
+          place: into_place_q,
+          last_seen: record_q.last_seen,
+          fin: record_q.fin,
+          rst: record_q.rst,
+          default: '0
+        };
+        default: ;
+      endcase
     end
   end
+  assign writing       = state_q == Vacate || state_q == Put || state_q == Leave || state_q == Late;
+  assign write_o       = write_q;
   assign write_valid_o = writing;
 
   always_comb begin
@@ -263,7 +276,8 @@ module gw_flow_command
           else state_d = Done;
         end
       end
-      Recall: if (rvalid_i) state_d = Late;
+      Recall: if (rvalid_i) state_d = Weigh;
+      Weigh: state_d = Late;
       Late: if (write_ready_i) state_d = Done;
       Done: state_d = Idle;
       default: state_d = Idle;
@@ -290,7 +304,6 @@ module gw_flow_command
   // A read at Ask, and one as Recall begins.
   assign read_o              = state_q == Ask || (state_q == Quiet && state_d == Recall);
   assign read_place_o        = state_q == Ask ? {bank, way, row} : from_q.place;
-  assign busy_o              = state_q != Idle;
   assign done_o              = state_q == Done;
   assign status_o            = status_q;
   assign ecc_corrected_o     = corrected;

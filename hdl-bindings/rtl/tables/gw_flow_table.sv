@@ -35,6 +35,7 @@ module gw_flow_table
   localparam int unsigned PlaceBits = $clog2(FlowPlaces);
   localparam int unsigned WayLatency = 2;  // row to word in gw_flow_way
   localparam int unsigned AccessLatency = 1 + WayLatency + 1;  // request to word: port register, way, selection
+  localparam int unsigned StampLatency = 1;
   localparam int unsigned RecordBits = $bits(gw_flow_record_t) - 40;  // without reserved_top
 
   // ---- packets: the row waits for the array's turn, as it would travel to the arrays in silicon -----------------
@@ -54,12 +55,10 @@ module gw_flow_table
   // ---- the second port: clear, then command; learn and sweep come after them ------------------------------------------
   logic                  read_request, write_word, stamp_write, stamp_ready;
   logic                  clear_q, read_q, write_q, read_array_q, read_out_access_q;
-  logic [15:0]           place_q;
-  logic [PlaceBits-1:0]  array_place_q, out_place_q;
+  logic [15:0]           place_q, array_place_q, out_place_q;
   gw_flow_word_t         data_q;
   logic [EccBits-1:0]    ecc;
   logic [WordBits-1:0]   access_word;
-  logic [WordBits-1:0]   word[FlowPlaces];
   logic [WordBits-1:0]   word_q;
 
   assign read_request  = table_req_i.read && table_req_i.table_id == TableFlow;
@@ -76,9 +75,8 @@ module gw_flow_table
     if (table_req_i.clear || read_request) place_q <= table_req_i.index[15:0];
     else if (write_word) place_q <= write_i.place;
     if (write_word) data_q <= write_i.data;
-    if (read_q) array_place_q <= place_q[15:FlowRowBits];
+    if (read_q) array_place_q <= place_q;
     if (read_array_q) out_place_q <= array_place_q;
-    if (read_out_access_q) word_q <= word[out_place_q];
     if (!rst_ni) begin
       clear_q           <= 1'b0;
       read_q            <= 1'b0;
@@ -109,7 +107,8 @@ module gw_flow_table
   assign unused_request = ^{table_req_i.write, table_req_i.index[19:16], table_req_i.wdata};
 
   for (genvar p = 0; p < FlowPlaces; p++) begin : gen_place
-    logic here;
+    logic                here;
+    logic [WordBits-1:0] word;
     assign here = place_q[15:FlowRowBits] == PlaceBits'(p);
     gw_flow_way u_way (
         .clk_i            (clk_i),
@@ -122,11 +121,35 @@ module gw_flow_table
         .payload_o        (payload_o[p]),
         .access_write_i   (clear_q || (write_q && here)),
         .access_read_i    (read_q && here),
-        .access_read_out_i(read_array_q && array_place_q == PlaceBits'(p)),
+        .access_read_out_i(read_array_q && array_place_q[15:FlowRowBits] == PlaceBits'(p)),
         .access_row_i     (place_q[FlowRowBits-1:0]),
         .access_data_i    (access_word),
-        .access_data_o    (word[p])
+        .access_data_o    (word)
     );
+  end
+
+  // Each way's word is named here, because gathering them in an array would cost the simulator a copy of all in every cycle.
+  always_ff @(posedge clk_i) begin
+    if (read_out_access_q) begin
+      unique case (out_place_q[15:FlowRowBits])
+        4'd0:  word_q <= gen_place[0].word;
+        4'd1:  word_q <= gen_place[1].word;
+        4'd2:  word_q <= gen_place[2].word;
+        4'd3:  word_q <= gen_place[3].word;
+        4'd4:  word_q <= gen_place[4].word;
+        4'd5:  word_q <= gen_place[5].word;
+        4'd6:  word_q <= gen_place[6].word;
+        4'd7:  word_q <= gen_place[7].word;
+        4'd8:  word_q <= gen_place[8].word;
+        4'd9:  word_q <= gen_place[9].word;
+        4'd10: word_q <= gen_place[10].word;
+        4'd11: word_q <= gen_place[11].word;
+        4'd12: word_q <= gen_place[12].word;
+        4'd13: word_q <= gen_place[13].word;
+        4'd14: word_q <= gen_place[14].word;
+        default: word_q <= gen_place[15].word;
+      endcase
+    end
   end
 
   // ---- stamps, and the answer to reads ----------------------------------------------------------------------------------
@@ -134,7 +157,7 @@ module gw_flow_table
   logic                  fin, rst;
   logic [RecordBits-1:0] record;
 
-  gw_flow_stamp #(.Latency(AccessLatency)) u_stamp (
+  gw_flow_stamp #(.Latency(StampLatency)) u_stamp (
       .clk_i            (clk_i),
       .rst_ni           (rst_ni),
       .hit_valid_i      (hit_valid_i),
@@ -149,8 +172,8 @@ module gw_flow_table
       .write_last_seen_i(write_i.last_seen),
       .write_fin_i      (write_i.fin),
       .write_rst_i      (write_i.rst),
-      .read_i           (read_request),
-      .read_place_i     (table_req_i.index[15:0]),
+      .read_i           (read_out_access_q),
+      .read_place_i     (out_place_q),
       .last_seen_o      (last_seen),
       .fin_o            (fin),
       .rst_o            (rst)

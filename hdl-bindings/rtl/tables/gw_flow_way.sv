@@ -40,12 +40,18 @@ module gw_flow_way
     if (read_i) word_q <= memory[row_i];
     if (read_out_i) {ecc_out_q, word_out_q} <= word_q;
     if (compare_i) begin
-      match_q              <= word_out_q.valid && word_out_q.key == compare_key_i;
-      payload_q.backend    <= word_out_q.backend;
-      payload_q.generation <= word_out_q.generation;
-      payload_q.pinned     <= word_out_q.pinned;
-      payload_q.confirmed  <= word_out_q.confirmed;
-      payload_q.ecc        <= ecc_out_q;
+      // The ports first: a simulator then rarely compares the rest.
+      match_q <= 1'b0;
+      if (word_out_q.valid && word_out_q.key[31:0] == compare_key_i[31:0]) begin
+        match_q   <= word_out_q.key[FlowKeyBits-1:32] == compare_key_i[FlowKeyBits-1:32];
+        payload_q <= '{
+          ecc: ecc_out_q,
+          confirmed: word_out_q.confirmed,
+          pinned: word_out_q.pinned,
+          generation: word_out_q.generation,
+          backend: word_out_q.backend
+        };
+      end
     end
   end
 
