@@ -16,13 +16,28 @@ const SCENARIOS: u64 = 250;
 
 /// What stands around the card in the scenario of this seed: from ideal to hostile.
 fn surroundings(seed: u64) -> RtlConfig {
-    let (rx_idle_percent, tx_stall_percent) = [(0, 0), (30, 0), (0, 40), (50, 50)][(seed % 4) as usize];
+    let (rx_idle_percent, tx_stall_percent) =
+        [(0, 0), (30, 0), (0, 40), (50, 50)][(seed % 4) as usize];
     let dma = match seed % 3 {
         0 => DmaTiming::default(),
-        1 => DmaTiming { latency: 1..=200, reorder: true, stall_percent: 20 },
-        _ => DmaTiming { latency: 0..=900, reorder: true, stall_percent: 60 },
+        1 => DmaTiming {
+            latency: 1..=200,
+            reorder: true,
+            stall_percent: 20,
+        },
+        _ => DmaTiming {
+            latency: 0..=900,
+            reorder: true,
+            stall_percent: 60,
+        },
     };
-    RtlConfig { seed, rx_idle_percent, tx_stall_percent, dma }
+    RtlConfig {
+        seed,
+        rx_idle_percent,
+        tx_stall_percent,
+        dma,
+        ..RtlConfig::default()
+    }
 }
 
 #[test]
@@ -33,41 +48,71 @@ fn conforms_to_the_specification() {
             failed.push(format!("{}: {error}", check.name));
         }
     }
-    assert!(failed.is_empty(), "{} checks failed:\n{}", failed.len(), failed.join("\n"));
+    assert!(
+        failed.is_empty(),
+        "{} checks failed:\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
 }
 
 fn compare(seed: u64, frames: usize) -> Result<(), String> {
     let scenario = Scenario::random(seed, frames);
-    let reference = outcome::play(&mut ReferenceCard::new(), &scenario).map_err(|e| format!("seed {seed}: reference: {e}"))?;
-    let rtl = outcome::play(&mut RtlCard::new(surroundings(seed)), &scenario).map_err(|e| format!("seed {seed}: RTL: {e}"))?;
+    let reference = outcome::play(&mut ReferenceCard::new(), &scenario)
+        .map_err(|e| format!("seed {seed}: reference: {e}"))?;
+    let rtl = outcome::play(&mut RtlCard::new(surroundings(seed)), &scenario)
+        .map_err(|e| format!("seed {seed}: RTL: {e}"))?;
     match rtl.difference(&reference) {
         None => Ok(()),
-        Some(difference) => Err(format!("seed {seed}: RTL and reference differ: {difference}")),
+        Some(difference) => Err(format!(
+            "seed {seed}: RTL and reference differ: {difference}"
+        )),
     }
 }
 
 #[test]
 fn agrees_with_the_reference_model() {
-    if let Some(seed) = env::var("GUIDEWAY_SEED").ok().and_then(|seed| seed.parse().ok()) {
+    if let Some(seed) = env::var("GUIDEWAY_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+    {
         compare(seed, SCENARIO_FRAMES).unwrap();
         return;
     }
-    let frames = env::var("GUIDEWAY_FRAMES").ok().and_then(|frames| frames.parse().ok());
-    let scenarios = frames.map_or(SCENARIOS, |frames: u64| frames.div_ceil(SCENARIO_FRAMES as u64));
+    let frames = env::var("GUIDEWAY_FRAMES")
+        .ok()
+        .and_then(|frames| frames.parse().ok());
+    let scenarios = frames.map_or(SCENARIOS, |frames: u64| {
+        frames.div_ceil(SCENARIO_FRAMES as u64)
+    });
     let lanes = thread::available_parallelism().map_or(1, usize::from) as u64;
     let failed: Vec<String> = thread::scope(|scope| {
         let lanes: Vec<_> = (0..lanes)
             .map(|lane| {
                 scope.spawn(move || {
                     let seeds = (0..scenarios).filter(|seed| seed % lanes == lane);
-                    seeds.filter_map(|seed| compare(seed, SCENARIO_FRAMES).err()).collect::<Vec<_>>()
+                    seeds
+                        .filter_map(|seed| compare(seed, SCENARIO_FRAMES).err())
+                        .collect::<Vec<_>>()
                 })
             })
             .collect();
-        lanes.into_iter().flat_map(|lane| lane.join().expect("a scenario panicked")).collect()
+        lanes
+            .into_iter()
+            .flat_map(|lane| lane.join().expect("a scenario panicked"))
+            .collect()
     });
-    println!("{} frames in {scenarios} scenarios, seeds 0 to {}", scenarios * SCENARIO_FRAMES as u64, scenarios - 1);
-    assert!(failed.is_empty(), "{} scenarios differ:\n{}", failed.len(), failed.join("\n"));
+    println!(
+        "{} frames in {scenarios} scenarios, seeds 0 to {}",
+        scenarios * SCENARIO_FRAMES as u64,
+        scenarios - 1
+    );
+    assert!(
+        failed.is_empty(),
+        "{} scenarios differ:\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
 }
 
 #[test]

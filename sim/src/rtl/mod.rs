@@ -39,6 +39,8 @@ pub struct RtlConfig {
     pub seed: u64,
     /// Percentage of cycles in which the wire brings no beat although one waits.
     pub rx_idle_percent: u8,
+    /// Cycles that the wire rests after each frame.
+    pub rx_gap: u32,
     /// Percentage of cycles in which the MAC does not take a beat.
     pub tx_stall_percent: u8,
     /// The bridge.
@@ -160,6 +162,7 @@ impl RtlCard {
             &mut self.inputs,
             &mut self.dice,
             self.config.rx_idle_percent,
+            self.config.rx_gap,
         );
         self.inputs.tx_ready = u8::from(!self.dice.percent(self.config.tx_stall_percent));
         self.inputs.tick = self.tick();

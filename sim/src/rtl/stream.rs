@@ -22,6 +22,8 @@ pub(super) struct Receive {
     frames: VecDeque<WireFrame>,
     /// Bytes of the first frame that have entered.
     taken: usize,
+    /// Cycles until the next frame may begin.
+    rest: u32,
 }
 
 impl Receive {
@@ -35,7 +37,18 @@ impl Receive {
     }
 
     #[inline]
-    pub(super) fn drive(&mut self, inputs: &mut Inputs, dice: &mut Dice, idle_percent: u8) {
+    pub(super) fn drive(
+        &mut self,
+        inputs: &mut Inputs,
+        dice: &mut Dice,
+        idle_percent: u8,
+        gap: u32,
+    ) {
+        if self.rest > 0 {
+            self.rest -= 1;
+            inputs.rx_valid = 0;
+            return;
+        }
         let Some(frame) = self.frames.front() else {
             inputs.rx_valid = 0;
             return;
@@ -55,6 +68,9 @@ impl Receive {
         inputs.rx_keep = keep(beat.len());
         inputs.rx_last = u8::from(rest.len() <= BEAT);
         inputs.rx_error = inputs.rx_last & u8::from(frame.error);
+        if inputs.rx_last == 1 {
+            self.rest = gap;
+        }
         inputs.rx_valid = 1;
     }
 
