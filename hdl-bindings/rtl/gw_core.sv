@@ -48,6 +48,7 @@ module gw_core
     input  logic              [3:0] host_class_ready_i,  // it has room for one more frame: a frame may start
     input  logic        [3:0][14:0] host_class_bytes_i,  // longest frame that its buffers take
     input  logic                    punt_ended_i,  // pulse: what ends a punt was consumed
+    input  logic                    punt_lost_i,  // pulse: one of class miss did not
     input  logic                    host_lost_i,  // pulse: a frame taken from m_axis_host did not reach the host's memory
     input  logic                    host_reset_i,  // level
 
@@ -747,6 +748,7 @@ module gw_core
       .payload_rdata_i    (host_payload),
       .host_class_ready_i (host_class_ready_i),
       .punt_ended_i       (punt_ended_i),
+      .punt_lost_i        (punt_lost_i),
       .host_reset_i       (host_reset_i),
       .m_valid_o          (m_axis_host_tvalid),
       .m_ready_i          (m_axis_host_tready),

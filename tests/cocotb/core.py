@@ -84,7 +84,7 @@ class Core:
     async def start(self):
         """Reset, tables cleared, secrets written, the port enabled, all queues of the host open."""
         dut = self.dut
-        for name in ("rst_ni", "tick_i", "s_axis_rx_tuser", "s_axis_rx_tlast", "s_axis_inject_tlast", "s_axis_inject_tuser", "punt_ended_i",
+        for name in ("rst_ni", "tick_i", "s_axis_rx_tuser", "s_axis_rx_tlast", "s_axis_inject_tlast", "s_axis_inject_tuser", "punt_ended_i", "punt_lost_i",
                      "host_lost_i", "host_reset_i", "command_valid_i", "command_wdata_valid_i", "command_wdata_error_i",
                      "command_rdata_ready_i", "command_abort_i", "s_axil_awvalid", "s_axil_wvalid", "s_axil_arvalid"):
             getattr(dut, name).value = 0

@@ -213,7 +213,7 @@ class FramePath:
         """Reset, tables cleared, port enabled, all queues of the host open."""
         dut = self.dut
         dut.rst_ni.value = 0
-        for name in ("ready_i", "port_enable_i", "rx_error_i", "rx_last_i", "inject_last_i", "punt_ended_i", "host_reset_i", "host_lost_i",
+        for name in ("ready_i", "port_enable_i", "rx_error_i", "rx_last_i", "inject_last_i", "punt_ended_i", "punt_lost_i", "host_reset_i", "host_lost_i",
                      "table_read_i", "table_clear_i", "table_id_i", "table_index_i", "time_us_i"):
             getattr(dut, name).value = 0
         dut.egress_threshold_i.value = 0x1000_1000_1000_1000

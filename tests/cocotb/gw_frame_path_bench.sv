@@ -45,6 +45,7 @@ module gw_frame_path_bench
     input  logic [59:0]  host_class_bytes_i,
     input  logic [3:0]   host_class_ready_i,
     input  logic         punt_ended_i,
+    input  logic         punt_lost_i,
     input  logic         host_reset_i,
     input  logic         host_lost_i,
 
@@ -177,7 +178,7 @@ module gw_frame_path_bench
       .clk_i(clk_i), .rst_ni(rst_ni), .frame_valid_i(frame_valid), .frame_i(frame), .done_o(host_done),
       .free_valid_o(host_free_valid), .free_class_o(host_free_class), .free_beats_o(host_free_beats),
       .payload_re_o(host_re), .payload_raddr_o(host_raddr), .payload_rdata_i(host_rdata),
-      .host_class_ready_i(host_class_ready_i), .punt_ended_i(punt_ended_i), .host_reset_i(host_reset_i),
+      .host_class_ready_i(host_class_ready_i), .punt_ended_i(punt_ended_i), .punt_lost_i(punt_lost_i), .host_reset_i(host_reset_i),
       .m_valid_o(host_valid_o), .m_ready_i(host_ready_i), .m_data_o(host_data_o), .m_keep_o(host_keep_o),
       .m_last_o(host_last_o), .m_class_o(host_class), .m_record_o(record),
       .out_o(host_out), .gone_o(host_gone), .punt_unanswered_o(punt_unanswered),

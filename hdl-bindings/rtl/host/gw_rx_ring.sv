@@ -31,6 +31,7 @@ module gw_rx_ring
     input  logic [1:0]            host_class_i,
     input  gw_rx_completion_t     host_record_i,
     output logic                  lost_o,  // pulse: a frame that was taken did not reach host memory
+    output logic                  punt_lost_o,  // pulse: a punt that was taken did not; not in step with lost_o
 
     // gw_dma_write
     output logic         write_valid_o,
@@ -310,17 +311,28 @@ module gw_rx_ring
   // ---- what was taken and has not reached host memory -------------------------------------------------------------------
   logic [7:0] owed_q, owed_d;  // frames that the core counts as out
   logic [7:0] lost_q, lost_d;  // frames to report as lost
+  logic [7:0] owed_punts_q, owed_punts_d;  // the punts among both
+  logic [7:0] lost_punts_q, lost_punts_d;
   logic       whole_frame, lost_at_door, reset_owed;
   assign whole_frame  = keep && host_last_i;
   assign lost_at_door = take && discard && host_last_i && !stop_i;
   assign reset_owed   = stop_i && dma_idle_i;
   assign lost_o       = lost_q != '0;
+  assign punt_lost_o  = lost_punts_q != '0;
+  function automatic logic [7:0] punt(logic event_i, logic [1:0] class_i);
+    return 8'(event_i && class_i == HostClassMiss);
+  endfunction
   always_comb begin
     owed_d = owed_q + 8'(whole_frame) - 8'(completed) - 8'(lost_record);
     lost_d = lost_q - 8'(lost_o) + 8'(lost_at_door) + 8'(lost_record) + 8'(lost_completion);
+    owed_punts_d = owed_punts_q + punt(whole_frame, host_class_i) - punt(completed, order_class) - punt(lost_record, record.host_class);
+    lost_punts_d = lost_punts_q - 8'(punt_lost_o) + punt(lost_at_door, host_class_i) + punt(lost_record, record.host_class) +
+        punt(lost_completion, order_class);
     if (reset_owed) begin
-      lost_d = lost_d + owed_d;
-      owed_d = '0;
+      lost_d       = lost_d + owed_d;
+      owed_d       = '0;
+      lost_punts_d = lost_punts_d + owed_punts_d;
+      owed_punts_d = '0;
     end
   end
 
@@ -336,6 +348,8 @@ module gw_rx_ring
     bad_q           <= bad_d;
     owed_q          <= owed_d;
     lost_q          <= lost_d;
+    owed_punts_q    <= owed_punts_d;
+    lost_punts_q    <= lost_punts_d;
     if (!rst_ni) begin
       in_frame_q   <= 1'b0;
       free_q       <= 9'(Beats);
@@ -345,11 +359,13 @@ module gw_rx_ring
       bad_q        <= 1'b0;
       owed_q       <= '0;
       lost_q       <= '0;
+      owed_punts_q <= '0;
+      lost_punts_q <= '0;
     end
   end
 
-  assign busy_o  = in_frame_q || owed_q != '0 || lost_q != '0 || order_valid || queue_busy != '0;
-  assign quiet_o = dma_idle_i && !in_frame_q && owed_q == '0 && lost_q == '0;
+  assign busy_o  = in_frame_q || owed_q != '0 || lost_q != '0 || lost_punts_q != '0 || order_valid || queue_busy != '0;
+  assign quiet_o = dma_idle_i && !in_frame_q && owed_q == '0 && lost_q == '0 && lost_punts_q == '0;
 
 `ifdef VERILATOR
   always_ff @(posedge clk_i) begin

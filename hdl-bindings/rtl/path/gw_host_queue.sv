@@ -29,6 +29,7 @@ module gw_host_queue
     // host
     input logic [3:0] host_class_ready_i,  // the class's queue has room for one more frame
     input logic       punt_ended_i,
+    input logic       punt_lost_i,  // a punt that was handed over did not reach the host's memory
     input logic       host_reset_i,  // a pulse or longer
 
     // m_axis_host
@@ -344,12 +345,16 @@ module gw_host_queue
   assign free_beats_o = beats_q;
 
   // ---- events -----------------------------------------------------------------------------------------------------
+  // A reset is counted when it ends: until then the taker says which punts never reached the host.
   logic [31:0] punts_q, punts_d, punts_left;
-  logic delivered;
-  assign delivered = left && !host_reset_i;
+  logic [1:0] punts_over;
+  logic delivered, reset_ends;
+  assign delivered  = left && !host_reset_i;
+  assign reset_ends = !host_reset_i && reset_q == {1'b1, (ResetCycles - 1)'(0)};
   always_comb begin
-    punts_left = punts_q - 32'(punt_ended_i && punts_q != '0);
-    punts_d    = reset_now ? '0 : punts_left + 32'(delivered && !doomed_q && class_q == HostClassMiss);
+    punts_over = 2'(punt_ended_i) + 2'(punt_lost_i);
+    punts_left = punts_q > 32'(punts_over) ? punts_q - 32'(punts_over) : '0;
+    punts_d    = (reset_ends ? '0 : punts_left) + 32'(delivered && !doomed_q && class_q == HostClassMiss);
   end
   always_ff @(posedge clk_i) begin
     punts_q <= punts_d;
@@ -357,8 +362,8 @@ module gw_host_queue
   end
   assign out_o               = delivered;
   assign gone_o              = finish && !delivered;
-  assign punt_unanswered_o   = reset_now ? punts_left : '0;
-  assign punts_outstanding_o = punts_q;
+  assign punt_unanswered_o   = reset_ends ? punts_left : '0;
+  assign punts_outstanding_o = reset_now ? '0 : punts_q;
   assign empty_o = state_q == StateChoose && admitted_q == '0 && !job_valid && copy_valid_q == '0 && out_level == '0;
 
 `ifdef VERILATOR
