@@ -2,6 +2,8 @@
 //!
 //! The values are Katran's data and stay outside the repository: `GUIDEWAY_KATRAN_FIXTURES` names their folder.
 
+#![allow(clippy::unwrap_used)] // a test's helpers, too, fail by panicking
+
 use std::path::PathBuf;
 
 use guideway::maglev::builder::{Endpoint, build};

@@ -2,6 +2,8 @@
 //!
 //! Needs `guideway-sim` (environment variable `GUIDEWAY_SIM`, beside this test's folder, or on `PATH`); says so in one line when it is missing.
 
+#![allow(clippy::unwrap_used)] // a test's helpers, too, fail by panicking
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

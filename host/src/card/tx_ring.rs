@@ -103,7 +103,7 @@ impl TxRing {
             return Err(CardError::RingFull { ring: "transmit" });
         }
         let slot = self.slot(self.producer);
-        let buffer = (2 * RING_ENTRY_BYTES << self.size_log2) + (slot << STRIDE_LOG2);
+        let buffer = ((2 * RING_ENTRY_BYTES) << self.size_log2) + (slot << STRIDE_LOG2);
         self.region.memory().write_bytes(buffer, frame);
         let entry = TxDescriptor {
             phase: phase(self.producer, self.size_log2),
