@@ -47,7 +47,7 @@ impl Problem {
             .and_then(|rest| rest.split('`').next());
         let key = named.map_or_else(|| key_before(text, span.start), str::to_owned);
         let help = if message.starts_with("unknown field") {
-            "see the README's configuration page for the keys"
+            "correct or remove the key"
         } else if message.starts_with("missing field") {
             "add the key"
         } else {
