@@ -336,7 +336,7 @@ mod tests {
         let mut table = VipMatchTable::new(&secrets);
         let mut card = table.to_entries();
         let mut moves = 0;
-        for i in 0..400u32 {
+        for i in 0..490u32 {
             let scattered = VipKey {
                 port: (i % 3) as u16,
                 ..key(i.wrapping_mul(0x9e37_79b1))

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use guideway::card::flow::{FlowPlace, FlowTarget, flow_key, insert};
 use guideway::card::{
-    BackendId, Card, CardError, CardOptions, Counters, QueueOptions, Queues, VipId, Waiting, Wake,
+    BackendId, Card, CardError, CardOptions, Control, Counters, QueueOptions, Queues, VipId,
+    Waiting, Wake,
 };
 use guideway_hdl::descriptors::{Expect, Status};
 use guideway_hdl::verdict::{Disposition, HostClass, PortCounter};
@@ -390,7 +391,16 @@ fn play(model: Model, pace: Pace) -> (Counters, Vec<Vec<u8>>) {
         },
     )
     .unwrap();
-    let mut queues = alive(&card, &small());
+    configure(&card);
+    let mut queues = card.start_queues(&small()).unwrap();
+    card.heartbeat(Duration::from_secs(3600)).unwrap();
+    // Armed before the first frame: from the port's opening on the host does nothing but answer.
+    queues.wait(Duration::ZERO, None).unwrap();
+    let open = Control {
+        port_enable: true,
+        ..Control::default()
+    };
+    card.set_control(open).unwrap();
     let mut sent = Vec::new();
     let begun = Instant::now();
     while sent.len() < 40 {
@@ -428,6 +438,8 @@ fn play(model: Model, pace: Pace) -> (Counters, Vec<Vec<u8>>) {
             while queues.tx.reap().unwrap().is_some() {}
         }
     }
+    // Whether the last answer was followed by a wait depends on this thread's speed: now it was.
+    queues.wait(Duration::ZERO, None).unwrap();
     (card.read_counters().unwrap(), sent)
 }
 
