@@ -42,10 +42,9 @@ const GENERATION: u8 = 3;
 const VIP: u16 = 7;
 const BACKEND: u16 = 5;
 
-/// A card that punts every packet to 10.200.1.1:80 and could encapsulate it.
-fn configured_card() -> Box<dyn Card> {
-    let mut card = ReferenceCard::new();
-    let mut host = TestHost::new(&mut card).unwrap();
+/// Makes a card punt every packet to 10.200.1.1:80; it could encapsulate it.
+fn configure(mut card: Box<dyn Card>) -> Box<dyn Card> {
+    let mut host = TestHost::new(&mut *card).unwrap();
     host.set_vip(
         VIP,
         &VipEntry {
@@ -84,7 +83,7 @@ fn configured_card() -> Box<dyn Card> {
     host.settle().unwrap();
     let mut memory = host.memory;
     card.host_reset(&mut memory); // the test host's rings end with it
-    Box::new(card)
+    card
 }
 
 fn write_input(path: &Path, frames: u16) {
@@ -243,7 +242,7 @@ impl SlowPath {
 }
 
 /// Plays a file through a card whose host takes its time as `jitter` says: cycles, frames out, the output file.
-fn play(frames: u16, options: Options, jitter: u64) -> (u64, u64, Vec<u8>) {
+fn play(card: Box<dyn Card>, frames: u16, options: Options, jitter: u64) -> (u64, u64, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let (input, output) = (
         folder.path().join("in.pcap"),
@@ -251,7 +250,7 @@ fn play(frames: u16, options: Options, jitter: u64) -> (u64, u64, Vec<u8>) {
     );
     write_input(&input, frames);
     let wire = Box::new(PcapWire::open(&input, &output).unwrap());
-    let rig = Rig::with_card(configured_card(), wire, options, true);
+    let rig = Rig::with_card(configure(card), wire, options, true);
     let mut control = Control::connect(&rig.control());
     let slow_path = SlowPath::start(rig.open());
     let over = Arc::new(AtomicBool::new(false));
@@ -285,31 +284,43 @@ fn play(frames: u16, options: Options, jitter: u64) -> (u64, u64, Vec<u8>) {
     )
 }
 
-#[test]
-fn lockstep_makes_a_run_repeatable_whatever_the_host_does() {
+fn reference() -> Box<dyn Card> {
+    Box::new(ReferenceCard::new())
+}
+
+/// Plays `frames` with hosts of different speeds: cycles and output must be the same.
+fn assert_repeatable(card: impl Fn() -> Box<dyn Card>, frames: u16, hosts: u64) {
     for pace in [Pace::Line, Pace::Step] {
         let options = Options { pace, ..LOCKSTEP };
-        let first = play(300, options, 0);
-        assert_eq!(first.1, 300, "every punt leaves again");
-        for jitter in 1..4 {
-            assert!(
-                play(300, options, jitter) == first,
-                "{pace:?}: the host's speed changed the run (jitter {jitter})"
-            );
+        let first = play(card(), frames, options, 0);
+        assert_eq!(first.1, u64::from(frames), "every punt leaves again");
+        for jitter in 1..=hosts {
+            let again = play(card(), frames, options, jitter);
+            assert_eq!(again.0, first.0, "{pace:?}: cycles with jitter {jitter}");
+            assert!(again == first, "{pace:?}: output with jitter {jitter}");
         }
     }
 }
 
 #[test]
+fn lockstep_makes_a_run_repeatable_whatever_the_host_does() {
+    assert_repeatable(reference, 300, 3);
+}
+
+#[cfg(feature = "rtl")]
+#[test]
+fn lockstep_makes_the_rtl_repeatable_whatever_the_host_does() {
+    use guideway_sim::rtl::{RtlCard, RtlConfig};
+    assert_repeatable(|| Box::new(RtlCard::new(RtlConfig::default())), 100, 1);
+}
+
+#[test]
 fn without_lockstep_every_frame_comes_through_as_well() {
-    let (_, out, file) = play(
-        60,
-        Options {
-            wait_for_start: true,
-            ..FREE
-        },
-        0,
-    );
+    let options = Options {
+        wait_for_start: true,
+        ..FREE
+    };
+    let (_, out, file) = play(reference(), 60, options, 0);
     assert_eq!(out, 60);
     assert!(file.len() > 60 * 60);
 }
