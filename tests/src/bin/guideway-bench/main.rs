@@ -1,0 +1,192 @@
+//! `make bench`: figures of the data path in cycles, and of the simulator as a ratio. Prints tables, writes `target/bench/*.json`.
+#![allow(clippy::print_stdout)] // a program for a terminal
+
+mod speed;
+
+use anyhow::Result;
+use clap::Parser;
+use comfy_table::{CellAlignment, Table, presets};
+use guideway_tests::figures::{self, CLOCK_MHZ, IPIP, beats};
+use serde::Serialize;
+use std::{fs, path::PathBuf};
+
+/// Measures the RTL's data path (cycles, packets, bytes: the same on every machine) and the simulator's speed (as a ratio to
+/// the bare model, side by side in one run).
+#[derive(Parser)]
+struct Arguments {
+    /// Where the JSON files go.
+    #[arg(long, default_value = "target/bench")]
+    out: PathBuf,
+}
+
+/// Flows that the sustained runs hit.
+const FLOWS: u32 = 4000;
+
+#[derive(Serialize)]
+struct Rate {
+    frame: usize,
+    beats_in: u64,
+    beats_out: u64,
+    packets_per_cycle: f64,
+    limit_per_cycle: f64,
+    ratio: f64,
+    mpps: f64,
+    drops: u64,
+}
+
+#[derive(Serialize)]
+struct Burst {
+    frames: u64,
+    sent: u64,
+    refused: u64,
+}
+
+#[derive(Serialize)]
+struct LatencyRow {
+    frame: usize,
+    from_window: u64,
+    from_end: u64,
+    nanoseconds_from_first_beat: f64,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    fs::create_dir_all(&arguments.out)?;
+    let write = |name: &str, json: serde_json::Value| {
+        fs::write(
+            arguments.out.join(name),
+            serde_json::to_string_pretty(&json)? + "\n",
+        )
+    };
+
+    let rates = [60, 61, 65, 128, 256, 512, 1024, 1514, 9000]
+        .map(rate)
+        .into_iter()
+        .collect::<Result<Vec<_>>>()?;
+    let mut table = table([
+        "frame",
+        "beats in",
+        "beats out",
+        "packets/cycle",
+        "of the limit",
+        "Mpps at 322.27 MHz",
+        "drops",
+    ]);
+    for row in &rates {
+        table.add_row([
+            row.frame.to_string(),
+            row.beats_in.to_string(),
+            row.beats_out.to_string(),
+            format!("{:.4}", row.packets_per_cycle),
+            format!("{:.4}", row.ratio),
+            format!("{:.2}", row.mpps),
+            row.drops.to_string(),
+        ]);
+    }
+    println!(
+        "Sustained, known flows, IPIP in IPv4 (one frame each max(beats in, beats out) cycles is the limit)\n{table}\n"
+    );
+
+    let bursts = [4096, 8192, 20_000]
+        .map(burst)
+        .into_iter()
+        .collect::<Result<Vec<_>>>()?;
+    let mut table = self::table(["frames at one a cycle", "sent", "refused"]);
+    for row in &bursts {
+        table.add_row([
+            row.frames.to_string(),
+            row.sent.to_string(),
+            row.refused.to_string(),
+        ]);
+    }
+    println!("Bursts of 60-byte frames at twice the sustained rate\n{table}\n");
+
+    let latency: Vec<LatencyRow> =
+        figures::latencies([60, 64, 128, 512, 1514, 4500, 6144, 9000, 9216])?
+            .into_iter()
+            .map(|row| LatencyRow {
+                frame: row.bytes,
+                from_window: row.from_window,
+                from_end: row.from_end,
+                nanoseconds_from_first_beat: (row.from_end + beats(row.bytes) - 1) as f64 * 1000.0
+                    / CLOCK_MHZ,
+            })
+            .collect();
+    let mut table = self::table([
+        "frame",
+        "cycles from window",
+        "cycles from end",
+        "ns from first beat",
+    ]);
+    for row in &latency {
+        table.add_row([
+            row.frame.to_string(),
+            row.from_window.to_string(),
+            row.from_end.to_string(),
+            format!("{:.0}", row.nanoseconds_from_first_beat),
+        ]);
+    }
+    println!("A lone frame's first beat out\n{table}\n");
+    write(
+        "dataplane.json",
+        serde_json::json!({ "rates": rates, "bursts": bursts, "latency": latency }),
+    )?;
+
+    let speed = speed::measure()?;
+    let mut table = self::table([
+        "simulator",
+        "cycles/s",
+        "packets/s",
+        "ratio to the bare model",
+    ]);
+    table.add_row([
+        "card with wire and bridge".to_owned(),
+        format!("{:.0}", speed.cycles_per_second),
+        format!("{:.0}", speed.packets_per_second),
+        format!("{:.3}", speed.ratio),
+    ]);
+    println!(
+        "Simulation speed on this machine (only the ratio compares between machines)\n{table}"
+    );
+    write("simulator.json", serde_json::to_value(&speed)?)?;
+    Ok(())
+}
+
+fn rate(frame: usize) -> Result<Rate> {
+    let (beats_in, beats_out) = (beats(frame), beats(frame + IPIP));
+    let pace = beats_in.max(beats_out);
+    let count = u32::try_from(40_000 / pace)?;
+    let run = figures::run(frame, count, u32::try_from(pace - beats_in)?, FLOWS)?;
+    let packets_per_cycle = run.sent as f64 / (run.cycles_out + pace - beats_out) as f64;
+    let limit_per_cycle = 1.0 / pace as f64;
+    Ok(Rate {
+        frame,
+        beats_in,
+        beats_out,
+        packets_per_cycle,
+        limit_per_cycle,
+        ratio: packets_per_cycle / limit_per_cycle,
+        mpps: packets_per_cycle * CLOCK_MHZ,
+        drops: run.full + run.dropped,
+    })
+}
+
+fn burst(frames: u32) -> Result<Burst> {
+    let run = figures::run(60, frames, 0, FLOWS)?;
+    Ok(Burst {
+        frames: run.frames,
+        sent: run.sent,
+        refused: run.full,
+    })
+}
+
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_BORDERS_ONLY)
+        .set_header(header);
+    for column in table.column_iter_mut() {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
