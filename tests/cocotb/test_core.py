@@ -133,6 +133,69 @@ async def random_packets_compute_only(dut):
     await random_run(dut, 800, 50, idle=0.3, inject_idle=0.5, heartbeat=1000, compute_only=True)
 
 
+async def two_rings(dut):
+    """A card with one VIP, and two rings that agree in no slot: backends 1 to 8, and 9 to 16."""
+    core = Core(dut, secrets())
+    await core.start()
+    await core.configure(compute_only=True)
+    await core.set_next_hop(0, destination=0x0000DEADBEAF)
+    for index in range(1, 17):
+        await core.set_backend(index, state=L.BackendStateUp, encap=L.EncapIpip, address=0x0A000000 + index)
+    await core.set_ring(0, [1 + slot % 8 for slot in range(997)])
+    await core.set_ring(1024, [9 + slot % 8 for slot in range(991)])
+    await core.set_pool(0, 0, 997)
+    await core.set_vip(0, pool=0, mtu=1500)
+    await core.set_match(bytes([10, 200, 1, 1]), 80, 6, 0, bank=3)
+    return core
+
+
+@cocotb.test()
+async def ring_swap_under_load(dut):
+    """One write of the pool's entry changes the ring between two packets; FENCE ends when the last packet of the old one is decided."""
+    core = await two_rings(dut)
+    old = dict(core.model.pools)
+    frames = [Frame(traffic.tcp("192.168.1.1", "10.200.1.1", 1024 + i, 80).ljust(60, b"\0")) for i in range(600)]
+    want_old = [core.model.decide(frame.data).out for frame in frames]
+    core.rx.idle = 0.3
+    for frame in frames:
+        core.rx.push(frame)
+    await core.step(random.randrange(50, 150))
+    await core.set_pool(0, 1024, 991)
+    status, _, _ = await core.command(opcode=L.OpcodeFence)
+    assert status == 0
+    fenced = len(core.tx.frames)
+    assert core.rx.busy(), "the load ended before the swap"
+    await core.drain()
+    assert old != core.model.pools
+    want_new = [core.model.decide(frame.data).out for frame in frames]
+    received = [frame.data for frame in core.tx.frames]
+    assert len(received) == len(frames)
+    swapped = next(i for i, data in enumerate(received) if data != want_old[i])
+    assert 0 < swapped < len(frames), "no packet before or after the swap"
+    assert received[:swapped] == want_old[:swapped] and received[swapped:] == want_new[swapped:]
+    # What left before the fence ended had been decided before it, and the egress holds a few frames more.
+    assert swapped <= fenced + 16, (swapped, fenced)
+
+
+@cocotb.test()
+async def the_shortest_frames_at_line_rate(dut):
+    """One frame of 64 bytes on the wire each two cycles, then a burst of one each cycle: nothing is dropped."""
+    core = await two_rings(dut)
+    frames = [Frame(traffic.tcp("192.168.1.1", "10.200.1.1", 1024 + i, 80).ljust(60, b"\0")) for i in range(1200)]
+    for frame in frames[:400]:  # two cycles each: frames of two beats
+        core.rx.push(Frame(frame.data.ljust(65, b"\0")))
+    for frame in frames[400:]:
+        core.rx.push(frame)
+    await core.drain()
+    decisions = check(core, [frames])
+    assert {d.disposition for d in decisions} == {"ForwardRing"}
+    await check_counters(core, decisions)
+    # Each leaves as two beats: one frame each two cycles.
+    first, last = core.tx.frames[0], core.tx.frames[-1]
+    assert last.last_cycle - first.first_cycle + 1 == 2 * len(frames), "the egress paused"
+    assert core.tx.starved == 0
+
+
 @cocotb.test(skip=FIXTURES is None)
 async def katran_fixtures(dut):
     """Katran's own cases within first light's scope, byte for byte, with Katran's rings."""

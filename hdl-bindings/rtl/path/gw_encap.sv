@@ -34,6 +34,10 @@ module gw_encap
   localparam int unsigned Ipv4Bytes = 20;
   localparam int unsigned Ipv6Bytes = 40;
 
+  localparam int unsigned HeaderBits = HeaderBytes * 8;
+  localparam int unsigned BelowBits = $bits(decision_o.keep_from) + $bits(decision_o.keep_to) + $bits(gw_rx_completion_t);
+  localparam int unsigned AboveBits = $bits(gw_decision_t) - HeaderBits - BelowBits;
+
   // What the header is made of.
   typedef struct packed {
     logic         outer_ipv6;
@@ -48,7 +52,10 @@ module gw_encap
   // ---- stage 1: outer source and length ----------------------------------------------------------------------------
   logic         [EncapLatency-1:0] valid_q;
   parts_t                          parts_d, parts_q, parts;
-  gw_decision_t                    plain_d, plain_q, plain;  // the decision but for the header
+  gw_decision_t                    plain_d;  // the decision but for the header
+  logic          [AboveBits-1:0]   above_q, above;  // what stands above the header in gw_decision_t
+  logic          [BelowBits-1:0]   below_q, below;
+  logic                            encapsulate_q;
   logic                     [15:0] port;
   logic                     [31:0] client;
 
@@ -99,8 +106,10 @@ module gw_encap
 
   always_ff @(posedge clk_i) begin
     if (valid_i) begin
-      parts_q <= parts_d;
-      plain_q <= plain_d;
+      parts_q       <= parts_d;
+      above_q       <= plain_d[$bits(gw_decision_t)-1-:AboveBits];
+      below_q       <= plain_d[BelowBits-1:0];
+      encapsulate_q <= verdict_i.encapsulate;
     end
   end
 
@@ -149,16 +158,17 @@ module gw_encap
       .entry_o    (next_hop)
   );
 
+  // The decision waits without its header, which is still to come.
   gw_delay #(
-      .Width ($bits(gw_decision_t)),
+      .Width ($bits(gw_decision_t) - HeaderBits),
       .Cycles(BesideCycles)
   ) u_plain_delay (
       .clk_i  (clk_i),
       .rst_ni (rst_ni),
       .valid_i(valid_q[0]),
-      .data_i (plain_q),
+      .data_i ({above_q, below_q}),
       .valid_o(parts_valid),
-      .data_o (plain)
+      .data_o ({above, below})
   );
   gw_delay #(
       .Width ($bits(parts_t)),
@@ -166,7 +176,7 @@ module gw_encap
   ) u_parts_delay (
       .clk_i  (clk_i),
       .rst_ni (rst_ni),
-      .valid_i(valid_q[0] && plain_q.header_bytes != '0),
+      .valid_i(valid_q[0] && encapsulate_q),
       .data_i (parts_q),
       .valid_o(encapsulated),
       .data_o (parts)
@@ -185,56 +195,55 @@ module gw_encap
   );
 
   // ---- stage 6: the header -----------------------------------------------------------------------------------------
-  typedef logic [HeaderBytes*8-1:0] header_t;
+  typedef logic [HeaderBits-1:0] header_t;
 
-  // Headers are written first byte first; `header` has byte 0 in its low bits.
-  function automatic header_t first_byte_low(header_t written);
-    header_t turned;
-    for (int unsigned i = 0; i < HeaderBytes; i++) turned[i*8+:8] = written[(HeaderBytes-1-i)*8+:8];
-    return turned;
-  endfunction
-
-  gw_decision_t decision_d, decision_q;
-  header_t      written;
-  logic [ 15:0] checksum;
-  logic [ 47:0] source_mac;
-
-  always_comb begin
-    checksum = ~(folded_q[15:0] + {15'd0, folded_q[16]});
-    source_mac = macs.source == '0 ? parts.received_mac : macs.source;
+  function automatic header_t header_of(parts_t from, macs_t hop, logic [95:0] source_prefix, logic [15:0] checksum);
+    header_t written;  // first byte in the top bits
+    header_t turned;  // byte 0 in bits 7:0
     written = '0;
-    written[HeaderBytes*8-1-:96] = {macs.destination, source_mac};
-    if (parts.outer_ipv6) begin
+    written[HeaderBits-1-:96] = {hop.destination, hop.source == '0 ? from.received_mac : hop.source};
+    if (from.outer_ipv6) begin
       written[(HeaderBytes-12)*8-1-:(2+Ipv6Bytes)*8] = {
         EtherIpv6,
-        4'd6, parts.traffic_class, 20'd0,  // no flow label
-        parts.length, parts.inner_ipv6 ? ProtocolIpv6 : ProtocolIpv4, Ttl,
-        ipip_source_v6_i[127:32], parts.source_low,
-        parts.destination
+        4'd6, from.traffic_class, 20'd0,  // no flow label
+        from.length, from.inner_ipv6 ? ProtocolIpv6 : ProtocolIpv4, Ttl,
+        source_prefix, from.source_low,
+        from.destination
       };
     end else begin
       written[(HeaderBytes-12)*8-1-:(2+Ipv4Bytes)*8] = {
         EtherIpv4,
-        8'h45, parts.traffic_class, parts.length,
+        8'h45, from.traffic_class, from.length,
         32'd0,  // identification, flags, fragment offset
         Ttl, ProtocolIpv4, checksum,
-        parts.source_low,
-        parts.destination[31:0]
+        from.source_low,
+        from.destination[31:0]
       };
     end
-    decision_d = plain;
-    decision_d.header = first_byte_low(written);
-  end
+    for (int unsigned i = 0; i < HeaderBytes; i++) turned[i*8+:8] = written[(HeaderBytes-1-i)*8+:8];
+    return turned;
+  endfunction
+
+  logic [AboveBits-1:0] above_out_q;
+  logic [BelowBits-1:0] below_out_q;
+  header_t              header_q;
+  logic [         15:0] checksum;
+
+  assign checksum = ~(folded_q[15:0] + {15'd0, folded_q[16]});
 
   always_ff @(posedge clk_i) begin
-    if (parts_valid) decision_q <= encapsulated ? decision_d : plain;
+    if (parts_valid) begin
+      above_out_q <= above;
+      below_out_q <= below;
+    end
+    if (encapsulated) header_q <= header_of(parts, macs, ipip_source_v6_i[127:32], checksum);
   end
 
   assign decision_valid_o = valid_q[EncapLatency-1];
-  assign decision_o = decision_q;
+  assign decision_o = {above_out_q, header_q, below_out_q};  // without `header_bytes` the header means nothing
 
   logic unused_bits;
-  assign unused_bits = ^{next_hop.reserved_top, next_hop.vlan, next_hop.vlan_mode, ipip_source_v4_i[15:0], ipip_source_v6_i[31:0]};
+  assign unused_bits = ^{plain_d.header, next_hop.reserved_top, next_hop.vlan, next_hop.vlan_mode, ipip_source_v4_i[15:0], ipip_source_v6_i[31:0]};
 
 `ifdef VERILATOR
   always_ff @(posedge clk_i) begin

@@ -106,74 +106,81 @@ module gw_parse
     logic [7:0] icmp_type;
   } details_t;
 
-  details_t   details_d, details_q;
-  facts_t     facts_d, facts_q;
-  gw_parsed_t fields_d, fields_q;
-  logic [15:0] ether_type;
+  typedef struct packed {
+    facts_t     facts;
+    details_t   details;
+    gw_parsed_t fields;
+  } found_t;
 
-  always_comb begin
-    ether_type = word16(head_q, 12);
+  function automatic found_t read_fields(head_t head, logic [7:0] bytes, gw_source_e source, gw_inject_t inject,
+                                         payload_addr_t payload, logic mac_filter, logic [47:0] mac);
+    found_t found;
+    logic [15:0] ether_type;
+    ether_type = word16(head, 12);
 
-    fields_d = '0;
-    fields_d.source = source_q;
-    fields_d.inject = inject_q;
-    fields_d.payload = payload_q;
-    fields_d.destination_mac = {word32(head_q, 0), word16(head_q, 4)};
-    fields_d.ipv6 = ether_type == EtherIpv6;
-    if (fields_d.ipv6) begin
-      fields_d.protocol = head_q[(Ip+6)*8+:8];
-      fields_d.source_address = word128(head_q, Ip + 8);
-      fields_d.destination_address = word128(head_q, Ip + 24);
-      fields_d.source_port = word16(head_q, Ipv6L4);
-      fields_d.destination_port = word16(head_q, Ipv6L4 + 2);
-      fields_d.traffic_class = {head_q[Ip*8+:4], head_q[(Ip+1)*8+4+:4]};
-      fields_d.ip_length = word16(head_q, Ip + 4);
-      {fields_d.ack, fields_d.rst, fields_d.syn, fields_d.fin} = {
-        head_q[(Ipv6L4+13)*8+4], head_q[(Ipv6L4+13)*8+2], head_q[(Ipv6L4+13)*8+1], head_q[(Ipv6L4+13)*8]
+    found.fields = '0;
+    found.fields.source = source;
+    found.fields.inject = inject;
+    found.fields.payload = payload;
+    found.fields.destination_mac = {word32(head, 0), word16(head, 4)};
+    found.fields.ipv6 = ether_type == EtherIpv6;
+    if (found.fields.ipv6) begin
+      found.fields.protocol = head[(Ip+6)*8+:8];
+      found.fields.source_address = word128(head, Ip + 8);
+      found.fields.destination_address = word128(head, Ip + 24);
+      found.fields.source_port = word16(head, Ipv6L4);
+      found.fields.destination_port = word16(head, Ipv6L4 + 2);
+      found.fields.traffic_class = {head[Ip*8+:4], head[(Ip+1)*8+4+:4]};
+      found.fields.ip_length = word16(head, Ip + 4);
+      {found.fields.ack, found.fields.rst, found.fields.syn, found.fields.fin} = {
+        head[(Ipv6L4+13)*8+4], head[(Ipv6L4+13)*8+2], head[(Ipv6L4+13)*8+1], head[(Ipv6L4+13)*8]
       };
     end else begin
-      fields_d.protocol = head_q[(Ip+9)*8+:8];
-      fields_d.source_address = 128'(word32(head_q, Ip + 12));
-      fields_d.destination_address = 128'(word32(head_q, Ip + 16));
-      fields_d.source_port = word16(head_q, Ipv4L4);
-      fields_d.destination_port = word16(head_q, Ipv4L4 + 2);
-      fields_d.traffic_class = head_q[(Ip+1)*8+:8];
-      fields_d.ip_length = word16(head_q, Ip + 2);
-      {fields_d.ack, fields_d.rst, fields_d.syn, fields_d.fin} = {
-        head_q[(Ipv4L4+13)*8+4], head_q[(Ipv4L4+13)*8+2], head_q[(Ipv4L4+13)*8+1], head_q[(Ipv4L4+13)*8]
+      found.fields.protocol = head[(Ip+9)*8+:8];
+      found.fields.source_address = 128'(word32(head, Ip + 12));
+      found.fields.destination_address = 128'(word32(head, Ip + 16));
+      found.fields.source_port = word16(head, Ipv4L4);
+      found.fields.destination_port = word16(head, Ipv4L4 + 2);
+      found.fields.traffic_class = head[(Ip+1)*8+:8];
+      found.fields.ip_length = word16(head, Ip + 2);
+      {found.fields.ack, found.fields.rst, found.fields.syn, found.fields.fin} = {
+        head[(Ipv4L4+13)*8+4], head[(Ipv4L4+13)*8+2], head[(Ipv4L4+13)*8+1], head[(Ipv4L4+13)*8]
       };
     end
 
-    facts_d = '0;
-    details_d = '0;
-    facts_d.wire_frame = source_q == SourceWire;
-    facts_d.raw = source_q == SourceInject && inject_q.op == TxOpRaw;
-    facts_d.group = facts_d.wire_frame && head_q[0];
-    facts_d.mac_mismatch = facts_d.wire_frame && !head_q[0] && mac_filter_i &&
-        fields_d.destination_mac != mac_i;
-    facts_d.link_control = ether_type inside {EtherArp, EtherSlow, EtherLldp};
-    facts_d.ipv4 = ether_type == EtherIpv4;
-    facts_d.ipv6 = fields_d.ipv6;
-    facts_d.discovery = fields_d.ipv6 && bytes_q >= 8'(Ipv6L4 + 8) && fields_d.protocol == ProtocolIcmpv6 &&
-        is_neighbour_discovery(head_q[Ipv6L4*8+:8]);
-    details_d.short_header = bytes_q < (fields_d.ipv6 ? 8'(Ipv6L4) : 8'(Ipv4L4));
-    details_d.bad_version = head_q[Ip*8+4+:4] != (fields_d.ipv6 ? 4'd6 : 4'd4);
-    details_d.header_words = head_q[Ip*8+:4];
-    facts_d.fragment = fields_d.ipv6 ? fields_d.protocol == ProtocolFragment
-                                     : (word16(head_q, Ip + 6) & 16'h3fff) != '0;
-    facts_d.extension = fields_d.ipv6 ? fields_d.protocol inside {8'd0, 8'd43, 8'd50, 8'd51, 8'd60, 8'd135, 8'd139, 8'd140}
-                                      : details_d.header_words > 4'd5;
-    details_d.icmp = fields_d.protocol == (fields_d.ipv6 ? ProtocolIcmpv6 : ProtocolIcmp);
-    details_d.icmp_type = fields_d.ipv6 ? head_q[Ipv6L4*8+:8] : head_q[Ipv4L4*8+:8];
-    facts_d.tcp = fields_d.protocol == ProtocolTcp;
-    facts_d.udp = fields_d.protocol == ProtocolUdp;
-  end
+    found.facts = '0;
+    found.details = '0;
+    found.facts.wire_frame = source == SourceWire;
+    found.facts.raw = source == SourceInject && inject.op == TxOpRaw;
+    found.facts.group = found.facts.wire_frame && head[0];
+    found.facts.mac_mismatch = found.facts.wire_frame && !head[0] && mac_filter &&
+        found.fields.destination_mac != mac;
+    found.facts.link_control = ether_type inside {EtherArp, EtherSlow, EtherLldp};
+    found.facts.ipv4 = ether_type == EtherIpv4;
+    found.facts.ipv6 = found.fields.ipv6;
+    found.facts.discovery = found.fields.ipv6 && bytes >= 8'(Ipv6L4 + 8) && found.fields.protocol == ProtocolIcmpv6 &&
+        is_neighbour_discovery(head[Ipv6L4*8+:8]);
+    found.details.short_header = bytes < (found.fields.ipv6 ? 8'(Ipv6L4) : 8'(Ipv4L4));
+    found.details.bad_version = head[Ip*8+4+:4] != (found.fields.ipv6 ? 4'd6 : 4'd4);
+    found.details.header_words = head[Ip*8+:4];
+    found.facts.fragment = found.fields.ipv6 ? found.fields.protocol == ProtocolFragment
+                                     : (word16(head, Ip + 6) & 16'h3fff) != '0;
+    found.facts.extension = found.fields.ipv6 ? found.fields.protocol inside {8'd0, 8'd43, 8'd50, 8'd51, 8'd60, 8'd135, 8'd139, 8'd140}
+                                      : found.details.header_words > 4'd5;
+    found.details.icmp = found.fields.protocol == (found.fields.ipv6 ? ProtocolIcmpv6 : ProtocolIcmp);
+    found.details.icmp_type = found.fields.ipv6 ? head[Ipv6L4*8+:8] : head[Ipv4L4*8+:8];
+    found.facts.tcp = found.fields.protocol == ProtocolTcp;
+    found.facts.udp = found.fields.protocol == ProtocolUdp;
+    return found;
+  endfunction
+
+  facts_t     facts_q;
+  details_t   details_q;
+  gw_parsed_t fields_q;
 
   always_ff @(posedge clk_i) begin
     if (valid_q[0]) begin
-      facts_q   <= facts_d;
-      details_q <= details_d;
-      fields_q  <= fields_d;
+      {facts_q, details_q, fields_q} <= read_fields(head_q, bytes_q, source_q, inject_q, payload_q, mac_filter_i, mac_i);
     end
   end
 

@@ -152,7 +152,6 @@ module gw_vip_lookup
     return '{hit: valid && vip < 12'(Vips) && held == wanted, vip: vip};
   endfunction
 
-  key_t [Banks-1:0] exact_held, any_held;
   logic                   select_valid_q, found_valid_q;
   logic                   search_select_q, assigned_select_q;
   logic       [11:0]      assigned_vip_q;
@@ -163,8 +162,6 @@ module gw_vip_lookup
   always_comb begin
     unused_reserved = 1'b0;
     for (int unsigned b = 0; b < Banks; b++) begin
-      exact_held[b] = {exact[b].address, exact[b].ipv6, exact[b].protocol, exact[b].port};
-      any_held[b] = {any[b].address, any[b].ipv6, any[b].protocol, any[b].port};
       unused_reserved ^= ^{exact[b].reserved_top, any[b].reserved_top};
     end
   end
@@ -200,8 +197,13 @@ module gw_vip_lookup
       assigned_vip_q    <= compare.vip;
       if (compare.search) begin
         for (int unsigned b = 0; b < Banks; b++) begin
-          exact_q[b] <= match(exact[b].valid, exact[b].vip, exact_held[b], compare.key);
-          any_q[b]   <= match(any[b].valid, any[b].vip, any_held[b], {compare.key[VipKeyBits-1:PortBits], PortBits'(0)});
+          exact_q[b] <= match(
+              exact[b].valid, exact[b].vip, {exact[b].address, exact[b].ipv6, exact[b].protocol, exact[b].port}, compare.key
+          );
+          any_q[b] <= match(
+              any[b].valid, any[b].vip, {any[b].address, any[b].ipv6, any[b].protocol, any[b].port},
+              {compare.key[VipKeyBits-1:PortBits], PortBits'(0)}
+          );
         end
       end
     end

@@ -29,8 +29,12 @@ module gw_ring_table
   localparam int unsigned BankWidth = BeatBits / BankCount;
   localparam int unsigned Beats = RingSlots / SlotsPerBeat;
   localparam int unsigned BeatIndexBits = $clog2(Beats);
-  localparam int unsigned BankLatency = RingLatency - 2;  // then the bank, then the lane is chosen
+  // In silicon the way to arrays that fill the die, and back, takes registers; here the index waits in their stead.
+  localparam int unsigned BankLatency = TableLatency;  // then the bank, then the lane is chosen
+  localparam int unsigned TravelCycles = RingLatency - BankLatency - 2;
 
+  logic                                   arrived;
+  logic [SlotBits-1:0]                    slot_index;
   logic                                   here;
   logic                                   write;
   logic                                   read;
@@ -47,6 +51,18 @@ module gw_ring_table
     read  = here && table_req_i.read && table_req_i.table_id == TableRing;
   end
 
+  gw_delay #(
+      .Width (SlotBits),
+      .Cycles(TravelCycles)
+  ) u_index_delay (
+      .clk_i  (clk_i),
+      .rst_ni (rst_ni),
+      .valid_i(read_i),
+      .data_i (slot_index_i),
+      .valid_o(arrived),
+      .data_o (slot_index)
+  );
+
   for (genvar b = 0; b < BankCount; b++) begin : gen_bank
     gw_table_ram #(
         .Width  (BankWidth),
@@ -55,8 +71,8 @@ module gw_ring_table
     ) u_ram (
         .clk_i    (clk_i),
         .rst_ni   (rst_ni),
-        .a_read_i (read_i && slot_index_i[4:2] == 3'(b)),
-        .a_index_i(slot_index_i[SlotBits-1:5]),
+        .a_read_i (arrived && slot_index[4:2] == 3'(b)),
+        .a_index_i(slot_index[SlotBits-1:5]),
         .a_data_o (bank_data[b]),
         .b_write_i(write),
         .b_read_i (read),
@@ -68,11 +84,11 @@ module gw_ring_table
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) read_q <= '0;
-    else read_q <= {read_q[BankLatency-1:0], read_i};
+    else read_q <= {read_q[BankLatency-1:0], arrived};
   end
 
   always_ff @(posedge clk_i) begin
-    place_q <= {place_q[BankLatency-1:0], slot_index_i[4:0]};
+    place_q <= {place_q[BankLatency-1:0], slot_index[4:0]};
     if (read_q[BankLatency-1]) word_q <= bank_data[place_q[BankLatency-1][4:2]];
     if (read_q[BankLatency]) slot_q <= word_q[place_q[BankLatency][1:0]*16+:16];
   end
