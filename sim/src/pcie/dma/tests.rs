@@ -25,14 +25,8 @@ fn what_cannot_be_mapped_is_refused_by_name() {
     let file = || Some(memfd(4, true));
     assert_eq!(map.map(0, 0, 0, BOTH, file()), Err(Errno::INVAL));
     assert_eq!(map.map(100, PAGE, 0, BOTH, file()), Err(Errno::INVAL));
-    assert_eq!(
-        map.map(!4095, 2 * PAGE, 0, BOTH, file()),
-        Err(Errno::INVAL)
-    );
-    assert_eq!(
-        map.map(0, PAGE, !4095, BOTH, file()),
-        Err(Errno::INVAL)
-    );
+    assert_eq!(map.map(!4095, 2 * PAGE, 0, BOTH, file()), Err(Errno::INVAL));
+    assert_eq!(map.map(0, PAGE, !4095, BOTH, file()), Err(Errno::INVAL));
     assert_eq!(
         map.map(0, 5 * PAGE, 0, BOTH, file()),
         Err(Errno::INVAL),
