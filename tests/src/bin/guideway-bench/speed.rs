@@ -4,7 +4,6 @@ use anyhow::{Context, Result};
 use guideway_hdl::tables::MissPolicy;
 use guideway_rtl_model::{Inputs, Outputs, RtlModel};
 use guideway_sim::{
-    card::Card,
     harness::TestHost,
     rtl::{RtlCard, RtlConfig},
 };

@@ -16,8 +16,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Downloads that run through everything.
+/// Downloads that run through everything: so many, and as many again until each backend serves at least two.
 const DOWNLOADS: u64 = 32;
+const DOWNLOADS_MOST: u64 = 256;
 /// Bytes of each, and the pause of its server after each 2 KiB.
 const DOWNLOAD_BYTES: u64 = 1_300_000;
 const PACE_MS: u64 = 20;
@@ -79,10 +80,21 @@ pub fn tell(out: &Path, bin: &Path, model: &str) -> Result<()> {
     host.wait_for("the card is programmed", PATIENCE)?;
     stage.say(&format!("card ({model}) programmed, port open"));
 
-    let downloads = stage.start_downloads()?;
-    let placed = stage.wait_for_downloads(&downloads)?;
+    let mut downloads = vec![stage.start_downloads(1)?];
+    let placed = loop {
+        let count = DOWNLOADS * downloads.len() as u64;
+        let placed = stage.wait_for_downloads(&downloads, count)?;
+        if stage.all_serve_two(&placed) {
+            break placed;
+        }
+        if count >= DOWNLOADS_MOST {
+            bail!("of {count} downloads some backend serves fewer than two: {placed:?}");
+        }
+        downloads.push(stage.start_downloads(count + 1)?);
+    };
+    let long_connections = placed.values().sum();
     stage.say(&format!(
-        "{DOWNLOADS} downloads run: {}",
+        "{long_connections} downloads run: {}",
         report::shares(&placed)
     ));
 
@@ -153,7 +165,7 @@ pub fn tell(out: &Path, bin: &Path, model: &str) -> Result<()> {
         &stage.network.backends,
         &requests,
         &phases,
-        DOWNLOADS,
+        long_connections,
         broken.len() as u64,
         last["card"].clone(),
         [&first_host["host"], &last["host"]],
@@ -220,57 +232,62 @@ impl Stage<'_> {
         Process::start(name, command, self.out)
     }
 
-    fn start_downloads(&self) -> Result<Process> {
+    fn start_downloads(&self, first_seed: u64) -> Result<Process> {
         let mut command = self.myself(&self.network.client)?;
-        command.args([
-            "downloads",
-            "--count",
-            &DOWNLOADS.to_string(),
-            "--first-seed",
-            "1",
-        ]);
+        command.args(["downloads", "--count", &DOWNLOADS.to_string()]);
+        command.args(["--first-seed", &first_seed.to_string()]);
         command.args(["--bytes", &DOWNLOAD_BYTES.to_string(), &url_v4(), &url_v6()]);
-        Process::start("downloads", command, self.out)
+        Process::start(&format!("downloads-{first_seed}"), command, self.out)
     }
 
-    /// Waits until every download has begun; says how many each backend serves.
-    fn wait_for_downloads(&self, downloads: &Process) -> Result<BTreeMap<String, u64>> {
+    fn all_serve_two(&self, placed: &BTreeMap<String, u64>) -> bool {
+        let serves = |backend: &Backend| placed.get(backend.host.name()).copied().unwrap_or(0);
+        self.network
+            .backends
+            .iter()
+            .all(|backend| serves(backend) >= 2)
+    }
+
+    /// Waits until `count` downloads have begun; says how many each backend serves.
+    fn wait_for_downloads(
+        &self,
+        downloads: &[Process],
+        count: u64,
+    ) -> Result<BTreeMap<String, u64>> {
         let start = Instant::now();
         loop {
             let mut placed = BTreeMap::new();
-            for event in events(downloads)? {
-                match event {
-                    traffic::Download::Began { backend, .. } => {
-                        *placed.entry(backend).or_default() += 1
+            for process in downloads {
+                for event in events(process)? {
+                    match event {
+                        traffic::Download::Began { backend, .. } => {
+                            *placed.entry(backend).or_default() += 1
+                        }
+                        traffic::Download::Broke { seed, reason } => {
+                            bail!("download {seed} broke at once: {reason}")
+                        }
+                        traffic::Download::Done { .. } => {}
                     }
-                    traffic::Download::Broke { seed, reason } => {
-                        bail!("download {seed} broke at once: {reason}")
-                    }
-                    traffic::Download::Done { .. } => {}
                 }
             }
-            if placed.values().sum::<u64>() == DOWNLOADS {
-                for backend in &self.network.backends {
-                    if placed.get(backend.host.name()).copied().unwrap_or(0) < 2 {
-                        bail!(
-                            "{} serves fewer than two downloads: {placed:?}",
-                            backend.host.name()
-                        );
-                    }
-                }
+            if placed.values().sum::<u64>() == count {
                 return Ok(placed);
             }
             if start.elapsed() > PATIENCE {
-                bail!("only {placed:?} of {DOWNLOADS} downloads have begun");
+                bail!("only {placed:?} of {count} downloads have begun");
             }
             thread::sleep(Duration::from_millis(20));
         }
     }
 
-    fn finish_downloads(&self, mut downloads: Process) -> Result<(usize, Vec<String>)> {
-        downloads.wait(PATIENCE)?;
+    fn finish_downloads(&self, mut downloads: Vec<Process>) -> Result<(usize, Vec<String>)> {
         let (mut done, mut broken) = (0, Vec::new());
-        for event in events(&downloads)? {
+        let mut all = Vec::new();
+        for process in &mut downloads {
+            process.wait(PATIENCE)?;
+            all.extend(events(process)?);
+        }
+        for event in all {
             match event {
                 traffic::Download::Done { .. } => done += 1,
                 traffic::Download::Broke { seed, reason } => {
