@@ -509,11 +509,15 @@ async def interrupts(dut):
             if ring is queue:
                 await queue.give_back()
         # a host that arms with what it has seen, before the card saw its own write answered, is not woken for nothing
-        for _ in range(10):
+        for _ in range(6):
             await provoke(ring)
             await card.write(registers + ARM, ring.consumer & 0xFFFF)
             await card.idle()
             assert not messages
+            await provoke(ring)
+            await card.idle()
+            assert messages == [0xE0 + vector]
+            messages.clear()
             if ring is queue:
                 await queue.give_back()
 

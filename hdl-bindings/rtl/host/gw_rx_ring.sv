@@ -293,7 +293,10 @@ module gw_rx_ring
   assign record_pop  = lost_record || (completion_beat && write_valid_o && write_ready_i);
   assign whole_pop   = record_pop;
 
-  assign delivered       = completed && !done_error_i && run[order_class];
+  // A failed completion breaks the order of indices: those behind it, already on their way, do not count either. A failed
+  // frame stops its queue only when its turn to complete comes, so that all before it have their completions.
+  logic [3:0] broken_q, broken_d;
+  assign delivered       = completed && !done_error_i && !broken_q[order_class];
   assign lost_completion = completed && !delivered;
 
   always_comb begin
@@ -304,7 +307,10 @@ module gw_rx_ring
     if (completion_beat && write_valid_o && write_ready_i) issue[record.host_class] = 1'b1;
     if (lost_record) leave[record.host_class] = 1'b1;
     deliver[order_class] = delivered;
-    fail[order_class]    = order_pop && order != OrderSkip && done_error_i;
+    fail[order_class]    = completed && done_error_i;
+    if (lost_record && !whole_good) fail[record.host_class] = 1'b1;
+    broken_d = broken_q & ~run;
+    if (completed && done_error_i) broken_d[order_class] = 1'b1;
     if (completed) leave[order_class] = 1'b1;
   end
 
@@ -346,6 +352,7 @@ module gw_rx_ring
     burst_address_q <= burst_address_d;
     skip_q          <= skip_d;
     bad_q           <= bad_d;
+    broken_q        <= broken_d;
     owed_q          <= owed_d;
     lost_q          <= lost_d;
     owed_punts_q    <= owed_punts_d;
@@ -357,6 +364,7 @@ module gw_rx_ring
       burst_left_q <= '0;
       skip_q       <= 1'b0;
       bad_q        <= 1'b0;
+      broken_q     <= '0;
       owed_q       <= '0;
       lost_q       <= '0;
       owed_punts_q <= '0;
