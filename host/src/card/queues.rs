@@ -167,6 +167,11 @@ impl Queues {
         if !sleep(&*self.taken.0.device, &own, until, "the card's queues")? {
             return Ok(Wake::Timeout);
         }
+        if self.taken.0.options.waiting == Waiting::Lockstep {
+            // The simulator signals all vectors of a turn one after the other and answers requests afterwards: behind this answer all of
+            // them are there, and what is taken below does not depend on when this thread woke.
+            self.tx.status()?;
+        }
         let mut work = false;
         for (vector, queue) in self.rx.iter_mut().enumerate() {
             if vectors.take(vector) {
