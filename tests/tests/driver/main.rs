@@ -2,6 +2,8 @@
 //!
 //! What is asked of the card is checked where it can be seen: in the tables read back, on the wire, in the counters.
 
+#![allow(clippy::unwrap_used)] // helpers of tests
+
 mod models;
 mod stage;
 
