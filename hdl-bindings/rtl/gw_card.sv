@@ -87,7 +87,7 @@ module gw_card
     output logic host_reset_done_o,  // DMA has drained and the host side is reset; holds until host_reset_i ends
 
     // what a simulator and a shell want to know
-    output logic        idle_o,  // nothing in flight, no DMA outstanding, no ring has work
+    output logic        idle_o,  // nothing in flight but what waits for the host, no DMA outstanding, no ring has work
     output logic        ready_o,  // tables are clear and usable
     output logic        port_enabled_o,  // frames are taken from the wire
     output logic [31:0] punts_outstanding_o,  // handed to the host and not ended

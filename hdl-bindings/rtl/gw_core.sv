@@ -92,7 +92,7 @@ module gw_core
     // state
     output logic        card_reset_o,  // pulse: the card_reset key was written; the shell resets this module
     output logic        ready_o,  // tables are clear and usable
-    output logic        idle_o,  // no frame is in flight
+    output logic        idle_o,  // no frame is in flight but those that wait for the host alone
     output logic        port_enabled_o,  // frames are taken from the wire
     output logic        host_alive_o,
     output logic [31:0] punts_outstanding_o,
@@ -671,7 +671,8 @@ module gw_core
   logic                 host_free_valid;
   gw_host_class_e       host_free_class;
   logic           [7:0] host_free_beats;
-  logic                 admit_empty, egress_empty, host_empty;
+  logic                 admit_empty, egress_empty, host_empty, host_resting;
+  logic [15:0]          host_waiting;
 
   gw_admit u_admit (
       .clk_i              (clk_i),
@@ -761,6 +762,8 @@ module gw_core
       .gone_o             (host_gone),
       .punt_unanswered_o  (punt_unanswered),
       .punts_outstanding_o(punts_outstanding_o),
+      .resting_o          (host_resting),
+      .waiting_o          (host_waiting),
       .empty_o            (host_empty)
   );
   assign m_axis_host_tdest = host_class;
@@ -789,7 +792,7 @@ module gw_core
   );
 
   assign idle = in_flight_o == '0 && (&ingress_empty) && admit_empty && egress_empty && host_empty;
-  assign idle_o = idle;
+  assign idle_o = in_flight_o == 32'(host_waiting) && (&ingress_empty) && admit_empty && egress_empty && host_resting;
 
   logic unused_bits;
   assign unused_bits = ^{time_us[63:40], controls.port_enable};

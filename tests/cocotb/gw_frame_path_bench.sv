@@ -174,6 +174,8 @@ module gw_frame_path_bench
       .m_valid_o(tx_valid_o), .m_ready_i(tx_ready_i), .m_data_o(tx_data_o), .m_keep_o(tx_keep_o), .m_last_o(tx_last_o),
       .sent_o(sent), .sent_bytes_o(sent_bytes), .empty_o(stations_empty[1])
   );
+  logic unused_resting;
+  logic [15:0] unused_waiting;
   gw_host_queue u_host_queue (
       .clk_i(clk_i), .rst_ni(rst_ni), .frame_valid_i(frame_valid), .frame_i(frame), .done_o(host_done),
       .free_valid_o(host_free_valid), .free_class_o(host_free_class), .free_beats_o(host_free_beats),
@@ -182,7 +184,7 @@ module gw_frame_path_bench
       .m_valid_o(host_valid_o), .m_ready_i(host_ready_i), .m_data_o(host_data_o), .m_keep_o(host_keep_o),
       .m_last_o(host_last_o), .m_class_o(host_class), .m_record_o(record),
       .out_o(host_out), .gone_o(host_gone), .punt_unanswered_o(punt_unanswered),
-      .punts_outstanding_o(punts_outstanding_o), .empty_o(stations_empty[2])
+      .punts_outstanding_o(punts_outstanding_o), .resting_o(unused_resting), .waiting_o(unused_waiting), .empty_o(stations_empty[2])
   );
   assign host_class_o  = host_class;
   assign host_record_o = record;

@@ -46,6 +46,8 @@ module gw_host_queue
     output logic        gone_o,  // a frame was flushed by a host reset
     output logic [31:0] punt_unanswered_o,  // punts that a host reset ended, in this cycle
     output logic [31:0] punts_outstanding_o,
+    output logic       resting_o,  // what is here waits for the host alone
+    output logic [15:0] waiting_o,  // frames that have not begun to leave
     output logic        empty_o
 );
   localparam int unsigned Rows = MissBeats + 3 * HostBeats;
@@ -364,6 +366,12 @@ module gw_host_queue
   assign gone_o              = finish && !delivered;
   assign punt_unanswered_o   = reset_ends ? punts_left : '0;
   assign punts_outstanding_o = reset_now ? '0 : punts_q;
+  always_comb begin
+    waiting_o = '0;
+    for (int unsigned c = 0; c < 4; c++) waiting_o += 16'(admitted_q[c]);
+    resting_o = state_q == StateChoose && wait_q == '0 && eligible == '0 && !job_valid && copy_valid_q == '0 && out_level == '0;
+    for (int unsigned c = 0; c < 4; c++) resting_o &= whole_q[c] == admitted_q[c];
+  end
   assign empty_o = state_q == StateChoose && admitted_q == '0 && !job_valid && copy_valid_q == '0 && out_level == '0;
 
 `ifdef VERILATOR
