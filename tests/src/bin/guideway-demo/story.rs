@@ -56,6 +56,7 @@ impl Stage<'_> {
 /// Tells the whole story, and writes `{out}/summary.json`.
 pub fn tell(out: &Path, bin: &Path, model: &str) -> Result<()> {
     fs::create_dir_all(out)?;
+    let out = &out.canonicalize()?;
     let _ = fs::remove_dir_all(out.join("run"));
     let bin = bin
         .canonicalize()
@@ -70,8 +71,9 @@ pub fn tell(out: &Path, bin: &Path, model: &str) -> Result<()> {
     stage.say("network: client, router, card, four backends with weights 1:2:3:4");
 
     let _backends = stage.start_backends()?;
-    let control = out.join("control.sock");
-    let socket = out.join("card.sock");
+    // the sandbox's own /run: a socket's path may be no longer than 107 bytes, a checkout's may
+    let control = PathBuf::from("/run/control.sock");
+    let socket = PathBuf::from("/run/card.sock");
     let mut simulator = stage.start_simulator(model, &socket, &control)?;
     simulator.wait_for("serving", PATIENCE)?;
     let config = out.join("guideway.toml");
