@@ -16,6 +16,18 @@ fn keep(bytes: usize) -> u64 {
     }
 }
 
+/// Puts a beat on the wire's signals, but for `valid`.
+pub(super) fn show(inputs: &mut Inputs, beat: &[u8], last: bool) {
+    inputs.rx_data = [0; 16];
+    for (word, chunk) in inputs.rx_data.iter_mut().zip(beat.chunks(4)) {
+        let mut bytes = [0; 4];
+        bytes[..chunk.len()].copy_from_slice(chunk);
+        *word = u32::from_le_bytes(bytes);
+    }
+    inputs.rx_keep = keep(beat.len());
+    inputs.rx_last = u8::from(last);
+}
+
 /// The wire's receive side.
 #[derive(Debug, Default)]
 pub(super) struct Receive {
@@ -59,14 +71,7 @@ impl Receive {
         }
         let rest = &frame.bytes[self.taken..];
         let beat = &rest[..rest.len().min(BEAT)];
-        inputs.rx_data = [0; 16];
-        for (word, chunk) in inputs.rx_data.iter_mut().zip(beat.chunks(4)) {
-            let mut bytes = [0; 4];
-            bytes[..chunk.len()].copy_from_slice(chunk);
-            *word = u32::from_le_bytes(bytes);
-        }
-        inputs.rx_keep = keep(beat.len());
-        inputs.rx_last = u8::from(rest.len() <= BEAT);
+        show(inputs, beat, rest.len() <= BEAT);
         inputs.rx_error = inputs.rx_last & u8::from(frame.error);
         if inputs.rx_last == 1 {
             self.rest = gap;
