@@ -32,7 +32,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 if ! command -v cargo >/dev/null; then
-    echo "Missing: Rust. Install it with rustup (https://rustup.rs), then run the same make command again." >&2
+    echo "Missing: Rust. Install it with rustup, then run the same make command again." >&2
     exit 2
 fi
 

@@ -9,7 +9,7 @@ use guideway_hdl::{
     verdict::{Disposition, PortCounter},
 };
 use guideway_sim::{
-    card::{SentFrame, WireFrame},
+    card::SentFrame,
     harness::{HarnessError, TestHost, frame::PacketSpec},
     registers::core as at,
     rtl::{RtlCard, RtlConfig},
@@ -269,13 +269,4 @@ fn check(out: &[SentFrame], bytes: usize, flows: u32) -> Result<(), HarnessError
         }
     }
     Ok(())
-}
-
-/// A wire frame.
-#[must_use]
-pub fn wire(bytes: Vec<u8>) -> WireFrame {
-    WireFrame {
-        bytes,
-        error: false,
-    }
 }
