@@ -72,9 +72,8 @@ pub fn tell(out: &Path, bin: &Path, model: &str) -> Result<()> {
 
     let _backends = stage.start_backends()?;
     // the sandbox's own /run: a socket's path may be no longer than 107 bytes, a checkout's may
-    let control = PathBuf::from("/run/control.sock");
     let socket = PathBuf::from("/run/card.sock");
-    let mut simulator = stage.start_simulator(model, &socket, &control)?;
+    let mut simulator = stage.start_simulator(model, &socket)?;
     simulator.wait_for("serving", PATIENCE)?;
     let config = out.join("guideway.toml");
     fs::write(&config, stage.configuration(&socket, None))?;
@@ -209,16 +208,11 @@ impl Stage<'_> {
         Ok(processes)
     }
 
-    fn start_simulator(&self, model: &str, socket: &Path, control: &Path) -> Result<Process> {
-        for old in [socket, control] {
-            let _ = fs::remove_file(old);
-        }
+    fn start_simulator(&self, model: &str, socket: &Path) -> Result<Process> {
         let mut command = self.product(&self.network.lb, "guideway-sim");
         command
             .arg("--socket")
             .arg(socket)
-            .arg("--control")
-            .arg(control)
             .args(["--wire", "veth:card0", "--model", model]);
         Process::start("card", command, self.out)
     }
