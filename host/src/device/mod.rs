@@ -16,6 +16,7 @@ mod error;
 // mapped BARs, and the pointers that the generated register API takes for offsets
 mod mmio;
 pub mod sim;
+pub mod sysfs;
 pub mod vfio_user;
 
 pub use address::{AddressError, DeviceAddress, PciAddress};
