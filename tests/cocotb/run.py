@@ -9,6 +9,7 @@ import argparse
 import ast
 import os
 import random
+import shutil
 import sys
 import xml.etree.ElementTree as xml
 from pathlib import Path
@@ -73,8 +74,14 @@ def run(bench: str, options: argparse.Namespace) -> int:
     if options.waves:
         arguments += ["--trace-fst", "--trace-structs"]
     runner = WheelVerilator()
-    runner.build(sources=sources, hdl_toplevel=top, parameters=found.get("PARAMETERS", {}), build_args=arguments,
-                 build_dir=str(build), always=True, log_file=str(build / "build.log"), waves=options.waves)
+    try:
+        runner.build(sources=sources, hdl_toplevel=top, parameters=found.get("PARAMETERS", {}), build_args=arguments,
+                     build_dir=str(build), always=True, log_file=str(build / "build.log"), waves=options.waves)
+    except RuntimeError:
+        log = (build / "build.log").read_text(errors="replace")
+        print(f"{bench}: {top} does not build\n" + "\n".join(log.splitlines()[-20:]), file=sys.stderr)
+        shutil.rmtree(build)  # make would take half-written files for finished ones
+        return 1
     try:
         runner.test(hdl_toplevel=top, test_module=f"test_{bench}", build_dir=str(build), test_dir=str(ran), seed=options.seed,
                     test_filter=options.filter, waves=options.waves, extra_env={"PYTHONPATH": str(HERE)}, results_xml=str(results))
