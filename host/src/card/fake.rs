@@ -1,12 +1,12 @@
 //! A card for unit tests: registers in a map, a command ring that answers as the test says, and nothing else.
 
 use std::collections::{BTreeMap, HashMap};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 
 use guideway_hdl::descriptors::{Command, Completion};
 use guideway_hdl::{LAYOUT_HASH, MAGIC, PCI_DEVICE, PCI_VENDOR};
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, PollFd, eventfd};
 
 use super::wait::VECTOR_COMMAND;
 use crate::device::{Bar, Device, DeviceError, DmaMem, RegionIo};
@@ -237,11 +237,11 @@ impl Device for FakeCard {
         Ok(())
     }
 
-    fn is_gone(&self) -> bool {
-        false
+    fn gone(&self, _: &str) -> Option<DeviceError> {
+        None
     }
 
-    fn death(&self) -> Option<BorrowedFd<'_>> {
+    fn death(&self) -> Option<PollFd<'_>> {
         None
     }
 }

@@ -70,9 +70,7 @@ pub(super) fn sleep(
         .iter()
         .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
         .collect();
-    let death = device.death();
-    // Not IN: the simulator's socket may hold messages that belong to nobody here.
-    polled.extend(death.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::RDHUP)));
+    polled.extend(device.death());
     loop {
         let left = until.saturating_duration_since(Instant::now());
         let timeout = Timespec {
@@ -94,9 +92,12 @@ pub(super) fn sleep(
     {
         return Ok(true);
     }
-    Err(DeviceError::Closed {
-        device: device.name().to_owned(),
-        doing: format!("the driver waited for {doing}"),
-    }
-    .into())
+    let doing = format!("the driver waited for {doing}");
+    Err(device
+        .gone(&doing)
+        .unwrap_or_else(|| DeviceError::Closed {
+            device: device.name().to_owned(),
+            doing,
+        })
+        .into())
 }

@@ -9,11 +9,10 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::ConfigFile;
-use crate::config::{Config, Device as ConfiguredDevice};
+use crate::config::Config;
 use crate::control::host::{Caller, Found, Host, Order};
-use crate::device::sim::{SimOptions, SimulatedCard};
-use crate::device::vfio_user::{DEFAULT_TIMEOUT, VfioUser};
-use crate::device::{Device, DeviceError};
+use crate::device::sim::SimOptions;
+use crate::device::{self, Device, DeviceError};
 use crate::slow_path::poll::NoSink;
 
 /// How often the configuration file is looked at.
@@ -69,25 +68,12 @@ impl Run {
     }
 
     fn connect(&self, config: &Config) -> Result<Arc<dyn Device>, DeviceError> {
-        match &config.card.device {
-            ConfiguredDevice::VfioUser(path) => {
-                Ok(Arc::new(VfioUser::connect(path, DEFAULT_TIMEOUT)?))
-            }
-            ConfiguredDevice::Sim => {
-                let Some(wire) = &self.wire else {
-                    return Err(DeviceError::Open {
-                        device: "a private simulator".into(),
-                        reason: "it needs a wire: add --wire veth:NAME".into(),
-                    });
-                };
-                let arguments = vec!["--model".into(), self.model.clone().into()];
-                Ok(SimulatedCard::start(SimOptions {
-                    simulator: config.card.simulator.clone(),
-                    arguments,
-                    ..SimOptions::new(wire)
-                })?)
-            }
-        }
+        let simulator = self.wire.as_ref().map(|wire| SimOptions {
+            simulator: config.card.simulator.clone(),
+            arguments: vec!["--model".into(), self.model.clone().into()],
+            ..SimOptions::new(wire)
+        });
+        device::open(&config.card.device, simulator)
     }
 
     /// Waits for signals and changes of the file, until the end.

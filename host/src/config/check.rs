@@ -11,7 +11,8 @@ use guideway_hdl::tables;
 
 use super::problem::Problem;
 use super::schema::{self, At};
-use super::{Backend, Card, Config, Device, Mac, Node, Pool, Protocol, Unmatched, Vip};
+use super::{Backend, Card, Config, Mac, Node, Pool, Protocol, Unmatched, Vip};
+use crate::device::{AddressError, DeviceAddress};
 use crate::maglev::Algorithm;
 
 /// The smallest MTU of `node.mtu`: what IPv4 hosts must take.
@@ -94,42 +95,10 @@ impl Checker {
     }
 
     fn card(&mut self, card: schema::Card) -> Card {
-        let device = match card.device.get_ref().as_str() {
-            "sim" => Device::Sim,
-            text => match text.split_once(':') {
-                Some(("vfio-user", path)) if path.starts_with('/') => {
-                    Device::VfioUser(PathBuf::from(path))
-                }
-                Some(("vfio-user", _)) => {
-                    self.problem(
-                        "card.device",
-                        card.device.span(),
-                        "the socket's path is not absolute",
-                        "write \"vfio-user:/run/guideway/card0.sock\"",
-                    );
-                    Device::Sim
-                }
-                Some(("vfio", _)) => {
-                    self.problem(
-                        "card.device",
-                        card.device.span(),
-                        "kernel VFIO is not supported yet",
-                        "use \"sim\" or \"vfio-user:/path/of/socket\"",
-                    );
-                    Device::Sim
-                }
-                _ => {
-                    self.problem(
-                        "card.device",
-                        card.device.span(),
-                        format!("{text:?} is not a device"),
-                        "write \"sim\" or \"vfio-user:/path/of/socket\"",
-                    );
-                    Device::Sim
-                }
-            },
-        };
-        if let (Some(simulator), Device::VfioUser(_)) = (&card.simulator, &device) {
+        let device = self.device(&card.device);
+        if let Some(simulator) = &card.simulator
+            && device != DeviceAddress::Sim
+        {
             self.problem(
                 "card.simulator",
                 simulator.span(),
@@ -149,6 +118,31 @@ impl Checker {
             flow_entries: u32::try_from(flow_entries).unwrap_or_default(),
             simulator: card.simulator.map(|path| PathBuf::from(path.into_inner())),
         }
+    }
+
+    /// Where the card is; a private simulator in place of what is none.
+    fn device(&mut self, device: &At<String>) -> DeviceAddress {
+        let error = match device.get_ref().parse() {
+            Ok(address) => return address,
+            Err(error) => error,
+        };
+        let (message, help) = match &error {
+            AddressError::Form(text) => (
+                format!("{text:?} is not a device"),
+                "write \"sim\", \"vfio-user:/path/of/socket\" or \"vfio:0000:3b:00.0\"",
+            ),
+            AddressError::RelativePath(_) => (
+                "the socket's path is not absolute".to_owned(),
+                "write \"vfio-user:/run/guideway/card0.sock\"",
+            ),
+            AddressError::LongPath(_) => (error.to_string(), "use a shorter path"),
+            AddressError::Pci(_) => (
+                error.to_string(),
+                "guideway device list shows the cards' addresses",
+            ),
+        };
+        self.problem("card.device", device.span(), message, help);
+        DeviceAddress::Sim
     }
 
     fn node(&mut self, node: schema::Node) -> Node {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::device::DeviceAddress;
 use crate::maglev::{Algorithm, Member};
 pub use problem::Problem;
 
@@ -32,21 +33,11 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Card {
     /// Where it is.
-    pub device: Device,
+    pub device: DeviceAddress,
     /// Most entries of the flow table that the host fills.
     pub flow_entries: u32,
-    /// The simulator's executable for [`Device::Sim`], when the file names one.
+    /// The simulator's executable for [`DeviceAddress::Sim`], when the file names one.
     pub simulator: Option<PathBuf>,
-}
-
-/// Where a card is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Device {
-    /// A private simulator, started with the host and ending with it.
-    Sim,
-    /// A vfio-user socket.
-    VfioUser(PathBuf),
 }
 
 /// What holds for the whole node.

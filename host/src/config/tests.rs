@@ -42,7 +42,7 @@ fn the_contract_is_read() {
     assert_eq!(
         config.card,
         Card {
-            device: Device::Sim,
+            device: DeviceAddress::Sim,
             flow_entries: 65536,
             simulator: None
         }
@@ -63,13 +63,34 @@ fn the_contract_is_read() {
 }
 
 #[test]
+fn a_card_in_this_machine_is_named_by_its_pci_address() {
+    let text = GOOD.replace("\"sim\"", "\"vfio:0000:3b:00.0\"");
+    let device = Config::parse("lb.toml", &text).unwrap().card.device;
+    assert_eq!(device.to_string(), "vfio:0000:3b:00.0");
+    assert!(matches!(device, DeviceAddress::Vfio(_)));
+    assert_eq!(
+        serde_json::to_string(&device).unwrap(),
+        "\"vfio:0000:3b:00.0\""
+    );
+    let with_simulator = text.replace("[node]", "simulator = \"/bin/sim\"\n[node]");
+    let problems = Config::parse("lb.toml", &with_simulator).unwrap_err();
+    assert!(
+        problems.to_string().contains("card.simulator"),
+        "{problems}"
+    );
+}
+
+#[test]
 fn defaults_are_katrans() {
     let config = Config::parse(
         "lb.toml",
         "version = 1\n[card]\ndevice = \"vfio-user:/run/card\"\n",
     )
     .unwrap();
-    assert_eq!(config.card.device, Device::VfioUser("/run/card".into()));
+    assert_eq!(
+        config.card.device,
+        DeviceAddress::VfioUser("/run/card".into())
+    );
     assert_eq!(
         (
             config.node.ipip_source_v4.to_string(),
@@ -103,10 +124,10 @@ fn rows() -> Vec<(
         ),
         (
             "device = \"sim\"",
-            "device = \"vfio:0000:3b:00.0\"",
+            "device = \"vfio:3b:00.0\"",
             3,
             "card.device",
-            "not supported yet",
+            "no PCI address",
         ),
         (
             "device = \"sim\"",

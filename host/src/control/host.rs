@@ -214,11 +214,21 @@ impl Host {
         Ok((host, caller, found))
     }
 
-    /// Serves the card until it is told to stop.
+    /// Serves the card until it is told to stop, or until the kernel wants the card back: whoever unbinds it waits for this host to close it.
     ///
     /// # Errors
     /// When the card cannot be reached any more.
     pub fn run(mut self) -> Result<(), HostError> {
+        match self.serve() {
+            Err(error) if is_asked_back(&error) => {
+                tracing::warn!("{error}: ending");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn serve(&mut self) -> Result<(), HostError> {
         let heart = Heart::start(&self.card, &self.turns);
         let (mut swept, mut published) = (Instant::now(), Instant::now());
         loop {
@@ -235,6 +245,10 @@ impl Host {
             }
             if published.elapsed() > STATUS_EVERY {
                 published = Instant::now();
+                // a loop with much to do never sleeps, and sleep is where it would be noticed
+                if let Some(error) = self.card.device().gone("the host served it") {
+                    return Err(error.into());
+                }
                 self.publish()?;
             }
             if frames == 0 && !worked {
@@ -366,6 +380,17 @@ fn believed(card: &Card, store: &Store, scratch: &Scratch) -> Result<Option<Stat
     };
     // in the middle of a change the tables are between two states, and carrying it out again makes them whole
     Ok((next.is_some() || verify(card, &state)?).then_some(state))
+}
+
+/// Whether the kernel wants the card back.
+fn is_asked_back(error: &HostError) -> bool {
+    let device = match error {
+        HostError::Device(error)
+        | HostError::Card(CardError::Device(error))
+        | HostError::CarryOut(CarryOutError::Card(CardError::Device(error))) => error,
+        _ => return false,
+    };
+    matches!(device, DeviceError::AskedBack { .. })
 }
 
 /// Seconds of the wall clock.

@@ -99,11 +99,25 @@ pub fn enable_bus_mastering(device: &dyn Device) -> Result<Identity, DeviceError
             id: identity.device,
         });
     }
+    let command = read_command(device)? | Command::MEMORY_SPACE | Command::BUS_MASTER;
+    device.config_write(COMMAND, &command.bits().to_le_bytes())?;
+    Ok(identity)
+}
+
+/// Keeps the function from reaching host memory, and from interrupting.
+///
+/// # Errors
+/// When the function is gone.
+pub fn disable_bus_mastering(device: &dyn Device) -> Result<(), DeviceError> {
+    let command = read_command(device)?.difference(Command::BUS_MASTER);
+    device.config_write(COMMAND, &command.bits().to_le_bytes())
+}
+
+fn read_command(device: &dyn Device) -> Result<Command, DeviceError> {
     let mut command = [0; 2];
     device.config_read(COMMAND, &mut command)?;
-    let bits = u16::from_le_bytes(command) | (Command::MEMORY_SPACE | Command::BUS_MASTER).bits();
-    device.config_write(COMMAND, &bits.to_le_bytes())?;
-    Ok(identity)
+    // the bits without a name stay as they are
+    Ok(Command::from_bits_retain(u16::from_le_bytes(command)))
 }
 
 #[cfg(test)]

@@ -12,6 +12,9 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::DeviceError;
 
+/// Bytes of a huge page.
+pub(super) const HUGE_PAGE: usize = 2 << 20;
+
 /// Zeroed, page-aligned memory, shared with the card.
 ///
 /// Sealed against shrinking before anyone else sees it: a peer that maps it cannot be killed by its owner.
@@ -20,6 +23,7 @@ pub struct DmaMem {
     fd: OwnedFd,
     start: NonNull<u8>,
     len: usize,
+    page_bytes: usize,
 }
 
 // SAFETY: the mapping belongs to this value alone and lives as long; every access through `&self` is atomic, or a byte copy of
@@ -34,15 +38,39 @@ impl DmaMem {
     /// # Errors
     /// When the system has no memory, or `bytes` is 0.
     pub fn new(name: &str, bytes: usize) -> Result<Self, DeviceError> {
+        Self::on_pages(name, bytes, rustix::param::page_size(), MemfdFlags::empty())
+    }
+
+    /// As [`DmaMem::new`], on huge pages of 2 MiB: an IOMMU then needs one entry where it needs 512. They must have been reserved.
+    ///
+    /// # Errors
+    /// When the system has not enough of them free; otherwise as [`DmaMem::new`].
+    pub fn huge(name: &str, bytes: usize) -> Result<Self, DeviceError> {
+        Self::on_pages(
+            name,
+            bytes,
+            HUGE_PAGE,
+            MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB,
+        )
+    }
+
+    fn on_pages(
+        name: &str,
+        bytes: usize,
+        page_bytes: usize,
+        flags: MemfdFlags,
+    ) -> Result<Self, DeviceError> {
         let doing = || format!("allocating {bytes} bytes of DMA memory for {name}");
-        let len = bytes
-            .checked_next_multiple_of(rustix::param::page_size())
-            .unwrap_or(0);
-        let fd = memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
-            .map_err(|e| DeviceError::system(doing(), e))?;
+        let len = bytes.checked_next_multiple_of(page_bytes).unwrap_or(0);
+        let fd = memfd_create(
+            name,
+            MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | flags,
+        )
+        .map_err(|e| DeviceError::system(doing(), e))?;
         ftruncate(&fd, len as u64).map_err(|e| DeviceError::system(doing(), e))?;
         let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
         fcntl_add_seals(&fd, seals).map_err(|e| DeviceError::system(doing(), e))?;
+        // Huge pages are reserved here, or the mapping fails: none is missing later.
         // SAFETY: a new mapping at an address of the kernel's choice; the file is `len` bytes long and cannot shrink any more.
         let start = unsafe {
             mmap(
@@ -57,7 +85,12 @@ impl DmaMem {
         .map_err(|e| DeviceError::system(doing(), e))?;
         let start = NonNull::new(start.cast())
             .ok_or_else(|| DeviceError::system(doing(), std::io::ErrorKind::OutOfMemory))?;
-        Ok(Self { fd, start, len })
+        Ok(Self {
+            fd,
+            start,
+            len,
+            page_bytes,
+        })
     }
 
     /// Bytes, a multiple of the page size.
@@ -65,6 +98,12 @@ impl DmaMem {
     #[allow(clippy::len_without_is_empty)] // never empty
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Bytes of the pages that it lies on.
+    #[must_use]
+    pub fn page_bytes(&self) -> usize {
+        self.page_bytes
     }
 
     /// The file behind it, for a backend that hands it over.
@@ -256,8 +295,25 @@ mod tests {
     }
 
     #[test]
+    fn huge_pages_serve_like_others_when_there_are_any() {
+        match DmaMem::huge("test", 5000) {
+            Ok(memory) => {
+                assert_eq!((memory.len(), memory.page_bytes()), (HUGE_PAGE, HUGE_PAGE));
+                assert_eq!(memory.address() % HUGE_PAGE, 0);
+                memory.write_word(HUGE_PAGE - 4, 7);
+                assert_eq!(memory.read_word(HUGE_PAGE - 4), 7);
+            }
+            Err(error) => assert!(
+                error.to_string().contains("allocating 5000 bytes"),
+                "{error}"
+            ),
+        }
+    }
+
+    #[test]
     fn nothing_is_allocated_for_zero_bytes() {
         assert!(DmaMem::new("test", 0).is_err());
+        assert!(DmaMem::huge("test", 0).is_err());
         assert!(DmaMem::new("test", usize::MAX).is_err());
     }
 }

@@ -18,10 +18,12 @@ pub enum DeviceError {
         reason: String,
     },
     /// The function serves another host.
-    #[error("{device} refuses another connection: a host owns the card already")]
+    #[error("{device} {how}: a host owns the card already")]
     Busy {
         /// The function.
         device: String,
+        /// How that shows.
+        how: String,
     },
     /// The other side closed the connection, or the function was unplugged. Final.
     #[error("{device} closed the connection while {doing}")]
@@ -30,6 +32,30 @@ pub enum DeviceError {
         device: String,
         /// What the driver was doing.
         doing: String,
+    },
+    /// The function does not answer any more: what is read of it are all ones. Final.
+    #[error(
+        "{device} does not answer any more (unplugged, or its link is down): noticed when {doing}"
+    )]
+    Vanished {
+        /// The function.
+        device: String,
+        /// What the driver was doing.
+        doing: String,
+    },
+    /// The kernel wants the function back: somebody unbinds it or pulls it out, and waits until it is closed. Final.
+    #[error("the kernel asks for {device} back (unbind): it has to be closed")]
+    AskedBack {
+        /// The function.
+        device: String,
+    },
+    /// The function reported an uncorrectable error (PCIe 6.2). Final: only a reset, which opening it anew brings, makes it known again.
+    #[error(
+        "{device} reported an uncorrectable error (PCIe AER; the kernel's log says which): it has to be opened anew"
+    )]
+    Faulted {
+        /// The function.
+        device: String,
     },
     /// No answer came in time. Final: an answer that comes later cannot be told from the next one.
     #[error("{device} did not answer within {} s while {doing}", .after.as_secs_f32())]
@@ -113,7 +139,12 @@ impl DeviceError {
     pub fn is_final(&self) -> bool {
         matches!(
             self,
-            Self::Closed { .. } | Self::Timeout { .. } | Self::Protocol { .. }
+            Self::Closed { .. }
+                | Self::Vanished { .. }
+                | Self::AskedBack { .. }
+                | Self::Faulted { .. }
+                | Self::Timeout { .. }
+                | Self::Protocol { .. }
         )
     }
 }

@@ -1,4 +1,4 @@
-//! BARs: the card's registers, mapped into this process or reached by messages.
+//! BARs: the card's registers, mapped into this process or reached by requests.
 //!
 //! Owns [`Bar`] and its bridge to the generated register API ([`registers`]). A failed access is an error, never all ones.
 
@@ -16,7 +16,7 @@ use rustix::param::page_size;
 
 use super::{DeviceError, dma::order_before_doorbell};
 
-/// A backend that carries region accesses as messages.
+/// A backend that carries region accesses as requests: messages or system calls.
 pub trait RegionIo: Send + Sync {
     /// Reads from a region; answers with exactly these bytes or an error.
     ///
@@ -31,12 +31,21 @@ pub trait RegionIo: Send + Sync {
     -> Result<(), DeviceError>;
 }
 
+/// Tells a register that holds all ones from a function that does not answer: a real bus reads all ones then.
+pub trait Presence: Send + Sync {
+    /// Whether the function is still there.
+    ///
+    /// # Errors
+    /// When it is not.
+    fn check(&self) -> Result<(), DeviceError>;
+}
+
 /// A BAR of 32-bit registers.
 #[derive(Clone)]
 pub enum Bar {
     /// Mapped: accesses are loads and stores.
     Mapped(Arc<MappedBar>),
-    /// Trapped: accesses are messages.
+    /// Trapped: accesses are requests.
     Trapped {
         /// Who carries them.
         io: Arc<dyn RegionIo>,
@@ -51,6 +60,8 @@ pub enum Bar {
 pub struct MappedBar {
     start: NonNull<u8>,
     len: usize,
+    /// Who is asked when a register reads all ones; `None` where memory answers, which cannot go.
+    presence: Option<Arc<dyn Presence>>,
 }
 
 // SAFETY: the mapping belongs to this value alone; accesses are single volatile words, which the bus orders.
@@ -71,27 +82,56 @@ impl MappedBar {
         let fits = offset.checked_add(len).is_some_and(|end| end <= bytes)
             && offset.is_multiple_of(page_size() as u64);
         let len = usize::try_from(len).ok().filter(|_| sealed && fits)?;
-        // SAFETY: a new mapping at an address of the kernel's choice, of bytes that the file has and keeps.
-        let start = unsafe {
-            mmap(
-                std::ptr::null_mut(),
-                len,
-                ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::SHARED,
-                file,
-                offset,
-            )
-        };
-        let start = start
-            .map_err(|e| DeviceError::system("mapping a BAR", e))
-            .map(|start| NonNull::new(start.cast::<u8>()));
-        Some(start.and_then(|start| {
-            let start = start.ok_or_else(|| {
-                DeviceError::system("mapping a BAR", std::io::ErrorKind::OutOfMemory)
-            })?;
-            Ok(Self { start, len })
+        Some(map(file, offset, len).map(|start| Self {
+            start,
+            len,
+            presence: None,
         }))
     }
+
+    /// Maps a function's BAR through its VFIO descriptor. The kernel keeps such a mapping valid as long as the function is open, whatever
+    /// becomes of the function; `presence` tells what reads as all ones then.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(crate) fn of_function(
+        function: BorrowedFd<'_>,
+        offset: u64,
+        len: usize,
+        presence: Arc<dyn Presence>,
+    ) -> Result<Self, DeviceError> {
+        Ok(Self {
+            start: map(function, offset, len)?,
+            len,
+            presence: Some(presence),
+        })
+    }
+
+    /// What a load brought, unless it came from nobody.
+    fn believed(&self, value: u32) -> Result<u32, DeviceError> {
+        match &self.presence {
+            Some(presence) if value == u32::MAX => presence.check().map(|()| value),
+            _ => Ok(value),
+        }
+    }
+}
+
+/// Maps `len` bytes of a file from `offset` on, shared.
+fn map(file: BorrowedFd<'_>, offset: u64, len: usize) -> Result<NonNull<u8>, DeviceError> {
+    // SAFETY: a new mapping at an address of the kernel's choice; the callers vouch for the bytes behind it.
+    let start = unsafe {
+        mmap(
+            std::ptr::null_mut(),
+            len,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::SHARED,
+            file,
+            offset,
+        )
+    }
+    .map_err(|e| DeviceError::system("mapping a BAR", e))?;
+    NonNull::new(start.cast())
+        .ok_or_else(|| DeviceError::system("mapping a BAR", std::io::ErrorKind::OutOfMemory))
 }
 
 impl Drop for MappedBar {
@@ -134,7 +174,7 @@ impl Bar {
         self.check(offset)?;
         match self {
             // SAFETY: aligned and in bounds (`check`), mapped while `bar` lives.
-            Self::Mapped(bar) => Ok(u32::from_le(unsafe {
+            Self::Mapped(bar) => bar.believed(u32::from_le(unsafe {
                 bar.start
                     .as_ptr()
                     .add(offset as usize)

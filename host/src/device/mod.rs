@@ -4,26 +4,31 @@
 //! ([`DeviceAddress`]). Nothing above this module may know which backend it drives. What the registers mean is
 //! [`crate::card`]'s.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
+
+use rustix::event::PollFd;
 
 mod address;
 mod config_space;
 #[allow(unsafe_code)] // mmap of memory shared with the card, volatile and atomic access to it
 mod dma;
 mod error;
+mod iova;
 #[allow(unsafe_code)]
 // mapped BARs, and the pointers that the generated register API takes for offsets
 mod mmio;
 pub mod sim;
 pub mod sysfs;
+pub mod vfio;
 pub mod vfio_user;
 
 pub use address::{AddressError, DeviceAddress, PciAddress};
 pub use config_space::{Identity, enable_bus_mastering, identify};
 pub use dma::{DmaMem, halves, order_after_phase, order_before_doorbell};
 pub use error::DeviceError;
-pub use mmio::{Bar, MappedBar, RegionIo, registers};
+pub use iova::IovaSpace;
+pub use mmio::{Bar, MappedBar, Presence, RegionIo, registers};
 
 /// A PCI function that the driver owns. Shared between threads: every method is one whole access.
 ///
@@ -50,6 +55,14 @@ pub trait Device: Send + Sync {
     /// When the function has no such BAR, or it cannot be read and written.
     fn bar(&self, index: u8) -> Result<Bar, DeviceError>;
 
+    /// Allocates at least `bytes` of zeroed memory, as this function's mappings like it best. `name` shows in `/proc`.
+    ///
+    /// # Errors
+    /// When the system has no memory, or `bytes` is 0.
+    fn allocate(&self, name: &str, bytes: usize) -> Result<DmaMem, DeviceError> {
+        DmaMem::new(name, bytes)
+    }
+
     /// Makes `memory` reachable for the card and returns where: the address that descriptors name.
     ///
     /// # Errors
@@ -74,32 +87,40 @@ pub trait Device: Send + Sync {
     /// When the function is gone or cannot be reset.
     fn reset(&self) -> Result<(), DeviceError>;
 
-    /// Whether the function is gone for good. Cheap enough for a packet loop's slow turns.
-    fn is_gone(&self) -> bool;
+    /// Why the function has to be given up for good, as the error of `doing`; `None` while it serves. It may have closed, the kernel may want
+    /// it back, or it may have reported an error. Cheap enough for a packet loop's slow turns.
+    fn gone(&self, doing: &str) -> Option<DeviceError>;
 
-    /// A descriptor that becomes ready for `POLLRDHUP`, `POLLHUP` or `POLLERR` when the function goes, for those who sleep.
-    fn death(&self) -> Option<BorrowedFd<'_>>;
+    /// Whether the function has to be given up for good ([`Device::gone`]).
+    fn is_gone(&self) -> bool {
+        self.gone("").is_some()
+    }
+
+    /// What becomes ready, and stays so, when [`Device::gone`] has something to say: for those who sleep.
+    fn death(&self) -> Option<PollFd<'_>>;
 }
 
 /// Opens the card at `address`. A private simulator (`sim`) is started as `sim` says.
 ///
 /// # Errors
-/// When it cannot be reached, or the address is of a kind that this build does not know yet.
+/// When it cannot be reached, or a private simulator is asked for without saying how.
 pub fn open(
     address: &DeviceAddress,
-    sim: &sim::SimOptions,
+    sim: Option<sim::SimOptions>,
 ) -> Result<Arc<dyn Device>, DeviceError> {
     match address {
-        DeviceAddress::Sim => Ok(sim::SimulatedCard::start(sim.clone())?),
+        DeviceAddress::Sim => match sim {
+            Some(options) => Ok(sim::SimulatedCard::start(options)?),
+            None => Err(DeviceError::Open {
+                device: "a private simulator".to_owned(),
+                reason: "it needs a wire: add --wire veth:NAME".to_owned(),
+            }),
+        },
         DeviceAddress::VfioUser(path) => Ok(Arc::new(vfio_user::VfioUser::connect(
             path,
             vfio_user::DEFAULT_TIMEOUT,
         )?)),
-        DeviceAddress::Vfio(_) => Err(DeviceError::Open {
-            device: address.to_string(),
-            reason: "this build does not drive kernel VFIO yet; use \"vfio-user:PATH\" or \"sim\""
-                .to_owned(),
-        }),
+        DeviceAddress::Vfio(place) => Ok(Arc::new(vfio::Vfio::open(*place)?)),
     }
 }
 
@@ -116,7 +137,7 @@ impl DmaRegion {
     /// # Errors
     /// When memory or mapping is refused.
     pub fn new(device: &Arc<dyn Device>, name: &str, bytes: usize) -> Result<Self, DeviceError> {
-        let memory = DmaMem::new(name, bytes)?;
+        let memory = device.allocate(name, bytes)?;
         let iova = device.dma_map(&memory)?;
         Ok(Self {
             memory,

@@ -261,11 +261,11 @@ impl Device for SimulatedCard {
         self.card.reset()
     }
 
-    fn is_gone(&self) -> bool {
-        self.card.is_gone()
+    fn gone(&self, doing: &str) -> Option<DeviceError> {
+        self.card.gone(doing)
     }
 
-    fn death(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+    fn death(&self) -> Option<rustix::event::PollFd<'_>> {
         self.card.death()
     }
 }

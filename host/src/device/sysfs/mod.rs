@@ -167,4 +167,4 @@ fn is_card_id(vendor: u16, device: u16) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

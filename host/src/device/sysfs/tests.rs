@@ -7,7 +7,7 @@ use std::path::Path;
 use super::*;
 
 /// A function's folder, its driver and its group.
-fn put(
+pub(in crate::device) fn put(
     root: &Path,
     address: &str,
     id: (u16, u16),

@@ -3,7 +3,6 @@
 //! Owns what the requests of [`Device`] are as messages, and what of the answers is believed. Framing and deadlines are
 //! [`connection`]'s.
 
-use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -16,7 +15,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 use vfio_bindings::bindings::vfio as abi;
 use zerocopy::IntoBytes;
 
-use super::{Bar, Device, DeviceError, DmaMem, MappedBar, RegionIo};
+use super::{Bar, Device, DeviceError, DmaMem, IovaSpace, MappedBar, RegionIo};
 
 mod connection;
 mod protocol;
@@ -29,12 +28,6 @@ use protocol::{
 
 /// How long a server may take to answer.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Addresses that the card sees begin here: above everything that platforms reserve below 4 GiB.
-const IOVA_FIRST: u64 = 1 << 32;
-/// And end here: what the narrowest IOMMUs translate.
-const IOVA_END: u64 = 1 << 38;
-/// Mappings begin on multiples of this, so that huge pages remain possible.
-const IOVA_ALIGN: u64 = 2 << 20;
 /// Largest BAR that is believed.
 const MAX_BAR: u64 = 1 << 32;
 /// How long a busy card is asked again.
@@ -50,7 +43,7 @@ pub struct VfioUser {
     link: Arc<Link>,
     max_fds: usize,
     config_bytes: u64,
-    mappings: Mutex<BTreeMap<u64, u64>>,
+    addresses: Mutex<IovaSpace>,
 }
 
 /// What trapped BARs share with the function.
@@ -124,6 +117,7 @@ impl VfioUser {
         let capabilities = negotiate(&mut connection).map_err(|error| match error {
             DeviceError::Closed { .. } | DeviceError::Refused { .. } => DeviceError::Busy {
                 device: name.to_string(),
+                how: "refuses another connection".to_owned(),
             },
             other => other,
         })?;
@@ -138,7 +132,7 @@ impl VfioUser {
             }),
             max_fds: capabilities.max_fds,
             config_bytes: config.size.get(),
-            mappings: Mutex::default(),
+            addresses: Mutex::default(),
         })
     }
 
@@ -148,8 +142,10 @@ impl VfioUser {
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
     }
 
-    fn lock_mappings(&self) -> MutexGuard<'_, BTreeMap<u64, u64>> {
-        self.mappings.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_addresses(&self) -> MutexGuard<'_, IovaSpace> {
+        self.addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn check_config(&self, offset: u16, bytes: usize) -> Result<u64, DeviceError> {
@@ -415,9 +411,10 @@ impl Device for VfioUser {
 
     fn dma_map(&self, memory: &DmaMem) -> Result<u64, DeviceError> {
         let doing = format!("mapping {:#x} bytes for DMA", memory.len());
-        let mut mappings = self.lock_mappings();
+        let mut addresses = self.lock_addresses();
         let size = memory.len() as u64;
-        let address = free_address(&mappings, size)
+        let address = addresses
+            .find(size)
             .ok_or_else(|| DeviceError::system(doing.as_str(), std::io::ErrorKind::StorageFull))?;
         let map = DmaMap {
             argsz: argsz::<DmaMap>(),
@@ -429,14 +426,14 @@ impl Device for VfioUser {
         self.link
             .lock()
             .call(Command::DmaMap, &[map.as_bytes()], &[memory.file()], &doing)?;
-        mappings.insert(address, size);
+        addresses.take(address, size);
         Ok(address)
     }
 
     fn dma_unmap(&self, iova: u64, bytes: usize) -> Result<(), DeviceError> {
         let doing = format!("unmapping {bytes:#x} bytes at {iova:#x}");
-        let mut mappings = self.lock_mappings();
-        if mappings.get(&iova) != Some(&(bytes as u64)) {
+        let mut addresses = self.lock_addresses();
+        if !addresses.holds(iova, bytes as u64) {
             return Err(DeviceError::Refused {
                 device: self.name.to_string(),
                 doing,
@@ -452,7 +449,7 @@ impl Device for VfioUser {
         self.link
             .lock()
             .call(Command::DmaUnmap, &[unmap.as_bytes()], &[], &doing)?;
-        mappings.remove(&iova);
+        addresses.release(iova);
         Ok(())
     }
 
@@ -513,34 +510,23 @@ impl Device for VfioUser {
             .map(|_| ())
     }
 
-    fn is_gone(&self) -> bool {
+    fn gone(&self, doing: &str) -> Option<DeviceError> {
         // Without the lock: its owner may be waiting for an answer. A connection that has failed was shut down.
         let mut fds = [PollFd::new(&*self.stream, PollFlags::RDHUP)];
         let now = Timespec {
             tv_sec: 0,
             tv_nsec: 0,
         };
-        matches!(poll(&mut fds, Some(&now)), Ok(ready) if ready > 0)
+        matches!(poll(&mut fds, Some(&now)), Ok(ready) if ready > 0).then(|| DeviceError::Closed {
+            device: self.name.to_string(),
+            doing: doing.to_owned(),
+        })
     }
 
-    fn death(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.stream.as_fd())
+    fn death(&self) -> Option<PollFd<'_>> {
+        // Not IN: the socket may hold messages that belong to nobody who sleeps.
+        Some(PollFd::new(&*self.stream, PollFlags::RDHUP))
     }
-}
-
-/// The lowest address with room for `size` bytes.
-fn free_address(mappings: &BTreeMap<u64, u64>, size: u64) -> Option<u64> {
-    let mut address = IOVA_FIRST;
-    for (start, bytes) in mappings {
-        if start - address >= size {
-            break;
-        }
-        address = (start + bytes).next_multiple_of(IOVA_ALIGN);
-    }
-    address
-        .checked_add(size)
-        .filter(|end| *end <= IOVA_END)
-        .map(|_| address)
 }
 
 #[cfg(test)]

@@ -517,29 +517,6 @@ fn a_busy_server_and_a_missing_one_are_told_apart() {
     assert!(dead.contains("nobody listens"), "{dead}");
 }
 
-#[test]
-fn addresses_are_found_in_gaps_and_end() {
-    let mut mappings = BTreeMap::new();
-    let mut take = |size| {
-        let address = free_address(&mappings, size)?;
-        mappings.insert(address, size);
-        Some(address)
-    };
-    assert_eq!(take(4096), Some(IOVA_FIRST));
-    assert_eq!(take(5 << 20), Some(IOVA_FIRST + (2 << 20)));
-    assert_eq!(take(4096), Some(IOVA_FIRST + (8 << 20)));
-    assert_eq!(take(IOVA_END), None);
-    mappings.remove(&(IOVA_FIRST + (2 << 20)));
-    assert_eq!(
-        free_address(&mappings, 6 << 20),
-        Some(IOVA_FIRST + (2 << 20))
-    );
-    assert_eq!(
-        free_address(&mappings, 7 << 20),
-        Some(IOVA_FIRST + (10 << 20))
-    );
-}
-
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
     #[test]
