@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use guideway_hdl::descriptors::{Command, Completion};
 use guideway_hdl::{LAYOUT_HASH, MAGIC, PCI_DEVICE, PCI_VENDOR};
-use rustix::event::{EventfdFlags, PollFd, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::wait::VECTOR_COMMAND;
 use crate::device::{Bar, Device, DeviceError, DmaMem, RegionIo};
@@ -38,6 +38,7 @@ struct State {
 pub struct FakeCard {
     state: Arc<Mutex<State>>,
     pci_id: (u16, u16),
+    asked_back: OwnedFd,
 }
 
 struct FakeRegisters(Arc<Mutex<State>>);
@@ -71,6 +72,7 @@ impl FakeCard {
         Self {
             state: Arc::new(Mutex::new(state)),
             pci_id: (PCI_VENDOR, PCI_DEVICE),
+            asked_back: eventfd(0, EventfdFlags::NONBLOCK).unwrap(),
         }
     }
 
@@ -84,6 +86,11 @@ impl FakeCard {
             pci_id: (vendor, device),
             ..self
         }
+    }
+
+    /// Asks for the function back, as the kernel does.
+    pub fn ask_back(&self) {
+        rustix::io::write(&self.asked_back, &1u64.to_ne_bytes()).unwrap();
     }
 
     /// Every register write so far, in order.
@@ -238,10 +245,17 @@ impl Device for FakeCard {
     }
 
     fn gone(&self, _: &str) -> Option<DeviceError> {
-        None
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let asked = poll(&mut [self.death()?], Some(&now)).unwrap() > 0;
+        asked.then(|| DeviceError::AskedBack {
+            device: self.name().to_owned(),
+        })
     }
 
     fn death(&self) -> Option<PollFd<'_>> {
-        None
+        Some(PollFd::new(&self.asked_back, PollFlags::IN))
     }
 }

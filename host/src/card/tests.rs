@@ -12,6 +12,7 @@ use super::fake::{
     STATUS_REGISTER,
 };
 use super::*;
+use crate::device::DeviceError;
 
 fn options(waiting: Waiting) -> CardOptions {
     CardOptions {
@@ -238,6 +239,42 @@ fn a_card_without_progress_is_stuck_and_a_stopped_one_says_why() {
         );
         assert!(error.to_string().contains("bad_phase"), "{error}");
     }
+}
+
+#[test]
+fn a_function_that_is_asked_back_ends_every_wait_at_once() {
+    let fake = Arc::new(FakeCard::new(|_, _| None));
+    let patient = CardOptions {
+        patience: Duration::from_secs(60),
+        ..options(Waiting::Spin(Duration::ZERO))
+    };
+    let card = Card::open(Arc::clone(&fake) as Arc<dyn Device>, patient).unwrap();
+    let mut queues = card.start_queues(&QueueOptions::default()).unwrap();
+    let wake = queues.wait(Duration::from_millis(10), None).unwrap();
+    assert_eq!(wake, Wake::Timeout);
+    let asker = Arc::clone(&fake);
+    let asking = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(50));
+        asker.ask_back();
+    });
+    let begun = Instant::now();
+    let error = card.fence().unwrap_err();
+    assert!(
+        matches!(error, CardError::Device(DeviceError::AskedBack { .. })) && error.is_final(),
+        "{error}"
+    );
+    let error = queues.wait(Duration::from_secs(60), None).unwrap_err();
+    assert!(
+        matches!(error, CardError::Device(DeviceError::AskedBack { .. })),
+        "{error}"
+    );
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    asking.join().unwrap();
+    // what is left is stopped in order: the function still answers
+    let stops = fake.writes().len();
+    drop(queues);
+    drop(card);
+    assert!(fake.writes().len() > stops);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::event::PollFd;
 use vfio_bindings::bindings::vfio as abi;
@@ -23,15 +24,19 @@ mod kernel;
 mod refusal;
 mod regions;
 
-pub use group::Places;
-
 use dma::Dma;
+use group::Places;
 use ioctl::Linux;
 use kernel::Kernel;
 use regions::Function;
 
 /// Memory of so many bytes lies on huge pages when there are any: at most half of them is unused then.
 const WORTH_HUGE_PAGES: usize = 1 << 20;
+
+/// How long a busy function is asked for again.
+const BUSY_PATIENCE: Duration = Duration::from_secs(1);
+/// Pause between two attempts.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// A function that vfio-pci holds.
 pub struct Vfio {
@@ -49,7 +54,17 @@ impl Vfio {
     /// # Errors
     /// When it cannot be had; the message says what to do.
     pub fn open(address: PciAddress) -> Result<Self, DeviceError> {
-        Self::open_in(&Places::default(), Arc::new(Linux), address)
+        let (places, kernel) = (Places::default(), Arc::new(Linux) as Arc<dyn Kernel>);
+        let begun = Instant::now();
+        loop {
+            match Self::open_in(&places, Arc::clone(&kernel), address) {
+                // A host that was killed is still being cleaned up after: closing a function resets it, which takes a while.
+                Err(DeviceError::Busy { .. }) if begun.elapsed() < BUSY_PATIENCE => {
+                    std::thread::sleep(BUSY_PAUSE);
+                }
+                other => return other,
+            }
+        }
     }
 
     fn open_in(

@@ -139,8 +139,9 @@ pub fn locked_down(level: &str, doing: &str) -> String {
 
 /// The IOMMU isolates memory, but not interrupts.
 pub fn no_interrupt_remapping() -> String {
-    "the IOMMU cannot isolate interrupts (no interrupt remapping): enable it in the firmware (x2APIC, \"interrupt remapping\"); or, \
-     where every user of the machine is trusted: modprobe vfio_iommu_type1 allow_unsafe_interrupts=1"
+    "the IOMMU cannot isolate interrupts (no interrupt remapping), or the firmware keeps memory for the card (dmesg says which): enable \
+     interrupt remapping (x2APIC) in the firmware; or, where every user of the machine is trusted: modprobe vfio_iommu_type1 \
+     allow_unsafe_interrupts=1"
         .to_owned()
 }
 
