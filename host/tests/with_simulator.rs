@@ -235,6 +235,18 @@ fn await_status(folder: &Path, pid: u32, is_it: impl Fn(&Value) -> bool) -> Valu
     }
 }
 
+/// What `guideway device info` says of the simulator's card.
+fn info(folder: &Path) -> Value {
+    let output = Command::new(GUIDEWAY)
+        .args(["device", "info", "--json", "--runtime-dir"])
+        .arg(folder.join("run"))
+        .arg(format!("vfio-user:{}", folder.join("card.sock").display()))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
 #[test]
 fn a_killed_host_s_card_is_taken_over_and_then_changed() {
     if is_missing() {
@@ -263,13 +275,28 @@ fn a_killed_host_s_card_is_taken_over_and_then_changed() {
     }
     let device = format!("vfio-user:{}", at("card.sock").display());
     std::fs::write(at("lb.toml"), config(&device, BACKENDS)).unwrap();
+    let blank = &info(folder.path())["card"];
+    assert_eq!(
+        (&blank["compatible"], &blank["owner"]),
+        (&Value::Bool(true), &Value::Null)
+    );
+    assert_eq!(blank["sizes"]["vips"], 256);
     // the first host: all 60 connections become known
     let first = start_daemon(folder.path());
     let status = await_status(folder.path(), first.0.id(), |status| {
         status["host"]["flows"] == 60
     });
     assert_eq!(status["host"]["takeovers"], 0);
+    // a card that a daemon has is not opened: the daemon is asked
+    let owned = info(folder.path());
+    assert_eq!(owned["card"], Value::Null);
+    assert_eq!(owned["daemon"]["pid"], first.0.id());
     drop(first); // SIGKILL
+    // a card that nobody has is opened, which the second host must not notice
+    let left = info(folder.path());
+    assert_eq!(left["daemon"], Value::Null);
+    assert_eq!(left["card"]["owner"]["generation"], 1);
+    assert_eq!(left["card"]["control"]["port_enable"], true);
     // the second: takes them over, and then removes a backend
     std::fs::write(at("lb.toml"), config(&device, &BACKENDS[..2])).unwrap();
     let second = start_daemon(folder.path());

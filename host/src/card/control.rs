@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use guideway_hdl::verdict::EgressClass;
 
-use crate::device::registers;
+use crate::device::{Bar, registers};
 
 use super::{Card, CardError, mac_from_bits, mac_to_bits};
 
 /// The control register.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Control {
     /// Frames are taken from the wire.
     pub port_enable: bool,
@@ -21,7 +21,7 @@ pub struct Control {
 }
 
 /// The status register.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct CardStatus {
     /// Tables are clear and usable.
     pub ready: bool,
@@ -50,12 +50,7 @@ impl Card {
     /// # Errors
     /// When the card cannot be reached.
     pub fn control(&self) -> Result<Control, CardError> {
-        let control = registers(self.bar()).core().control().try_read()?;
-        Ok(Control {
-            port_enable: control.port_enable(),
-            unmatched_drop: control.unmatched_drop(),
-            compute_only: control.compute_only(),
-        })
+        read_control(self.bar())
     }
 
     /// Writes the control register.
@@ -75,12 +70,7 @@ impl Card {
     /// # Errors
     /// When the card cannot be reached.
     pub fn status(&self) -> Result<CardStatus, CardError> {
-        let status = registers(self.bar()).core().status().try_read()?;
-        Ok(CardStatus {
-            ready: status.ready(),
-            host_alive: status.host_alive(),
-            idle: status.idle(),
-        })
+        read_status(self.bar())
     }
 
     /// Restarts the heartbeat counter: the host counts as alive for so long in card time. Zero: as dead at once.
@@ -174,15 +164,7 @@ impl Card {
     /// # Errors
     /// When the card cannot be reached.
     pub fn time_us(&self) -> Result<u64, CardError> {
-        let core = registers(self.bar()).core();
-        loop {
-            let high = core.time_us_high().try_read()?.value();
-            let low = core.time_us_low().try_read()?.value();
-            // The low half may have wrapped between the reads.
-            if core.time_us_high().try_read()?.value() == high {
-                return Ok(u64::from(high) << 32 | u64::from(low));
-            }
-        }
+        read_time_us(self.bar())
     }
 
     /// Punts handed over that have not ended.
@@ -203,6 +185,36 @@ impl Card {
     /// When the card cannot be reached.
     pub fn in_flight(&self) -> Result<u32, CardError> {
         Ok(registers(self.bar()).core().in_flight().try_read()?.value())
+    }
+}
+
+pub(super) fn read_control(bar: &Bar) -> Result<Control, CardError> {
+    let control = registers(bar).core().control().try_read()?;
+    Ok(Control {
+        port_enable: control.port_enable(),
+        unmatched_drop: control.unmatched_drop(),
+        compute_only: control.compute_only(),
+    })
+}
+
+pub(super) fn read_status(bar: &Bar) -> Result<CardStatus, CardError> {
+    let status = registers(bar).core().status().try_read()?;
+    Ok(CardStatus {
+        ready: status.ready(),
+        host_alive: status.host_alive(),
+        idle: status.idle(),
+    })
+}
+
+pub(super) fn read_time_us(bar: &Bar) -> Result<u64, CardError> {
+    let core = registers(bar).core();
+    loop {
+        let high = core.time_us_high().try_read()?.value();
+        let low = core.time_us_low().try_read()?.value();
+        // The low half may have wrapped between the reads.
+        if core.time_us_high().try_read()?.value() == high {
+            return Ok(u64::from(high) << 32 | u64::from(low));
+        }
     }
 }
 

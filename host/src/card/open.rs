@@ -16,7 +16,7 @@ use crate::device::{Bar, Device, enable_bus_mastering, registers};
 const READY_PAUSE: Duration = Duration::from_millis(1);
 
 /// The tables' sizes, as the card says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Sizes {
     /// VIPs.
     pub vips: u32,
@@ -70,15 +70,7 @@ pub(super) fn open(device: Arc<dyn Device>, options: CardOptions) -> Result<Card
 }
 
 fn check_identity(device: &dyn Device, bar: &Bar) -> Result<(), CardError> {
-    let core = registers(bar).core();
-    let magic = core.magic().try_read()?.value();
-    if magic != MAGIC {
-        return Err(CardError::WrongMagic {
-            device: device.name().to_owned(),
-            magic,
-        });
-    }
-    let card = core.layout_hash().try_read()?.value();
+    let card = read_layout_hash(device, bar)?;
     if card != LAYOUT_HASH {
         return Err(CardError::WrongLayout {
             device: device.name().to_owned(),
@@ -88,7 +80,20 @@ fn check_identity(device: &dyn Device, bar: &Bar) -> Result<(), CardError> {
     Ok(())
 }
 
-fn read_sizes(bar: &Bar) -> Result<Sizes, CardError> {
+/// The layout hash of what is a Guideway card.
+pub(super) fn read_layout_hash(device: &dyn Device, bar: &Bar) -> Result<u32, CardError> {
+    let core = registers(bar).core();
+    let magic = core.magic().try_read()?.value();
+    if magic != MAGIC {
+        return Err(CardError::WrongMagic {
+            device: device.name().to_owned(),
+            magic,
+        });
+    }
+    Ok(core.layout_hash().try_read()?.value())
+}
+
+pub(super) fn read_sizes(bar: &Bar) -> Result<Sizes, CardError> {
     let core = registers(bar).core();
     let (vips, backends) = (
         core.size_vips().try_read()?,

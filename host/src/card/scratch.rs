@@ -12,7 +12,7 @@
 //!      16..32  reserved, zero
 //! ```
 
-use crate::device::registers;
+use crate::device::{Bar, registers};
 
 use super::{Card, CardError, PoolId};
 
@@ -134,11 +134,7 @@ impl Card {
     /// # Errors
     /// When the card cannot be reached.
     pub fn read_scratch(&self) -> Result<Option<Scratch>, CardError> {
-        let mut words = [0; 32];
-        for (word, register) in words.iter_mut().zip(registers(self.bar()).core().scratch()) {
-            *word = register.try_read()?.value();
-        }
-        Ok(Scratch::from_words(&words))
+        read_scratch(self.bar())
     }
 
     /// Writes the block. The magic word goes last: a host that dies in between leaves a blank or a whole block.
@@ -176,6 +172,14 @@ impl Card {
         }
         Ok(())
     }
+}
+
+pub(super) fn read_scratch(bar: &Bar) -> Result<Option<Scratch>, CardError> {
+    let mut words = [0; 32];
+    for (word, register) in words.iter_mut().zip(registers(bar).core().scratch()) {
+        *word = register.try_read()?.value();
+    }
+    Ok(Scratch::from_words(&words))
 }
 
 #[cfg(test)]

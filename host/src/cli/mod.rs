@@ -5,6 +5,7 @@
 
 mod check;
 mod decap;
+mod device;
 mod replay;
 mod run;
 mod table;
@@ -36,6 +37,9 @@ enum Command {
     Replay(replay::ReplayCommand),
     /// Print what a running daemon does.
     Status(run::Status),
+    /// Find cards, look at them, give them to guideway and back.
+    #[command(subcommand)]
+    Device(device::Device),
     /// The backend's end of the tunnel, where the kernel has none.
     Decap(decap::Decap),
 }
@@ -72,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.run(),
         Command::Replay(command) => command.run(),
         Command::Status(command) => command.run(),
+        Command::Device(command) => command.run(),
         Command::Decap(command) => command.run(),
     };
     match result {

@@ -1,9 +1,10 @@
 //! The control plane: from the desired state to the card.
 //!
 //! Owns the host's notion of what is on the card ([`state`]), how to get from one state to the next ([`plan`], [`carry_out`]), what
-//! outlives the host ([`store`]), and the loop that does all this beside the packets ([`host`]).
+//! outlives the host ([`store`]), how others see it ([`daemon`]), and the loop that does all this beside the packets ([`host`]).
 
 pub mod carry_out;
+pub mod daemon;
 pub mod host;
 pub mod pcap;
 pub mod plan;

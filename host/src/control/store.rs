@@ -21,9 +21,15 @@ impl Store {
     /// When it cannot be made.
     pub fn open(folder: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        Ok(Self {
+        Ok(Self::at(folder))
+    }
+
+    /// Looks at `folder`, which need not exist.
+    #[must_use]
+    pub fn at(folder: &Path) -> Self {
+        Self {
             folder: folder.to_owned(),
-        })
+        }
     }
 
     /// The file of the connection table.

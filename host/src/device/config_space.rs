@@ -91,6 +91,18 @@ fn decode(bytes: &ConfigBytes) -> std::io::Result<Identity> {
 /// # Errors
 /// When the function is another, or is gone.
 pub fn enable_bus_mastering(device: &dyn Device) -> Result<Identity, DeviceError> {
+    enable(device, Command::MEMORY_SPACE | Command::BUS_MASTER)
+}
+
+/// Checks that the function is a Guideway card, and lets it answer.
+///
+/// # Errors
+/// When the function is another, or is gone.
+pub fn enable_memory_space(device: &dyn Device) -> Result<Identity, DeviceError> {
+    enable(device, Command::MEMORY_SPACE)
+}
+
+fn enable(device: &dyn Device, wanted: Command) -> Result<Identity, DeviceError> {
     let identity = identify(device)?;
     if (identity.vendor, identity.device) != (PCI_VENDOR, PCI_DEVICE) {
         return Err(DeviceError::WrongFunction {
@@ -99,7 +111,7 @@ pub fn enable_bus_mastering(device: &dyn Device) -> Result<Identity, DeviceError
             id: identity.device,
         });
     }
-    let command = read_command(device)? | Command::MEMORY_SPACE | Command::BUS_MASTER;
+    let command = read_command(device)? | wanted;
     device.config_write(COMMAND, &command.bits().to_le_bytes())?;
     Ok(identity)
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rustix::event::PollFd;
 
 mod address;
+pub mod binding;
 mod config_space;
 #[allow(unsafe_code)] // mmap of memory shared with the card, volatile and atomic access to it
 mod dma;
@@ -24,7 +25,7 @@ pub mod vfio;
 pub mod vfio_user;
 
 pub use address::{AddressError, DeviceAddress, PciAddress};
-pub use config_space::{Identity, enable_bus_mastering, identify};
+pub use config_space::{Identity, enable_bus_mastering, enable_memory_space, identify};
 pub use dma::{DmaMem, halves, order_after_phase, order_before_doorbell};
 pub use error::DeviceError;
 pub use iova::IovaSpace;

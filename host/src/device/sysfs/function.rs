@@ -24,8 +24,6 @@ pub struct PciFunction {
     pub revision: u8,
     /// The driver that it is bound to.
     pub driver: Option<String>,
-    /// The only driver that may bind to it, when somebody has said so.
-    pub driver_override: Option<String>,
     /// Its IOMMU group; `None`: no IOMMU stands between it and memory.
     pub iommu_group: Option<u32>,
     /// Its PCIe link as it runs; `None`: not PCIe, or down.
@@ -74,7 +72,6 @@ impl PciFunction {
             class: hex(folder, "class")?,
             revision: if_there(hex(folder, "revision"))?.unwrap_or_default(),
             driver: link_name(folder, "driver")?,
-            driver_override: driver_override(folder)?,
             iommu_group: iommu_group(folder)?,
             link: link(folder, "current_link_speed", "current_link_width")?,
             max_link: link(folder, "max_link_speed", "max_link_width")?,
@@ -101,6 +98,20 @@ impl PciFunction {
         match self.driver.as_deref() {
             None | Some("pci-stub" | "pcieport") => false,
             Some(name) => !name.replace('_', "-").ends_with(VFIO_PCI),
+        }
+    }
+
+    /// The command that gives it to vfio-pci.
+    #[must_use]
+    pub fn command_to_bind(&self) -> String {
+        if self.is_card() {
+            format!("guideway device bind {}", self.address)
+        } else {
+            // guideway binds its own cards only
+            format!(
+                "driverctl --nosave set-override {} {VFIO_PCI}",
+                self.address
+            )
         }
     }
 }
@@ -150,7 +161,7 @@ fn link_name(folder: &Path, name: &str) -> Result<Option<String>, SysfsError> {
     )
 }
 
-fn driver_override(folder: &Path) -> Result<Option<String>, SysfsError> {
+pub(super) fn driver_override(folder: &Path) -> Result<Option<String>, SysfsError> {
     let text = if_there(text(folder, "driver_override"))?;
     // the kernel prints its null pointer
     Ok(text.filter(|text| !text.is_empty() && text != "(null)"))

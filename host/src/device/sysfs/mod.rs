@@ -120,6 +120,42 @@ impl Sysfs {
         (level != "none").then(|| level.to_owned())
     }
 
+    /// The only driver that may bind to a function, when somebody has said so.
+    ///
+    /// Waits for as long as the kernel waits for somebody to give the function back: it holds the function's lock meanwhile.
+    ///
+    /// # Errors
+    /// When there is no such function.
+    pub fn driver_override(&self, address: PciAddress) -> Result<Option<String>, SysfsError> {
+        function::driver_override(&self.device_folder(address))
+    }
+
+    /// The device nodes through which user space reaches a function of `group`, relative to `/dev/vfio`: the group's, and since Linux 6.6
+    /// the function's own.
+    #[must_use]
+    pub fn vfio_nodes(&self, address: PciAddress, group: u32) -> Vec<PathBuf> {
+        let own = list(&self.device_folder(address).join("vfio-dev")).unwrap_or_default();
+        let own = own.iter().map(|name| Path::new("devices").join(name));
+        std::iter::once(PathBuf::from(group.to_string()))
+            .chain(own)
+            .collect()
+    }
+
+    /// The file `name` of a function.
+    pub(super) fn function_file(&self, address: PciAddress, name: &str) -> PathBuf {
+        self.device_folder(address).join(name)
+    }
+
+    /// The file `name` of a PCI driver.
+    pub(super) fn driver_file(&self, driver: &str, name: &str) -> PathBuf {
+        self.driver_folder(driver).join(name)
+    }
+
+    /// The file that has the kernel look for a driver.
+    pub(super) fn drivers_probe(&self) -> PathBuf {
+        self.root.join("bus/pci/drivers_probe")
+    }
+
     /// Where the kernel shows a function.
     fn device_folder(&self, address: PciAddress) -> PathBuf {
         self.root.join("bus/pci/devices").join(address.to_string())
@@ -167,4 +203,4 @@ fn is_card_id(vendor: u16, device: u16) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

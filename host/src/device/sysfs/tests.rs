@@ -7,7 +7,7 @@ use std::path::Path;
 use super::*;
 
 /// A function's folder, its driver and its group.
-pub(in crate::device) fn put(
+pub(crate) fn put(
     root: &Path,
     address: &str,
     id: (u16, u16),
@@ -58,11 +58,11 @@ pub(in crate::device) fn put(
     folder
 }
 
-fn at(text: &str) -> PciAddress {
+pub(crate) fn at(text: &str) -> PciAddress {
     text.parse().unwrap()
 }
 
-const CARD: (u16, u16) = (PCI_VENDOR, PCI_DEVICE);
+pub(crate) const CARD: (u16, u16) = (PCI_VENDOR, PCI_DEVICE);
 
 #[test]
 fn a_function_is_what_its_folder_says() {
@@ -84,7 +84,12 @@ fn a_function_is_what_its_folder_says() {
     ] {
         fs::write(folder.join(name), format!("{text}\n")).unwrap();
     }
-    let found = Sysfs::at(root.path()).function(at("0000:3b:00.0")).unwrap();
+    let sysfs = Sysfs::at(root.path());
+    let found = sysfs.function(at("0000:3b:00.0")).unwrap();
+    assert_eq!(
+        sysfs.driver_override(found.address).unwrap().as_deref(),
+        Some("vfio-pci")
+    );
     let link = |speed, width| {
         Some(Link {
             speed: LinkSpeed(speed),
@@ -100,7 +105,6 @@ fn a_function_is_what_its_folder_says() {
             class: 0x02_0000,
             revision: 1,
             driver: Some("vfio-pci".into()),
-            driver_override: Some("vfio-pci".into()),
             iommu_group: Some(15),
             link: link(80, 8),
             max_link: link(160, 16),
@@ -123,11 +127,10 @@ fn what_sysfs_does_not_say_is_none() {
     ] {
         fs::write(folder.join(name), format!("{text}\n")).unwrap();
     }
-    let found = Sysfs::at(root.path()).function(at("0000:00:03.0")).unwrap();
-    assert_eq!(
-        (found.driver, found.driver_override, found.iommu_group),
-        (None, None, None)
-    );
+    let sysfs = Sysfs::at(root.path());
+    let found = sysfs.function(at("0000:00:03.0")).unwrap();
+    assert_eq!((found.driver, found.iommu_group), (None, None));
+    assert_eq!(sysfs.driver_override(found.address).unwrap(), None);
     assert_eq!(
         (found.link, found.max_link, found.numa_node),
         (None, None, None)

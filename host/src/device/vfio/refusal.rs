@@ -114,10 +114,7 @@ pub fn not_viable(group: u32, blockers: &[PciFunction]) -> String {
             format!("{} ({driver})", function.address)
         })
         .collect();
-    let commands: Vec<String> = blockers
-        .iter()
-        .map(|function| format!("guideway device bind {}", function.address))
-        .collect();
+    let commands: Vec<String> = blockers.iter().map(PciFunction::command_to_bind).collect();
     if blockers.is_empty() {
         return format!(
             "IOMMU group {group} is not viable, although all its functions are free now: try again"

@@ -144,7 +144,7 @@ fn a_group_that_is_not_viable() {
         &[
             "IOMMU group 12 is not viable",
             "0000:3b:00.1 (i40e)",
-            "guideway device bind 0000:3b:00.1",
+            "driverctl --nosave set-override 0000:3b:00.1 vfio-pci",
         ],
     );
     assert!(!error.to_string().contains("0000:3a:00.0"), "{error}");
