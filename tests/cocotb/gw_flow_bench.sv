@@ -225,7 +225,7 @@ module gw_flow_bench
     );
   end
 
-`ifdef SIMULATION
+`ifdef VERILATOR
   always_ff @(posedge clk_i) begin
     if (rst_ni) assert (flags_valid == lookup_valid_o) else $error("gw_flow_bench: a lookup took another time than it says");
   end

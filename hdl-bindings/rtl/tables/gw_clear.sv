@@ -53,7 +53,7 @@ module gw_clear
   assign ready_o     = ready_q;
   assign table_req_o = request_q;
 
-`ifdef SIMULATION
+`ifdef VERILATOR
   always_ff @(posedge clk_i) begin
     if (rst_ni && !ready_q) assert (!table_req_i.write && !table_req_i.read) else $error("gw_clear: a request before the tables are clear");
   end

@@ -219,7 +219,7 @@ module gw_command
   assign command_done_o           = response_q;
   assign fence_start_o            = state_q == Fence && !abort;
 
-`ifdef SIMULATION
+`ifdef VERILATOR
   always_ff @(posedge clk_i) begin
     if (rst_ni) begin
       assert (!(state_q == Idle && table_busy)) else $error("gw_command: idle while a part is busy");

@@ -227,7 +227,7 @@ module gw_command_table
       .crc_o  (crc)
   );
 
-`ifdef SIMULATION
+`ifdef VERILATOR
   always_ff @(posedge clk_i) begin
     if (rst_ni) begin
       assert (!(flow_read_i && state_q != Idle)) else $error("gw_command_table: a flow command reads beside a table command");

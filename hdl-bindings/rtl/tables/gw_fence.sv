@@ -42,7 +42,7 @@ module gw_fence (
   end
   assign done_o = done_q;
 
-`ifdef SIMULATION
+`ifdef VERILATOR
   always_ff @(posedge clk_i) begin
     if (rst_ni) assert (decided_d - entered_q == '0 || 16'(entered_d - decided_d) < 16'h8000) else $error("gw_fence: more decisions than windows");
   end

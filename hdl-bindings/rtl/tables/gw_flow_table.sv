@@ -189,7 +189,7 @@ module gw_flow_table
       .rdata_o (table_rdata_o)
   );
 
-`ifdef SIMULATION
+`ifdef VERILATOR
   always_ff @(posedge clk_i) begin
     if (rst_ni) begin
       assert (!(table_req_i.write && table_req_i.table_id == TableFlow)) else $error("gw_flow_table: WRITE reached the flow table");
