@@ -22,8 +22,6 @@ module gw_backend
     output gw_candidates_t                 candidates_o
 );
 
-  localparam int unsigned IndexBits = $clog2(Backends);
-
   typedef struct packed {
     logic flow;
     logic ring;
@@ -53,18 +51,22 @@ module gw_backend
     end
   end
 
-  gw_backend_table u_backend_table (
-      .clk_i       (clk_i),
-      .rst_ni      (rst_ni),
-      .table_req_i (table_req_i),
-      .rvalid_o    (rvalid_o),
-      .rdata_o     (rdata_o),
-      .flow_read_i (valid_q && exists_q.flow),
-      .flow_index_i(flow_index_q[IndexBits-1:0]),
-      .flow_entry_o(flow_entry),
-      .ring_read_i (valid_q && exists_q.ring),
-      .ring_index_i(ring_index_q[IndexBits-1:0]),
-      .ring_entry_o(ring_entry)
+  // The flow's and the ring's backend are read at once.
+  gw_entry_table #(
+      .Id       (TableBackend),
+      .entry_t  (gw_backend_entry_t),
+      .Entries  (Backends),
+      .Readers  (2),
+      .IndexBits(16)
+  ) u_backend_table (
+      .clk_i      (clk_i),
+      .rst_ni     (rst_ni),
+      .table_req_i(table_req_i),
+      .rvalid_o   (rvalid_o),
+      .rdata_o    (rdata_o),
+      .read_i     ({valid_q && exists_q.flow, valid_q && exists_q.ring}),
+      .index_i    ({flow_index_q, ring_index_q}),
+      .entry_o    ({flow_entry, ring_entry})
   );
 
   gw_delay #(
@@ -85,7 +87,4 @@ module gw_backend
           ring_exists: exists.ring,
           ring_entry: ring_entry
       };
-
-  logic unused_index;
-  assign unused_index = ^{flow_index_q[15:IndexBits], ring_index_q[15:IndexBits]};
 endmodule

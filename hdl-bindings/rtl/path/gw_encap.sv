@@ -147,7 +147,12 @@ module gw_encap
   macs_t              macs;
   logic               encapsulated;  // `parts` and `macs` are this packet's
 
-  gw_next_hop_table u_next_hop_table (
+  gw_entry_table #(
+      .Id       (TableNextHop),
+      .entry_t  (gw_next_hop_entry_t),
+      .Entries  (NextHops),
+      .IndexBits($bits(verdict_i.entry.next_hop))
+  ) u_next_hop_table (
       .clk_i      (clk_i),
       .rst_ni     (rst_ni),
       .table_req_i(table_req_i),

@@ -226,7 +226,12 @@ module gw_vip_lookup
   assign entry_valid_o = entry_valid_q[TableLatency-1];
   assign pool_valid_o  = pool_valid_q[TableLatency-1];
 
-  gw_vip_table u_vip_table (
+  gw_entry_table #(
+      .Id       (TableVip),
+      .entry_t  (gw_vip_entry_t),
+      .Entries  (Vips),
+      .IndexBits($bits(found_q.vip))
+  ) u_vip_table (
       .clk_i      (clk_i),
       .rst_ni     (rst_ni),
       .table_req_i(table_req_i),
@@ -237,7 +242,12 @@ module gw_vip_lookup
       .entry_o    (entry_o)
   );
 
-  gw_pool_table u_pool_table (
+  gw_entry_table #(
+      .Id       (TablePool),
+      .entry_t  (gw_pool_entry_t),
+      .Entries  (Pools),
+      .IndexBits($bits(entry_o.pool))
+  ) u_pool_table (
       .clk_i      (clk_i),
       .rst_ni     (rst_ni),
       .table_req_i(table_req_i),
