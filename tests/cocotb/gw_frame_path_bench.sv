@@ -1,4 +1,4 @@
-// The framing stations with a stub in place of the lookup pipeline: each frame's first bytes say what becomes of it.
+// The framing stations with a stub in place of gw_decide: each frame's first bytes say what becomes of it.
 //
 //   byte 0 disposition  1 header_bytes  2 keep_from  3,4 keep_to (LE)  5,6 needed (LE)  7 when_short  8 egress class
 //   9 flags: count_vip, count_backend, heartbeat_fallback  10 vip  11,12 backend (LE)  13 header seed (header byte i = seed + i)
@@ -60,61 +60,30 @@ module gw_frame_path_bench
     output logic [31:0]  in_flight_o,
     output logic         empty_o
 );
-  logic          [1:0]               we, end_valid, end_ready, free_valid, ingress_empty;
-  payload_addr_t [1:0]               waddr;
-  logic          [1:0][BeatBits-1:0] wdata;
+  logic          [1:0]               end_valid, end_ready, free_valid;
   gw_frame_end_t [1:0]               frame_end;
   logic          [1:0][7:0]          free_beats;
-  logic [1:0] window_valid;
-  gw_window_t [1:0] window_in;
-  logic inject_window_ready, wire_full, began, refused, whole;
-  logic unused_began, unused_refused, unused_whole;
-  logic [6:0] bytes, unused_bytes;
-  gw_disposition_e refused_disposition, unused_refused_disposition;
-
-  gw_ingress #(.Source(SourceWire), .Beats(WireBeats), .Frames(EgressFrames), .Credits(256)) u_ingress_wire (
-      .clk_i(clk_i), .rst_ni(rst_ni), .enable_i(port_enable_i && ready_i),
-      .s_valid_i(rx_valid_i), .s_ready_o(rx_ready_o), .s_data_i(rx_data_i), .s_keep_i(rx_keep_i), .s_last_i(rx_last_i),
-      .s_error_i(rx_error_i), .s_inject_i('0),
-      .payload_we_o(we[0]), .payload_waddr_o(waddr[0]), .payload_wdata_o(wdata[0]),
-      .window_valid_o(window_valid[0]), .window_ready_i(1'b1), .window_full_i(wire_full), .window_o(window_in[0]),
-      .end_valid_o(end_valid[0]), .end_ready_i(end_ready[0]), .end_o(frame_end[0]),
-      .free_valid_i(free_valid[0]), .free_beats_i(free_beats[0]),
-      .began_o(began), .refused_o(refused), .refused_disposition_o(refused_disposition), .bytes_o(bytes),
-      .whole_o(unused_whole), .empty_o(ingress_empty[0])
-  );
-  gw_ingress #(.Source(SourceInject), .Beats(InjectBeats), .Frames(InjectBeats), .Credits(InjectCredits)) u_ingress_inject (
-      .clk_i(clk_i), .rst_ni(rst_ni), .enable_i(ready_i),
-      .s_valid_i(inject_valid_i), .s_ready_o(inject_ready_o), .s_data_i(inject_data_i), .s_keep_i(inject_keep_i),
-      .s_last_i(inject_last_i), .s_error_i(1'b0), .s_inject_i('0),
-      .payload_we_o(we[1]), .payload_waddr_o(waddr[1]), .payload_wdata_o(wdata[1]),
-      .window_valid_o(window_valid[1]), .window_ready_i(inject_window_ready), .window_full_i(1'b0), .window_o(window_in[1]),
-      .end_valid_o(end_valid[1]), .end_ready_i(end_ready[1]), .end_o(frame_end[1]),
-      .free_valid_i(free_valid[1]), .free_beats_i(free_beats[1]),
-      .began_o(unused_began), .refused_o(unused_refused), .refused_disposition_o(unused_refused_disposition),
-      .bytes_o(unused_bytes), .whole_o(whole), .empty_o(ingress_empty[1])
-  );
-
+  logic began, refused, whole, intake_empty, window_out_valid;
+  logic [6:0] bytes;
+  gw_disposition_e refused_disposition;
+  gw_window_t window;
   logic [1:0] egress_re, host_re, egress_done, host_done;
   payload_addr_t egress_raddr, host_raddr;
   logic [1:0][BeatBits-1:0] egress_rdata, host_rdata;
-  gw_payload_ring #(.Beats(WireBeats)) u_ring_wire (
-      .clk_i(clk_i), .we_i(we[0]), .waddr_i(waddr[0]), .wdata_i(wdata[0]),
-      .egress_re_i(egress_re[0]), .egress_raddr_i(egress_raddr), .egress_rdata_o(egress_rdata[0]),
-      .host_re_i(host_re[0]), .host_raddr_i(host_raddr), .host_rdata_o(host_rdata[0])
-  );
-  gw_payload_ring #(.Beats(InjectBeats)) u_ring_inject (
-      .clk_i(clk_i), .we_i(we[1]), .waddr_i(waddr[1]), .wdata_i(wdata[1]),
-      .egress_re_i(egress_re[1]), .egress_raddr_i(egress_raddr), .egress_rdata_o(egress_rdata[1]),
-      .host_re_i(host_re[1]), .host_raddr_i(host_raddr), .host_rdata_o(host_rdata[1])
-  );
 
-  logic window_out_valid;
-  gw_window_t window;
-  gw_window_arbiter u_arbiter (
-      .clk_i(clk_i), .rst_ni(rst_ni), .wire_valid_i(window_valid[0]), .wire_i(window_in[0]), .wire_full_o(wire_full),
-      .inject_valid_i(window_valid[1]), .inject_ready_o(inject_window_ready), .inject_i(window_in[1]),
-      .window_valid_o(window_out_valid), .window_o(window)
+  gw_intake u_intake (
+      .clk_i(clk_i), .rst_ni(rst_ni), .wire_enable_i(port_enable_i && ready_i), .inject_enable_i(ready_i),
+      .wire_valid_i(rx_valid_i), .wire_ready_o(rx_ready_o), .wire_data_i(rx_data_i), .wire_keep_i(rx_keep_i),
+      .wire_last_i(rx_last_i), .wire_error_i(rx_error_i),
+      .inject_valid_i(inject_valid_i), .inject_ready_o(inject_ready_o), .inject_data_i(inject_data_i),
+      .inject_keep_i(inject_keep_i), .inject_last_i(inject_last_i), .inject_i('0),
+      .window_valid_o(window_out_valid), .window_o(window),
+      .end_valid_o(end_valid), .end_ready_i(end_ready), .end_o(frame_end),
+      .free_valid_i(free_valid), .free_beats_i(free_beats),
+      .egress_re_i(egress_re), .egress_raddr_i(egress_raddr), .egress_rdata_o(egress_rdata),
+      .host_re_i(host_re), .host_raddr_i(host_raddr), .host_rdata_o(host_rdata),
+      .wire_began_o(began), .wire_bytes_o(bytes), .wire_refused_o(refused),
+      .wire_refused_disposition_o(refused_disposition), .inject_whole_o(whole), .empty_o(intake_empty)
   );
 
   // ---- the stub -----------------------------------------------------------------------------------------------------
@@ -204,5 +173,5 @@ module gw_frame_path_bench
       .host_out_i(host_out), .host_gone_i(host_gone), .punt_unanswered_i(punt_unanswered), .host_lost_i(host_lost_i),
       .flow_ecc_corrected_i('0), .flow_ecc_uncorrectable_i('0), .in_flight_o(in_flight_o)
   );
-  assign empty_o = &ingress_empty && &stations_empty && in_flight_o == '0;
+  assign empty_o = intake_empty && &stations_empty && in_flight_o == '0;
 endmodule
