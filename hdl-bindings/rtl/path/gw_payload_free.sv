@@ -60,4 +60,15 @@ module gw_payload_free
   assign free_valid_o = free_q;
   assign free_beats_o = beats_q;
   assign empty_o      = !valid && !free_q;
+
+`ifdef VERILATOR
+  always_ff @(posedge clk_i) begin
+    if (rst_ni) begin
+      assert (!(free && ((egress && egress_tokens_q == '0) || (host && host_tokens_q == '0))))
+      else $error("gw_payload_free: payload is freed that its reader has not read");
+      assert (egress_tokens_q <= TokenBits'(Frames) && host_tokens_q <= TokenBits'(Frames))
+      else $error("gw_payload_free: more frames read than stored");
+    end
+  end
+`endif
 endmodule
