@@ -26,14 +26,26 @@ def check_order(received, sources, label):
     assert not any(queues), f"{label}: {[len(q) for q in queues]} frames are missing"
 
 
-def check_records(received):
+def check_records(received, time_us=0x1234_5678):
     """The record of a frame for the host says what came in."""
     for frame in received:
         field = lambda low, bits, record=frame.record: record >> low & ((1 << bits) - 1)  # noqa: E731
         assert field(0, 8) == 0 and field(16, 16) == 0, "phase and index belong to the ring"
         assert field(8, 6) == frame.data[0] and field(14, 2) == CLASS[frame.data[0]] == frame.klass
         assert field(32, 16) == len(frame.data) and field(48, 1) == 0
-        assert field(64, 32) == 0x1234_5678
+        assert field(64, 32) == time_us
+
+
+def check_kept(received, sources, label):
+    """Every received frame is one of a source's, unharmed, later ones behind earlier ones; some may be missing. Returns how many."""
+    known = {want.out: (number, index) for number, source in enumerate(sources) for index, want in enumerate(source)}
+    last = [-1] * len(sources)
+    for got in received:
+        assert got.data in known, f"{label}: a frame of {len(got.data)} bytes is none that was sent"
+        number, index = known[got.data]
+        assert index > last[number], f"{label}: frame {index} of source {number} comes behind {last[number]}"
+        last[number] = index
+    return len(received)
 
 
 async def random_run(dut, frames, idle, tx_stall, host_stall, inject_idle):
@@ -312,6 +324,95 @@ async def host_classes_by_priority(dut):
     path.conserved(counters)
     # 144 beats each: 1024 hold 7, 512 hold 3.
     assert counters[PUNT_FULL] == 1 and counters[HOST_FULL] == 2 + 2, counters
+
+
+@cocotb.test()
+async def payload_stays_until_its_reader_has_read_it(dut):
+    """Both payload rings full for several rounds, with both readers behind: nothing is overwritten before it was read, nothing leaks.
+
+    Wire and injects together bring the host's reader two beats a cycle, of which it copies one: what it owes grows beyond the
+    injects' ring, while a slow wire out holds the wire's ring full."""
+    path = FramePath(dut)
+    await path.start()
+    path.tx.stall = 0.85
+    wire, injects = [], []
+    beats = 0
+    while beats < 4 * 4096:
+        # first for the host alone, as much as its buffers take, then for the wire out
+        for kinds, share in (((PUNT, GROUP, FRAGMENT), 1800), ((HIT, HIT, HIT, PUNT), 1800)):
+            end = beats + share
+            while beats < end:
+                size = random.choice((60, 400, 1500))
+                wire.append(Frame(control(random.choice(kinds), keep_to=size) + random.randbytes(size - 14)))
+                beats += -(-size // 64)
+    while sum(-(-len(f.data) // 64) for f in injects) < 12 * 512:
+        size = random.choice((200, 1000, 3000))
+        kind = random.choice((CONTROL, CONTROL, CONTROL, RAW))
+        injects.append(Frame(control(kind, keep_to=size, klass=0) + random.randbytes(size - 14)))
+    for sender, frames in ((path.rx, wire), (path.inject, injects)):
+        for frame in frames:
+            sender.push(frame)
+    while path.rx.busy():
+        await path.step()
+    path.tx.stall = 0
+    await path.drain()
+    counters = await path.counters()
+    path.conserved(counters)
+    want = [[expect(f) for f in frames] for frames in (wire, injects)]
+    sent = check_kept(path.tx.frames, [[w for w in source if w.disposition < 8] for source in want], "wire out")
+    assert sent == counters[HIT] + counters[RAW] and counters[HIT] > 300 and counters[RAW] > 30
+    assert counters[INGRESS_FULL] > 100, "the wire's ring was not full"
+    for klass in range(4):
+        frames = [f for f in path.host.frames if f.klass == klass]
+        sources = [[w for w in source if CLASS.get(w.disposition) == klass] for source in want]
+        assert check_kept(frames, sources, f"host class {klass}") > 50
+    check_records(path.host.frames, time_us=0)
+    # All room is back: what comes now fits as at the start.
+    before = counters[INGRESS_FULL]
+    for _ in range(4096):
+        path.rx.push(known_flow())
+    await path.drain()
+    assert (await path.counters())[INGRESS_FULL] == before
+
+
+@cocotb.test()
+async def frames_longer_than_the_stride(dut):
+    """A frame that its class's buffers do not take is `drop_host_full`, a punt too; one of exactly that length is delivered."""
+    path = FramePath(dut)
+    await path.start()
+    strides = {0: 64, 1: 256, 2: 2048, 3: 16384}
+    dut.host_class_bytes_i.value = sum(stride << 15 * klass for klass, stride in strides.items())
+    wants, dropped = [], 0
+    for kind, klass in ((CONTROL, 0), (UNMATCHED, 1), (PUNT, 2), (FRAGMENT, 3)):
+        for size in (14, strides[klass] - 1, strides[klass], strides[klass] + 1, 2 * strides[klass], 9216):
+            if size <= FRAME_MAX:
+                frame = Frame(control(kind) + random.randbytes(size - 14))
+                path.rx.push(frame)
+                wants += [expect(frame)] if size <= strides[klass] else []
+                dropped += size > strides[klass]
+    await path.drain()
+    counters = await path.counters()
+    path.conserved(counters)
+    assert (counters[HOST_FULL], counters[PUNT_FULL], counters[PUNT]) == (dropped, 0, 3) and dropped == 9
+    assert sorted(f.data for f in path.host.frames) == sorted(w.out for w in wants)
+    assert int(dut.punts_outstanding_o.value) == 3
+    # Nothing of a refused frame stays reserved: a class whose buffer is filled to the last beat still takes all of it.
+    del path.host.frames[:]
+    dut.host_class_ready_i.value = 0
+    for _ in range(8):
+        path.rx.push(Frame(control(CONTROL) + random.randbytes(64)))  # longer than its stride
+        path.rx.push(Frame(control(UNMATCHED) + random.randbytes(256 - 14)))
+    for _ in range(600):
+        path.rx.push(Frame(control(CONTROL) + random.randbytes(50)))
+    while path.rx.busy():
+        await path.step()
+    await path.step(300)
+    dut.host_class_ready_i.value = 15
+    await path.drain()
+    assert Counter(f.klass for f in path.host.frames) == {0: 512, 1: 8}
+    after = await path.counters()
+    path.conserved(after)
+    assert after[HOST_FULL] - counters[HOST_FULL] == 8 + 600 - 512
 
 
 @cocotb.test()

@@ -1,11 +1,13 @@
 //! Rings, interrupts, bus mastering (`CARD.md` 7).
 
 use guideway_hdl::descriptors::{Command, Opcode, Status, TxDescriptor, TxOp};
+use guideway_hdl::tables::MissPolicy;
 use guideway_hdl::verdict::{Disposition, HostClass, PortCounter};
 
+use super::super::frame::PacketSpec;
 use super::super::random::Random;
 use super::super::{HarnessError, RING_ENTRIES, TestHost};
-use super::{Check, arp, holds, same};
+use super::{Check, arp, balance, holds, packet, same};
 use crate::card::{Bar, FunctionState};
 use crate::memory::MSI_BASE;
 use crate::registers::{card, core as core_at, ring as at};
@@ -425,18 +427,40 @@ fn queue_memory_vanishes(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
 }
 
 fn longer_than_stride(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
-    host.write(core_at::CONTROL, 1);
-    host.write(card::RX + at::CONFIG, 0);
-    host.write(card::RX + at::CONFIG, at::ENABLE | 6 << 8 | 6);
-    host.push([arp(), vec![0; 4]].concat(), false);
-    host.push([arp(), vec![0; 5]].concat(), false);
+    balance(host, MissPolicy::Punt)?;
+    host.write(core_at::HEARTBEAT, 1_000_000);
+    let queues =
+        [HostClass::Control, HostClass::Miss].map(|class| u32::from(class.raw()) * card::RX_STEP);
+    for queue in queues {
+        host.write(card::RX + queue + at::CONFIG, 0);
+        host.write(card::RX + queue + at::CONFIG, at::ENABLE | 6 << 8 | 6);
+    }
+    for bytes in [64, 65] {
+        let mut control = arp();
+        control.resize(bytes, 0);
+        host.push(control, false);
+        let headers = packet(1).frame().len() - packet(1).payload.len();
+        let punt = PacketSpec {
+            payload: vec![0; bytes - headers],
+            ..packet(1)
+        };
+        host.push(punt.frame(), false);
+    }
     host.settle()?;
     let counters = host.counters()?;
-    same(
-        "drops",
-        &counters[usize::from(Disposition::DropHostFull.raw())],
-        &1,
-    )?;
-    same("frames kept", &host.read(card::RX + at::PROGRESS), &1)?;
+    let expected = [
+        (Disposition::HostControl, 1),
+        (Disposition::HostPunt, 1),
+        (Disposition::DropHostFull, 2),
+        (Disposition::DropPuntFull, 0),
+    ];
+    for (disposition, count) in expected {
+        let counted = counters[usize::from(disposition.raw())];
+        same(disposition.name(), &counted, &count)?;
+    }
+    for queue in queues {
+        let kept = host.read(card::RX + queue + at::PROGRESS);
+        same("frames kept", &kept, &1)?;
+    }
     host.check_conservation()
 }
