@@ -576,6 +576,62 @@ async def host_reset(dut):
 
 
 @cocotb.test()
+async def host_reset_behind_a_dead_link(dut):
+    """A bridge that answers only when PCIe's completion timeout ends each access, with an error: the host reset waits for all
+    that is outstanding and then completes, and no frame of the wire waits for it."""
+    timeout = 16_114  # cycles in 50 us, the shortest that a PCIe function may have
+    card = await start(dut)
+    command = DescriptorRing(card, COMMAND, 4)
+    await command.start()
+    await punting(card, command)
+    await write_table(card, command, L.TableRing, 0, [sum(5 << 16 * slot for slot in range(7))])
+    await write_table(card, command, L.TablePool, 0, [L.pack("pool_entry", ring_base=0, ring_size=7, barrett=(1 << 32) // 7)])
+    await write_table(card, command, L.TableBackend, 5, [L.pack("backend_entry", state=L.BackendStateUp, encap=L.EncapIpip, address=0x0A000005)])
+    tx, queues = DescriptorRing(card, TX, 4), [RxQueue(card, c, 5, 11) for c in range(4)]
+    for ring in [tx, *queues]:
+        await ring.start()
+    before = await counters(card, command)
+    errors = [await card.read(register) for register in (READ_ERRORS, WRITE_ERRORS)]
+
+    card.bridge.delay = (timeout, timeout)
+    card.memory.holes = [(card.memory.base, card.memory.base + len(card.memory.bytes))]
+    for _ in range(8):
+        tx.post(raw(card.memory.base, 1500))
+        command.post(L.pack("command", opcode=L.OpcodeFence))
+        card.wire_in.extend(of_class(klass, 300) for klass in range(4))
+    await tx.ring()
+    await command.ring()
+    while card.wire_in:
+        await card.step()
+    await card.step(500)
+    assert card.bridge.reads and card.bridge.writes, "nothing is outstanding"
+
+    began, sent = card.cycle, 0
+    dut.host_reset_i.value = 1
+    while not int(dut.host_reset_done_o.value):
+        if (card.cycle - began) % 64 == 8:
+            card.wire_in.append(of_class(MISS, 100))
+            sent += 1
+        await card.step()
+        assert len(card.wire_out) >= sent - 6, "frames wait for the reset"
+        assert card.cycle - began < 3 * timeout, "the host reset does not end"
+    assert card.bridge.idle(), "the host reset left accesses on the bus"
+    assert card.cycle - began > timeout - 2000 and sent > 200
+    dut.host_reset_i.value = 0
+    card.bridge.delay, card.memory.holes = (5, 60), []
+    await card.step(3)
+    for register, count in zip((READ_ERRORS, WRITE_ERRORS), errors, strict=True):
+        assert await card.read(register) > count
+    # the next host finds a card that works, and every frame accounted for
+    command = DescriptorRing(card, COMMAND, 4)
+    await command.start()
+    after = await conserved(card, command)
+    assert after[L.DispositionForwardRing] == sent == len(card.wire_out) and all(len(frame) == 120 for frame in card.wire_out)
+    assert after[L.PortCounterHostGone] + after[L.DispositionDropHostFull] + after[L.DispositionDropPuntFull] == 32
+    assert all(a >= b for a, b in zip(after[:48], before[:48], strict=True))
+
+
+@cocotb.test()
 async def punts_end(dut):
     """A punt is outstanding until a release or an inject that says so was read; one that failed ends none."""
     card = await start(dut)
