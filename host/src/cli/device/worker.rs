@@ -16,7 +16,7 @@ use anyhow::{Context as _, bail};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::device::PciAddress;
+use crate::device::{DeviceAddress, PciAddress};
 use crate::device::binding::{Binding, KernelFiles, Records};
 use crate::device::sysfs::Sysfs;
 
@@ -130,6 +130,7 @@ fn await_end<T: DeserializeOwned + Send + 'static>(
             }
         }
     });
+    let name = DeviceAddress::Vfio(address);
     let begun = Instant::now();
     let mut doing = "starting".to_owned();
     loop {
@@ -150,7 +151,7 @@ fn await_end<T: DeserializeOwned + Send + 'static>(
                 bail!("the worker ended while {doing}: {status}; run the command again to go on");
             }
             Err(RecvTimeoutError::Timeout) if begun.elapsed() >= patience => bail!(
-                "{address}: {doing} has taken {} s, and {}. The kernel cannot be told to stop: process {} goes on, and finishes when the \
+                "{name}: {doing} has taken {} s, and {}. The kernel cannot be told to stop: process {} goes on, and finishes when the \
                  card is closed",
                 patience.as_secs(),
                 waits_for(),
@@ -158,7 +159,7 @@ fn await_end<T: DeserializeOwned + Send + 'static>(
             ),
             Err(RecvTimeoutError::Timeout) => {
                 eprintln!(
-                    "{address}: {doing}, {} s: {}",
+                    "{name}: {doing}, {} s: {}",
                     begun.elapsed().as_secs(),
                     waits_for()
                 );
