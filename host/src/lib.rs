@@ -10,5 +10,6 @@ pub mod config;
 pub mod control;
 pub mod decap;
 pub mod device;
+mod file_lock;
 pub mod maglev;
 pub mod slow_path;

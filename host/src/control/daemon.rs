@@ -5,12 +5,11 @@
 use std::fs::File;
 use std::path::Path;
 
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
 use serde_json::Value;
 
 use super::store::Store;
 use crate::device::DeviceAddress;
+use crate::file_lock;
 
 /// A running daemon.
 #[derive(Clone, Debug)]
@@ -25,10 +24,8 @@ impl Daemon {
     pub fn of(runtime_dir: &Path) -> Option<Self> {
         let store = Store::at(runtime_dir);
         let file = File::open(store.connections()).ok()?;
-        // held for an instant: a daemon that starts right now tries again
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
-            Err(Errno::WOULDBLOCK) => {}
-            _ => return None,
+        if !file_lock::is_taken(&file) {
+            return None;
         }
         let status = std::fs::read_to_string(store.status()).ok();
         Some(Self {

@@ -15,13 +15,12 @@ use std::fs::File;
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use rustix::fs::FlockOperation;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::config::Protocol;
+use crate::file_lock;
 use crate::maglev::octets;
 
 /// Says that a file is a connection table, and of which version.
@@ -34,11 +33,6 @@ const RECORD_BYTES: usize = 128;
 const EXTENT: usize = 4096;
 /// Most connections that the table holds: 256 MiB of file.
 const RECORDS_MAX: usize = 2 << 20;
-
-/// How often the lock is tried again.
-const LOCK_TRIES: u32 = 20;
-/// How long after the last try.
-const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// Who talks to which VIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,18 +68,6 @@ pub fn pool_tag(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
     })
-}
-
-/// Takes the lock that one host has for its lifetime. Who only asks whether a host runs has it for an instant, and is waited for.
-fn lock_alone(file: &File) -> rustix::io::Result<()> {
-    let mut tries = LOCK_TRIES;
-    loop {
-        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) if tries > 0 => tries -= 1,
-            result => return result,
-        }
-        std::thread::sleep(LOCK_PAUSE);
-    }
 }
 
 /// A record as it lies in the file.
@@ -235,7 +217,7 @@ impl Connections {
             .truncate(false)
             .open(path)
             .map_err(failed("opening it"))?;
-        lock_alone(&file).map_err(|_| ConnectionsError::InUse(path.to_owned()))?;
+        file_lock::take(&file).map_err(|_| ConnectionsError::InUse(path.to_owned()))?;
         let length = file.metadata().map_err(failed("reading its length"))?.len();
         let mut table = Self {
             file: None,

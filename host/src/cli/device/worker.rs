@@ -16,9 +16,9 @@ use anyhow::{Context as _, bail};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::device::{DeviceAddress, PciAddress};
 use crate::device::binding::{Binding, KernelFiles, Records};
 use crate::device::sysfs::Sysfs;
+use crate::device::{DeviceAddress, PciAddress};
 
 /// How often somebody who waits is told.
 const PROGRESS: Duration = Duration::from_secs(2);

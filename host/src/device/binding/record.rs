@@ -7,11 +7,11 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use super::BindingError;
 use crate::device::PciAddress;
+use crate::file_lock;
 
 /// Version of the file.
 const VERSION: u32 = 1;
@@ -61,7 +61,7 @@ impl Records {
         let path = self.folder.join(format!(".{address}.lock"));
         std::fs::create_dir_all(&self.folder).map_err(failed(&self.folder))?;
         let file = File::create(&path).map_err(failed(&path))?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        match file_lock::take(&file) {
             Ok(()) => Ok(Lock(file)),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(BindingError::UnderWay { address }),
             Err(error) => Err(failed(&path)(error.into())),
