@@ -511,6 +511,7 @@ impl Device {
 
     fn stats(&mut self) -> Value {
         let losses = self.wire.losses();
+        let resets = self.server.function.host_resets();
         json!({
             "reply": "stats",
             "model": self.model(),
@@ -526,6 +527,13 @@ impl Device {
             "client_connected": self.server.has_client(),
             "clients": self.server.clients_served(),
             "dma_errors": self.server.function.dma_errors(),
+            "dma_maps": self.server.function.dma.len(),
+            "host_resets": {
+                "function_level": resets.function_level,
+                "power_state": resets.power_state,
+                "command": resets.command,
+                "client": resets.client,
+            },
             "wire": {
                 "flushed": self.counts.flushed,
                 "overrun": losses.overrun,

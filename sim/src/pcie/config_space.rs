@@ -33,11 +33,24 @@ const EXPRESS: usize = 0x60;
 const EXPRESS_CONTROL: usize = EXPRESS + 8;
 const EXPRESS_FLR: u16 = 1 << 15;
 
+/// Who asks for a host reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetCause {
+    /// Function-level reset (PCI Express 6.6.2).
+    FunctionLevel,
+    /// The way back from D3hot: the function does not claim "no soft reset" (PCI power management 5.4.1).
+    PowerState,
+    /// The vfio-user command.
+    Command,
+    /// The client has gone.
+    Client,
+}
+
 /// What a write asks of the card.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Effect {
-    /// A host reset: function-level reset, or back from D3hot.
-    pub reset: bool,
+    /// A host reset.
+    pub reset: Option<ResetCause>,
 }
 
 /// The registers.
@@ -163,14 +176,16 @@ impl ConfigSpace {
                 break;
             }
             if at == EXPRESS_CONTROL + 1 && u16::from(byte) << 8 & EXPRESS_FLR != 0 {
-                effect.reset = true;
+                effect.reset = Some(ResetCause::FunctionLevel);
             }
             self.bytes[at] = (self.bytes[at] & !self.writable[at]) | (byte & self.writable[at]);
         }
         if matches!(self.bytes[PM_CONTROL] & 3, 1 | 2) {
             self.bytes[PM_CONTROL] = power; // there is no D1 and no D2
         }
-        effect.reset |= slept && !self.sleeps();
+        if slept && !self.sleeps() {
+            effect.reset = effect.reset.or(Some(ResetCause::PowerState));
+        }
         effect
     }
 }
@@ -248,23 +263,27 @@ mod tests {
     #[test]
     fn flr_and_the_way_back_from_d3_reset() {
         let mut space = ConfigSpace::new();
-        assert_eq!(space.write(COMMAND, &[6, 0]), Effect { reset: false });
+        assert_eq!(space.write(COMMAND, &[6, 0]), Effect { reset: None });
         assert!(space.bus_master());
-        assert!(
+        assert_eq!(
             space
                 .write(EXPRESS_CONTROL, &0xa810_u16.to_le_bytes())
-                .reset
+                .reset,
+            Some(ResetCause::FunctionLevel)
         );
         assert_eq!(
             read32(&space, EXPRESS_CONTROL) & 0x8000,
             0,
             "the bit reads 0"
         );
-        assert!(!space.write(PM_CONTROL, &[1]).reset);
+        assert_eq!(space.write(PM_CONTROL, &[1]), Effect::default());
         assert!(!space.sleeps(), "there is no D1");
-        assert!(!space.write(PM_CONTROL, &[3]).reset);
+        assert_eq!(space.write(PM_CONTROL, &[3]), Effect::default());
         assert!(space.sleeps() && !space.bus_master());
-        assert!(space.write(PM_CONTROL, &[0]).reset);
+        assert_eq!(
+            space.write(PM_CONTROL, &[0]).reset,
+            Some(ResetCause::PowerState)
+        );
         assert!(!space.sleeps() && space.bus_master());
     }
 }

@@ -12,7 +12,7 @@ pub mod msix;
 use rustix::io::Errno;
 
 use crate::card::{Bar, Card, DmaError, FunctionState, HostMemory};
-use config_space::{BAR_BYTES, CONFIG_BYTES, ConfigSpace, MSIX_PBA};
+use config_space::{BAR_BYTES, CONFIG_BYTES, ConfigSpace, MSIX_PBA, ResetCause};
 use dma::{DmaMap, MSI_WINDOW, RemoteMemory};
 use msix::{Msix, TABLE_BYTES};
 
@@ -53,6 +53,30 @@ impl Region {
     }
 }
 
+/// Host resets since power on, by who asked for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostResets {
+    /// [`ResetCause::FunctionLevel`].
+    pub function_level: u64,
+    /// [`ResetCause::PowerState`].
+    pub power_state: u64,
+    /// [`ResetCause::Command`].
+    pub command: u64,
+    /// [`ResetCause::Client`].
+    pub client: u64,
+}
+
+impl HostResets {
+    fn count(&mut self, cause: ResetCause) {
+        *match cause {
+            ResetCause::FunctionLevel => &mut self.function_level,
+            ResetCause::PowerState => &mut self.power_state,
+            ResetCause::Command => &mut self.command,
+            ResetCause::Client => &mut self.client,
+        } += 1;
+    }
+}
+
 /// The function.
 #[derive(Debug)]
 pub struct Function {
@@ -62,6 +86,7 @@ pub struct Function {
     /// The memory it may reach.
     pub dma: DmaMap,
     dma_errors: u64,
+    host_resets: HostResets,
 }
 
 impl Function {
@@ -73,6 +98,7 @@ impl Function {
             msix: Msix::default(),
             dma: DmaMap::new(dma_maps),
             dma_errors: 0,
+            host_resets: HostResets::default(),
         }
     }
 
@@ -80,6 +106,12 @@ impl Function {
     #[must_use]
     pub fn dma_errors(&self) -> u64 {
         self.dma_errors
+    }
+
+    /// Host resets that the card was given since power on.
+    #[must_use]
+    pub fn host_resets(&self) -> HostResets {
+        self.host_resets
     }
 
     /// Host memory as the card sees it now.
@@ -105,7 +137,9 @@ impl Function {
     }
 
     /// Host reset. As after the kernel's reset of a function, configuration and wired interrupts are restored.
-    pub fn reset(&mut self, card: &mut dyn Card, remote: &mut dyn RemoteMemory) {
+    pub fn reset(&mut self, card: &mut dyn Card, remote: &mut dyn RemoteMemory, cause: ResetCause) {
+        tracing::debug!(?cause, "host reset");
+        self.host_resets.count(cause);
         card.host_reset(&mut self.memory(remote));
         self.msix.card_was_reset();
         self.sync(card, remote);
@@ -113,6 +147,7 @@ impl Function {
 
     /// The client is gone: bus mastering ends, nothing is mapped or wired, the card gets a host reset.
     pub fn close(&mut self, card: &mut dyn Card, remote: &mut dyn RemoteMemory) {
+        self.host_resets.count(ResetCause::Client);
         card.host_reset(&mut self.memory(remote));
         self.dma.clear();
         self.config = ConfigSpace::new();
@@ -172,10 +207,9 @@ impl Function {
         match region {
             Region::Config => {
                 let effect = self.config.write(at as usize, data);
-                if effect.reset {
-                    self.reset(card, remote);
-                } else {
-                    self.sync(card, remote);
+                match effect.reset {
+                    Some(cause) => self.reset(card, remote, cause),
+                    None => self.sync(card, remote),
                 }
             }
             Region::Bar(_) if self.config.sleeps() => {}

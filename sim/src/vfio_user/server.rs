@@ -31,6 +31,7 @@ pub use super::socket::BindError;
 use super::socket::ListeningSocket;
 use super::version::Version;
 use crate::card::{Card, HostMemory, MSIX_VECTORS};
+use crate::pcie::config_space::ResetCause;
 use crate::pcie::dma::{Access, NoRemote, RemoteMemory};
 use crate::pcie::{Function, Region};
 
@@ -374,7 +375,7 @@ fn answer(
             Ok(vec![access.as_bytes().to_vec()])
         }
         Command::Reset => {
-            function.reset(card, &mut client.memory());
+            function.reset(card, &mut client.memory(), ResetCause::Command);
             Ok(vec![])
         }
         Command::GetRegionIoFds | Command::DmaRead | Command::DmaWrite => Err(Errno::OPNOTSUPP),
