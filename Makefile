@@ -4,7 +4,7 @@ PYTHON := .deps/venv/bin/python
 PEAKRDL := $(CURDIR)/.deps/venv/bin/peakrdl
 CARGO_FLAGS := --release --locked
 
-.PHONY: help build demo test check bench deps generate lint-rtl cocotb clean
+.PHONY: help build demo test vm-test check bench deps generate lint-rtl cocotb clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -26,6 +26,12 @@ test: check build ## everything
 	cargo test $(CARGO_FLAGS) --workspace
 	$(PYTHON) tests/cocotb/run.py
 	target/release/guideway-demo
+	@if why=$$(tools/vm-deps.sh 3>&1 1>&2 2>&3); then target/release/guideway-vm-test; \
+	else echo "vm-test: skipped ($$why); with a network, make vm-test fetches what it needs"; fi
+
+vm-test: build ## the host on kernel VFIO, in a virtual machine (61 MB of downloads, once)
+	tools/vm-deps.sh
+	target/release/guideway-vm-test
 
 bench: build ## figures: tables here, JSON in target/bench
 	target/release/guideway-bench
