@@ -239,17 +239,16 @@ impl CommandRing {
                 return Ok(());
             }
             if !woken {
-                let code = registers(&self.bar)
-                    .card()
-                    .command()
-                    .status()
-                    .try_read()?
-                    .code();
+                let ring = registers(&self.bar).card().command();
+                let code = ring.status().try_read()?.code();
                 if code != 0 {
                     return Err(CardError::RingStopped {
                         ring: "command",
                         code,
                     });
+                }
+                if !ring.config().try_read()?.enable() {
+                    return Err(CardError::WasReset);
                 }
             }
             if begun.elapsed() >= self.patience {

@@ -66,6 +66,11 @@ pub enum CardError {
         /// The status register's code.
         code: u8,
     },
+    /// Somebody reset the function beneath this host (FLR, power state): its rings are gone. Tables and forwarding go on.
+    #[error(
+        "the card was reset beneath this host (host reset): its rings are gone; the card has to be opened anew"
+    )]
+    WasReset,
     /// A ring has no room; what is in it must complete first.
     #[error("the {ring} ring is full")]
     RingFull {
@@ -130,7 +135,10 @@ impl CardError {
     pub fn is_final(&self) -> bool {
         match self {
             Self::Device(error) => error.is_final(),
-            Self::RingStopped { .. } | Self::Stuck { .. } | Self::Corrupt { .. } => true,
+            Self::RingStopped { .. }
+            | Self::WasReset
+            | Self::Stuck { .. }
+            | Self::Corrupt { .. } => true,
             _ => false,
         }
     }

@@ -192,12 +192,26 @@ impl Queues {
     /// Asks every ring whether it still runs.
     ///
     /// # Errors
-    /// [`CardError::RingStopped`] when one does not; otherwise when the card cannot be reached.
+    /// [`CardError::RingStopped`] when one does not, [`CardError::WasReset`] when the card has forgotten them; otherwise when the card cannot
+    /// be reached.
     pub fn check(&self) -> Result<(), CardError> {
         for queue in &self.rx {
             stopped(ring_name(queue.class()), queue.status()?)?;
         }
-        stopped("transmit", self.tx.status()?)
+        stopped("transmit", self.tx.status()?)?;
+        self.check_reset()
+    }
+
+    /// Asks whether somebody has reset the function beneath this host: no interrupt says so.
+    ///
+    /// # Errors
+    /// [`CardError::WasReset`] when somebody has; otherwise when the card cannot be reached.
+    pub fn check_reset(&self) -> Result<(), CardError> {
+        if self.tx.is_enabled()? {
+            return Ok(());
+        }
+        stopped("transmit", self.tx.status()?)?;
+        Err(CardError::WasReset)
     }
 }
 

@@ -249,6 +249,12 @@ impl TxRing {
         self.armed = false;
     }
 
+    /// Whether the card knows the ring: a host reset makes it forget.
+    pub(super) fn is_enabled(&self) -> Result<bool, CardError> {
+        let config = registers(&self.bar).card().tx().config().try_read()?;
+        Ok(config.enable())
+    }
+
     /// The status code that stopped the ring, or 0.
     pub(super) fn status(&self) -> Result<u8, CardError> {
         Ok(registers(&self.bar).card().tx().status().try_read()?.code())

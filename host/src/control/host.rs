@@ -249,6 +249,7 @@ impl Host {
                 if let Some(error) = self.card.device().gone("the host served it") {
                     return Err(error.into());
                 }
+                self.queues.check_reset()?;
                 self.publish()?;
             }
             if frames == 0 && !worked {

@@ -11,7 +11,8 @@ use super::stage::{PATIENCE, Stage, configure};
 
 super::on_both_models!(
     a_stopped_ring_is_reported_to_who_waits,
-    a_simulator_that_ends_wakes_its_host
+    a_simulator_that_ends_wakes_its_host,
+    a_reset_beneath_the_host_is_told_from_a_silent_card
 );
 
 /// The transmit ring's doorbell (`regs/guideway.rdl`).
@@ -69,4 +70,29 @@ fn a_simulator_that_ends_wakes_its_host(model: Model) {
     assert!(ended.is_final() && card.device().is_gone());
     assert!(card.fence().is_err());
     assert!(card.read_counters().is_err());
+}
+
+fn a_reset_beneath_the_host_is_told_from_a_silent_card(model: Model) {
+    let stage = Stage::new(model);
+    let card = stage.open();
+    configure(&card);
+    let queues = card.start_queues(&QueueOptions::default()).unwrap();
+    queues.check().unwrap();
+    card.device().reset().unwrap();
+    assert!(matches!(queues.check_reset(), Err(CardError::WasReset)));
+    let begun = Instant::now();
+    let error = card.fence().unwrap_err();
+    assert!(
+        matches!(error, CardError::WasReset) && error.is_final(),
+        "{error}"
+    );
+    // not by running out of patience
+    assert!(begun.elapsed() < PATIENCE / 2);
+    drop(queues);
+    drop(card);
+    // opened anew, it serves again
+    let card = stage.open();
+    card.fence().unwrap();
+    let queues = card.start_queues(&QueueOptions::default()).unwrap();
+    queues.check().unwrap();
 }

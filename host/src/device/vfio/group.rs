@@ -13,7 +13,7 @@ use vfio_bindings::bindings::vfio as abi;
 
 use super::kernel::Kernel;
 use super::refusal::{self, NodeOwner};
-use crate::device::sysfs::{PciFunction, Sysfs};
+use crate::device::sysfs::{PciFunction, Sysfs, VFIO_PCI};
 use crate::device::{DeviceError, PciAddress};
 
 /// Where the kernel shows what is needed.
@@ -112,7 +112,8 @@ impl Opener<'_> {
             .iommu_group
             .ok_or_else(|| self.refuse(refusal::no_iommu(sysfs.has_iommu())))?;
         if !function.is_bound_to_vfio() {
-            return Err(self.refuse(refusal::not_bound(&function)));
+            let vfio_loaded = sysfs.has_driver(VFIO_PCI);
+            return Err(self.refuse(refusal::not_bound(&function, vfio_loaded)));
         }
         Ok(group)
     }

@@ -23,14 +23,19 @@ pub fn no_iommu(machine_has_one: bool) -> String {
     }
 }
 
-/// Another driver holds the function, or none.
-pub fn not_bound(function: &PciFunction) -> String {
+/// Another driver holds the function, or none. `vfio_loaded`: whether vfio-pci is there to take it.
+pub fn not_bound(function: &PciFunction, vfio_loaded: bool) -> String {
+    let load = if vfio_loaded {
+        ""
+    } else {
+        "modprobe vfio-pci; "
+    };
     let held = match &function.driver {
         Some(driver) => format!("the driver {driver} holds it"),
         None => "no driver holds it".to_owned(),
     };
     format!(
-        "it is not bound to vfio-pci ({held}): guideway device bind {}",
+        "it is not bound to vfio-pci ({held}): {load}guideway device bind {}",
         function.address
     )
 }

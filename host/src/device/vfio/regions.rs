@@ -227,7 +227,7 @@ impl Function {
     ) -> Result<(), DeviceError> {
         let reason = match outcome {
             Ok(count) if count == bytes => return Ok(()),
-            Ok(count) => format!("it took only {count} of {bytes} bytes"),
+            Ok(count) => format!("only {count} of {bytes} bytes were moved"),
             Err(errno) => errno.to_string(),
         };
         // A function that is gone refuses too.

@@ -81,14 +81,18 @@ fn another_driver_or_none() {
             sysfs: Sysfs::at(root.path()),
             ..Places::default()
         };
-        says(
-            &refused(&places, Fake::default()),
-            &[
-                "not bound to vfio-pci",
-                says_so,
-                "guideway device bind 0000:3b:00.0",
-            ],
-        );
+        let parts = [
+            "not bound to vfio-pci",
+            says_so,
+            "guideway device bind 0000:3b:00.0",
+        ];
+        let error = refused(&places, Fake::default());
+        says(&error, &parts);
+        says(&error, &["modprobe vfio-pci; "]);
+        fs::create_dir_all(root.path().join("bus/pci/drivers/vfio-pci")).unwrap();
+        let error = refused(&places, Fake::default());
+        says(&error, &parts);
+        assert!(!error.to_string().contains("modprobe"), "{error}");
     }
 }
 
