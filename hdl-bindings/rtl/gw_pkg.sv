@@ -71,7 +71,7 @@ package gw_pkg;
     logic       error;  // the MAC's error flag
   } gw_frame_end_t;
 
-  localparam int unsigned HeaderBytes = 66;  // Ethernet 14, VLAN 4, IPv6 40, UDP 8
+  localparam int unsigned HeaderBytes = 66;  // Ethernet 14, VLAN 4, IPv6 40, UDP or GRE with key 8
 
   // encap -> admit: everything that the window decided.
   // `when_whole` holds unless the frame's end says otherwise: row 1 (error), 2 (oversize), 3 (runt), then a frame shorter
@@ -91,7 +91,7 @@ package gw_pkg;
     logic [15:0]     backend;
     logic [15:0]     ip_bytes;  // inner IP packet, for the byte counters
     // egress: the frame that leaves is `header`, then the received bytes from `keep_from` to `keep_to`
-    logic [6:0]      header_bytes;  // 0, 34 or 54 (up to 66)
+    logic [6:0]      header_bytes;  // 0, or 14 (layer 2) to 62 (GRE with key in IPv6); up to HeaderBytes
     logic [HeaderBytes*8-1:0] header;  // byte 0 in bits 7:0
     logic [6:0]      keep_from;  // 0 (raw) or 14
     frame_len_t      keep_to;  // 14 + IP length; raw: all ones, meaning the frame's length
@@ -220,6 +220,7 @@ package gw_pkg;
     logic [15:0]       backend;
     gw_backend_entry_t entry;  // of `backend`
     logic              encapsulate;
+    logic [5:0]        outer_bytes;  // with `encapsulate`: between the Ethernet header and the inner packet
     logic              source_zero;  // the VIP hashes the destination port only
     logic              port_zero;  // the VIP hashes without the source port
   } gw_verdict_t;
@@ -252,6 +253,8 @@ package gw_pkg;
     logic [47:0]  mac;  // most significant byte first
     logic [31:0]  ipip_source_v4;
     logic [127:0] ipip_source_v6;  // register word 0 is the most significant
+    logic [31:0]  source_v4;  // of GRE
+    logic [127:0] source_v6;
     logic [3:0][15:0] egress_threshold;
     logic [Banks-1:0][SecretBits-1:0] secret;
   } gw_config_t;

@@ -164,6 +164,13 @@ impl<'c> TestHost<'c> {
             .register_write(&mut self.memory, Bar::Registers, offset, value);
     }
 
+    /// Writes an IPv6 address into four registers, its most significant word first.
+    pub fn write_wide(&mut self, first: u32, value: u128) {
+        for (offset, shift) in (first..).step_by(4).zip([96, 64, 32, 0]) {
+            self.write(offset, (value >> shift & 0xffff_ffff) as u32);
+        }
+    }
+
     /// Sets the banks' secrets. Keys that are already in the tables are lost.
     pub fn set_secrets(&mut self, secrets: [[u32; SECRET_WORDS]; 4]) {
         for (offset, word) in (at::SECRET..).step_by(4).zip(secrets.iter().flatten()) {

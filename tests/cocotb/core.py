@@ -16,6 +16,7 @@ from layout import L
 # Registers of the packet path (regs/guideway.rdl).
 CONTROL, STATUS, HEARTBEAT, CARD_RESET, MAC_LOW, MAC_HIGH = 0x020, 0x024, 0x028, 0x02C, 0x030, 0x034
 IPIP_SOURCE_V4, IPIP_SOURCE_V6, PUNTS_OUTSTANDING, SECRET = 0x038, 0x040, 0x078, 0x080
+SOURCE_V4, SOURCE_V6 = 0x03C, 0x050
 BEAT_MASK = (1 << 512) - 1
 
 
@@ -124,16 +125,19 @@ class Core:
         await self.step(2)
 
     async def configure(self, mac=0, mac_filter=False, unmatched_drop=False, compute_only=False, heartbeat=0, prefix_v4=0xAC10_0000,
-                        prefix_v6=0x0100 << 112):
+                        prefix_v6=0x0100 << 112, source_v4=0x0A000D25, source_v6=0xFC002307 << 96 | 0x1337):
         """Writes the registers and tells the oracle. `heartbeat` runs for ever, because the bench gives no tick."""
         m = self.model
         m.mac, m.mac_filter, m.unmatched_drop, m.compute_only = mac, mac_filter, unmatched_drop, compute_only
         m.host_alive, m.prefix_v4, m.prefix_v6 = heartbeat > 0, prefix_v4, prefix_v6
+        m.source_v4, m.source_v6 = source_v4, source_v6
         await self.write_register(MAC_LOW, mac & 0xFFFFFFFF)
         await self.write_register(MAC_HIGH, mac >> 32 | mac_filter << 16)
         await self.write_register(IPIP_SOURCE_V4, prefix_v4)
+        await self.write_register(SOURCE_V4, source_v4)
         for word in range(4):
             await self.write_register(IPIP_SOURCE_V6 + 4 * word, prefix_v6 >> 32 * (3 - word) & 0xFFFFFFFF)
+            await self.write_register(SOURCE_V6 + 4 * word, source_v6 >> 32 * (3 - word) & 0xFFFFFFFF)
         await self.write_register(HEARTBEAT, heartbeat)
         await self.write_register(CONTROL, 1 | unmatched_drop << 1 | compute_only << 2)
         await self.step(4)

@@ -99,6 +99,7 @@ class Card:
         self.mac, self.mac_filter, self.unmatched_drop, self.compute_only = 0, False, False, False
         self.host_alive = False
         self.prefix_v4, self.prefix_v6 = 0xAC100000, 0x0100 << 112
+        self.source_v4, self.source_v6 = 0x0A000D25, 0xFC002307 << 96 | 0x1337
 
     def entry(self, struct, table, index):
         return table.get(index) or L.unpack(struct, 0)
@@ -272,28 +273,42 @@ class Card:
     # ---- section 5 ----
     def forward(self, disposition, packet, frame, vip, index):
         backend = self.entry("backend_entry", self.backends, index)
-        if backend["encap"] != L.EncapIpip or packet.ipv6 and not backend["ipv6"]:
+        if backend["encap"] not in (L.EncapIpip, L.EncapGre, L.EncapL2):
             return Decision("DropEncapUnsupported")
-        outer = self.outer(packet, vip, backend)
+        outer = b"" if backend["encap"] == L.EncapL2 else self.outer(packet, vip, backend)
         if len(outer) + packet.length > vip["mtu"]:
             return Decision("DropTooBig")
         hop = self.entry("next_hop_entry", self.next_hops, backend["next_hop"])
         source = hop["source"].to_bytes(6, "big") if hop["source"] else frame[:6]
-        ether = b"\x86\xdd" if backend["ipv6"] else b"\x08\x00"
+        ipv6 = packet.ipv6 if backend["encap"] == L.EncapL2 else backend["ipv6"]
+        ether = b"\x86\xdd" if ipv6 else b"\x08\x00"
         out = hop["destination"].to_bytes(6, "big") + source + ether + outer + packet.data
         return Decision(disposition, out=out, backend=index, ip_bytes=packet.length)
 
+    def gre(self, packet, backend):
+        kind = b"\x86\xdd" if packet.ipv6 else b"\x08\x00"
+        return b"\x20\x00" + kind + backend["key"].to_bytes(4, "big") if backend["key_present"] else b"\x00\x00" + kind
+
     def outer(self, packet, vip, backend):
         s = bytes(len(packet.source)) if vip["hash_destination_port_only"] else packet.source
+        s = s[-4:]
         high, low = divmod(0 if vip["hash_no_source_port"] else packet.source_port, 256)
+        gre, protocol = b"", 41 if packet.ipv6 else 4
+        if backend["encap"] == L.EncapGre:
+            gre, protocol = self.gre(packet, backend), 47
+        length = len(gre) + packet.length
         if not backend["ipv6"]:
             source = (self.prefix_v4 >> 16).to_bytes(2, "big") + bytes([s[2] ^ low, s[3] ^ high])
-            header = bytes([0x45, packet.traffic_class]) + (packet.length + 20).to_bytes(2, "big") + bytes(4) + bytes([64, 4])
+            if gre:
+                source = self.source_v4.to_bytes(4, "big")
+            # beyond the field's end the frame is dropped all the same: the MTU has 14 bits
+            header = bytes([0x45, packet.traffic_class]) + (length + 20 & 0xFFFF).to_bytes(2, "big") + bytes(4) + bytes([64, protocol])
             addresses = source + (backend["address"] & MASK).to_bytes(4, "big")
             checksum = internet_checksum(header + bytes(2) + addresses)
-            return header + checksum.to_bytes(2, "big") + addresses
-        s = s[-4:]
+            return header + checksum.to_bytes(2, "big") + addresses + gre
         source = (self.prefix_v6 >> 32).to_bytes(12, "big") + bytes([s[0] ^ high, s[1] ^ low, s[2], s[3]])
+        if gre:
+            source = self.source_v6.to_bytes(16, "big")
         first = 6 << 28 | packet.traffic_class << 20
-        header = first.to_bytes(4, "big") + packet.length.to_bytes(2, "big") + bytes([41 if packet.ipv6 else 4, 64])
-        return header + source + backend["address"].to_bytes(16, "big")
+        header = first.to_bytes(4, "big") + (length & 0xFFFF).to_bytes(2, "big") + bytes([protocol, 64])
+        return header + source + backend["address"].to_bytes(16, "big") + gre

@@ -153,11 +153,12 @@ async def build(core):
     await core.set_next_hop(15, destination=0xFFFFFFFFFFFF, source=1, vlan=7)
 
     states = [L.BackendStateUp] * 6 + [L.BackendStateDraining] * 2 + [L.BackendStateDown]
+    encaps = [L.EncapIpip] * 8 + [L.EncapGre] * 7 + [L.EncapL2] * 3 + [L.EncapNone, L.EncapGue, 7]
     for index in [*range(24), 63, 1023]:
         ipv6 = random.random() < 0.5
         generation = random.randrange(256)
         await core.set_backend(
-            index, state=random.choice(states), encap=random.choice([L.EncapIpip] * 9 + [L.EncapGre]), ipv6=int(ipv6), generation=generation,
+            index, state=random.choice(states), encap=random.choice(encaps), ipv6=int(ipv6), generation=generation, key_present=random.getrandbits(1),
             next_hop=random.choice((0, 0, 1, 15, 16, 200)), address=random.getrandbits(128 if ipv6 else 32), key=random.getrandbits(32))
         world.backends.append((index, generation))
     indices = [index for index, _ in world.backends]

@@ -125,8 +125,10 @@ module gw_control
     config_o.mac_filter     = from_regs.mac_high.filter.value;
     config_o.mac            = {from_regs.mac_high.high.value, from_regs.mac_low.value.value};
     config_o.ipip_source_v4 = from_regs.ipip_source_v4.value.value;
+    config_o.source_v4      = from_regs.source_v4.value.value;
     for (int unsigned i = 0; i < 4; i++) begin
       config_o.ipip_source_v6[127-32*i-:32] = from_regs.ipip_source_v6[i].value.value;
+      config_o.source_v6[127-32*i-:32]      = from_regs.source_v6[i].value.value;
       config_o.egress_threshold[i]          = from_regs.egress_threshold[i].frames.value;
     end
     for (int unsigned bank = 0; bank < Banks; bank++) begin
@@ -136,11 +138,10 @@ module gw_control
     end
   end
 
-  // Outer sources of GRE and GUE, and the host's scratch block: kept for the host, not used by the path of this build.
+  // The host's scratch block: kept for the host, not used by the path.
   logic unused_ok;
   always_comb begin
-    unused_ok = from_regs.heartbeat.remaining_us.swmod ^ (^from_regs.source_v4.value.value);
-    for (int unsigned i = 0; i < 4; i++) unused_ok ^= ^from_regs.source_v6[i].value.value;
+    unused_ok = from_regs.heartbeat.remaining_us.swmod;
     for (int unsigned i = 0; i < 32; i++) unused_ok ^= ^from_regs.scratch[i].value.value;
   end
 endmodule

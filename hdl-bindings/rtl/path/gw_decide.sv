@@ -372,6 +372,8 @@ module gw_decide
       .rst_ni          (rst_ni),
       .ipip_source_v4_i(config_i.ipip_source_v4),
       .ipip_source_v6_i(config_i.ipip_source_v6),
+      .source_v4_i     (config_i.source_v4),
+      .source_v6_i     (config_i.source_v6),
       .table_req_i     (table_req_i),
       .rvalid_o        (next_hop_rvalid),
       .rdata_o         (next_hop_rdata),

@@ -1,4 +1,4 @@
-// Builds the outer headers, Katran's bytes, and with them the decision for gw_admit (CARD.md 5).
+// Builds the outer headers (IPIP with Katran's bytes, GRE, layer 2), and with them the decision for gw_admit (CARD.md 5).
 //
 // Latency:    EncapLatency: outer source and length; the checksum in five steps, the next hop read beside it; the header.
 // Throughput: one packet a cycle; never stalls.
@@ -11,6 +11,8 @@ module gw_encap
     input  logic                             rst_ni,
     input  logic              [        31:0] ipip_source_v4_i,
     input  logic              [       127:0] ipip_source_v6_i,
+    input  logic              [        31:0] source_v4_i,
+    input  logic              [       127:0] source_v6_i,
     input  gw_table_req_t                    table_req_i,
     output logic                             rvalid_o,
     output logic              [BeatBits-1:0] rdata_o,
@@ -29,10 +31,12 @@ module gw_encap
   localparam logic [15:0] EtherIpv6 = 16'h86dd;
   localparam logic [7:0] ProtocolIpv4 = 8'd4;
   localparam logic [7:0] ProtocolIpv6 = 8'd41;
+  localparam logic [7:0] ProtocolGre = 8'd47;
   localparam logic [7:0] Ttl = 8'd64;
   localparam int unsigned EthernetBytes = 14;
   localparam int unsigned Ipv4Bytes = 20;
   localparam int unsigned Ipv6Bytes = 40;
+  localparam int unsigned GreBytes = 8;  // with key
 
   localparam int unsigned HeaderBits = HeaderBytes * 8;
   localparam int unsigned BelowBits = $bits(decision_o.keep_from) + $bits(decision_o.keep_to) + $bits(gw_rx_completion_t);
@@ -40,8 +44,13 @@ module gw_encap
 
   // What the header is made of.
   typedef struct packed {
+    logic         type_ipv6;  // the EtherType is IPv6
     logic         outer_ipv6;
     logic         inner_ipv6;
+    logic         gre;
+    logic         key_present;
+    logic [7:0]   protocol;
+    logic [31:0]  key;
     logic [7:0]   traffic_class;
     logic [15:0]  length;  // the outer header's length field
     logic [31:0]  source_low;  // the outer source's last 32 bits (IPv4: all)
@@ -57,6 +66,7 @@ module gw_encap
   logic          [BelowBits-1:0]   below_q, below;
   logic                            encapsulate_q;
   logic                     [15:0] port;
+  logic                     [15:0] added;  // to the inner length field, which makes the outer one
   logic                     [31:0] client;
 
   always_ff @(posedge clk_i) begin
@@ -68,18 +78,24 @@ module gw_encap
     port   = verdict_i.port_zero ? '0 : parsed_i.source_port;
     client = verdict_i.source_zero ? '0 : parsed_i.source_address[31:0];
 
+    parts_d.gre = verdict_i.entry.encap == EncapGre;
     parts_d.outer_ipv6 = verdict_i.entry.ipv6;
     parts_d.inner_ipv6 = parsed_i.ipv6;
+    parts_d.type_ipv6 = verdict_i.entry.encap == EncapL2 ? parsed_i.ipv6 : verdict_i.entry.ipv6;
+    parts_d.key_present = verdict_i.entry.key_present;
+    parts_d.key = verdict_i.entry.key;
+    if (parts_d.gre) parts_d.protocol = ProtocolGre;
+    else parts_d.protocol = parsed_i.ipv6 ? ProtocolIpv6 : ProtocolIpv4;
     parts_d.traffic_class = parsed_i.traffic_class;
     parts_d.destination = verdict_i.entry.address;
     parts_d.received_mac = parsed_i.destination_mac;
-    if (parts_d.outer_ipv6) begin
-      parts_d.source_low = client ^ {port, 16'd0};
-      parts_d.length = parsed_i.ip_length + (parsed_i.ipv6 ? 16'(Ipv6Bytes) : 16'd0);
-    end else begin
-      parts_d.source_low = {ipip_source_v4_i[31:16], client[15:0] ^ {port[7:0], port[15:8]}};
-      parts_d.length = parsed_i.ip_length + 16'(Ipv4Bytes);
-    end
+    if (parts_d.outer_ipv6) parts_d.source_low = parts_d.gre ? source_v6_i[31:0] : client ^ {port, 16'd0};
+    else parts_d.source_low = parts_d.gre ? source_v4_i : {ipip_source_v4_i[31:16], client[15:0] ^ {port[7:0], port[15:8]}};
+    // An IPv6 header is not in its own length. gw_verdict saw to it that this is at most the MTU.
+    added = 16'(verdict_i.outer_bytes);
+    if (parsed_i.ipv6 && !parts_d.outer_ipv6) added = added + 16'(Ipv6Bytes);
+    else if (parts_d.outer_ipv6 && !parsed_i.ipv6) added = added - 16'(Ipv6Bytes);
+    parts_d.length = parsed_i.ip_length + added;
 
     plain_d = '0;
     plain_d.source = parsed_i.source;
@@ -97,7 +113,7 @@ module gw_encap
     plain_d.ip_bytes = parsed_i.ip_length + (parsed_i.ipv6 ? 16'(Ipv6Bytes) : 16'd0);
     plain_d.keep_to = '1;
     if (verdict_i.encapsulate) begin
-      plain_d.header_bytes = verdict_i.entry.ipv6 ? 7'(EthernetBytes + Ipv6Bytes) : 7'(EthernetBytes + Ipv4Bytes);
+      plain_d.header_bytes = 7'(EthernetBytes) + 7'(verdict_i.outer_bytes);
       plain_d.keep_from = 7'(EthernetBytes);
       plain_d.keep_to = verdict_i.needed;
     end
@@ -118,15 +134,17 @@ module gw_encap
   logic [17:0] sum_fields_q, sum_addresses_q;
   logic [18:0] sum_q;
   logic [16:0] folded_q;
+  logic [ 7:0] protocol_q;
 
   always_ff @(posedge clk_i) begin
     if (valid_q[0]) begin
       sum_length_q      <= {9'h045, parts_q.traffic_class} + 17'(parts_q.length);
       sum_source_q      <= 17'(parts_q.source_low[31:16]) + 17'(parts_q.source_low[15:0]);
       sum_destination_q <= 17'(parts_q.destination[31:16]) + 17'(parts_q.destination[15:0]);
+      protocol_q        <= parts_q.protocol;
     end
     if (valid_q[1]) begin
-      sum_fields_q    <= 18'(sum_length_q) + {2'd0, Ttl, ProtocolIpv4};
+      sum_fields_q    <= 18'(sum_length_q) + {2'd0, Ttl, protocol_q};
       sum_addresses_q <= 18'(sum_source_q) + 18'(sum_destination_q);
     end
     if (valid_q[2]) sum_q <= 19'(sum_fields_q) + 19'(sum_addresses_q);
@@ -202,27 +220,32 @@ module gw_encap
   // ---- stage 6: the header -----------------------------------------------------------------------------------------
   typedef logic [HeaderBits-1:0] header_t;
 
-  function automatic header_t header_of(parts_t from, macs_t hop, logic [95:0] source_prefix, logic [15:0] checksum);
+  function automatic header_t header_of(parts_t from, macs_t hop, logic [95:0] ipip_prefix, logic [95:0] gre_prefix, logic [15:0] checksum);
     header_t written;  // first byte in the top bits
     header_t turned;  // byte 0 in bits 7:0
+    logic [GreBytes*8-1:0] gre;
+    // What stands beyond `header_bytes` means nothing: GRE is always written, and more than an Ethernet header too.
+    gre = {2'b00, from.key_present, 13'd0, from.inner_ipv6 ? EtherIpv6 : EtherIpv4, from.key};
     written = '0;
-    written[HeaderBits-1-:96] = {hop.destination, hop.source == '0 ? from.received_mac : hop.source};
+    written[HeaderBits-1-:EthernetBytes*8] = {
+      hop.destination, hop.source == '0 ? from.received_mac : hop.source, from.type_ipv6 ? EtherIpv6 : EtherIpv4
+    };
     if (from.outer_ipv6) begin
-      written[(HeaderBytes-12)*8-1-:(2+Ipv6Bytes)*8] = {
-        EtherIpv6,
+      written[(HeaderBytes-EthernetBytes)*8-1-:(Ipv6Bytes+GreBytes)*8] = {
         4'd6, from.traffic_class, 20'd0,  // no flow label
-        from.length, from.inner_ipv6 ? ProtocolIpv6 : ProtocolIpv4, Ttl,
-        source_prefix, from.source_low,
-        from.destination
+        from.length, from.protocol, Ttl,
+        from.gre ? gre_prefix : ipip_prefix, from.source_low,
+        from.destination,
+        gre
       };
     end else begin
-      written[(HeaderBytes-12)*8-1-:(2+Ipv4Bytes)*8] = {
-        EtherIpv4,
+      written[(HeaderBytes-EthernetBytes)*8-1-:(Ipv4Bytes+GreBytes)*8] = {
         8'h45, from.traffic_class, from.length,
         32'd0,  // identification, flags, fragment offset
-        Ttl, ProtocolIpv4, checksum,
+        Ttl, from.protocol, checksum,
         from.source_low,
-        from.destination[31:0]
+        from.destination[31:0],
+        gre
       };
     end
     for (int unsigned i = 0; i < HeaderBytes; i++) turned[i*8+:8] = written[(HeaderBytes-1-i)*8+:8];
@@ -241,7 +264,7 @@ module gw_encap
       above_out_q <= above;
       below_out_q <= below;
     end
-    if (encapsulated) header_q <= header_of(parts, macs, ipip_source_v6_i[127:32], checksum);
+    if (encapsulated) header_q <= header_of(parts, macs, ipip_source_v6_i[127:32], source_v6_i[127:32], checksum);
   end
 
   assign decision_valid_o = valid_q[EncapLatency-1];

@@ -29,12 +29,22 @@ module gw_verdict
     output gw_flow_hit_t      hit_o
 );
 
-  localparam int unsigned OuterBits = 17;
-  localparam logic [OuterBits-1:0] OuterIpv4 = OuterBits'(20);
-  localparam logic [OuterBits-1:0] OuterIpv6 = OuterBits'(40);
+  localparam int unsigned LengthBits = 17;  // of an IP packet, with the header that an IPv6 length leaves out
+  localparam logic [5:0] Ipv4Bytes = 6'd20;
+  localparam logic [5:0] Ipv6Bytes = 6'd40;
+  localparam logic [5:0] GreBytes = 6'd4;
+  localparam logic [5:0] GreKeyBytes = 6'd4;
 
   function automatic logic is_usable(logic [1:0] state);
     return state == BackendStateUp || state == BackendStateDraining;
+  endfunction
+
+  // What the encapsulation puts between Ethernet header and inner packet.
+  // verilator lint_off UNUSEDSIGNAL
+  function automatic logic [5:0] outer_bytes_of(gw_backend_entry_t entry);
+    // verilator lint_on UNUSEDSIGNAL
+    if (entry.encap == EncapL2) return '0;
+    return (entry.ipv6 ? Ipv6Bytes : Ipv4Bytes) + (entry.encap == EncapGre ? GreBytes + (entry.key_present ? GreKeyBytes : '0) : '0);
   endfunction
 
   logic [VerdictLatency-1:0] valid_q;
@@ -56,11 +66,11 @@ module gw_verdict
     logic                 ring_usable;
     logic                 wants_host;  // a miss is the host's to decide
     logic                 fallback;  // a miss that the ring gets counts as heartbeat_fallback
-    logic                 inner_ipv6;
     logic                 control_port;
-    logic [OuterBits-1:0] over_ipv4;  // outer IP packet
-    logic [OuterBits-1:0] over_ipv6;
+    logic [LengthBits-1:0] inner_length;  // of the whole IP packet
     logic [13:0]          mtu;
+    logic [5:0]           flow_outer_bytes;
+    logic [5:0]           ring_outer_bytes;
     logic [15:0]          flow_backend;  // or the host's
     logic [15:0]          ring_backend;
   } facts_t;
@@ -87,12 +97,12 @@ module gw_verdict
     facts_d.ring_usable = is_usable(candidates_i.ring_entry.state);
     facts_d.wants_host = punt && host_alive_i && !compute_only_i;
     facts_d.fallback = punt && !compute_only_i;
-    facts_d.inner_ipv6 = parsed_i.ipv6;
     facts_d.control_port = parsed_i.control_port;
-    facts_d.over_ipv4 = OuterBits'(parsed_i.ip_length) + OuterIpv4;
     // an IPv6 packet's own header is not in its length
-    facts_d.over_ipv6 = OuterBits'(parsed_i.ip_length) + (parsed_i.ipv6 ? OuterIpv6 + OuterIpv6 : OuterIpv6);
+    facts_d.inner_length = LengthBits'(parsed_i.ip_length) + (parsed_i.ipv6 ? LengthBits'(Ipv6Bytes) : '0);
     facts_d.mtu = entry_i.mtu;
+    facts_d.flow_outer_bytes = outer_bytes_of(candidates_i.flow_entry);
+    facts_d.ring_outer_bytes = outer_bytes_of(candidates_i.ring_entry);
     facts_d.flow_backend = facts_d.assigned ? parsed_i.inject.backend : flow_i.backend;
     facts_d.ring_backend = ring_i.slot;
 
@@ -141,9 +151,8 @@ module gw_verdict
   // ---- stage 2: the first row that applies -------------------------------------------------------------------------
   gw_verdict_t          verdict2_d, verdict2_q;
   logic                 by_ring;
-  logic                 inner_ipv6_q;
-  logic [OuterBits-1:0] outer_d, outer_q;
-  logic [         13:0] mtu_q;
+  // what the MTU leaves beside the inner packet; negative when that alone is too long
+  logic signed [LengthBits:0] room_d, room_q;
 
   always_comb begin
     verdict2_d = verdict1_q;
@@ -165,15 +174,14 @@ module gw_verdict
     verdict2_d.heartbeat_fallback = by_ring && facts_q.fallback;
     verdict2_d.entry = by_ring ? ring_entry_q : flow_entry_q;
     verdict2_d.backend = by_ring ? facts_q.ring_backend : facts_q.flow_backend;
-    outer_d = verdict2_d.entry.ipv6 ? facts_q.over_ipv6 : facts_q.over_ipv4;
+    verdict2_d.outer_bytes = by_ring ? facts_q.ring_outer_bytes : facts_q.flow_outer_bytes;
+    room_d = signed'((LengthBits + 1)'(facts_q.mtu)) - signed'((LengthBits + 1)'(facts_q.inner_length));
   end
 
   always_ff @(posedge clk_i) begin
     if (valid_q[0]) begin
       verdict2_q   <= verdict2_d;
-      inner_ipv6_q <= facts_q.inner_ipv6;
-      outer_q      <= outer_d;
-      mtu_q        <= facts_q.mtu;
+      room_q       <= room_d;
       hit2_q       <= hit1_q;
       record2_q    <= record1_q;
     end
@@ -187,9 +195,9 @@ module gw_verdict
     verdict3_d = verdict2_q;
     verdict3_d.egress_class = EgressClassNew;
     if (verdict2_q.disposition inside {DispositionForwardHit, DispositionForwardRing, DispositionForwardInject}) begin
-      if (verdict2_q.entry.encap != EncapIpip || (inner_ipv6_q && !verdict2_q.entry.ipv6)) begin
+      if (!(verdict2_q.entry.encap inside {EncapIpip, EncapGre, EncapL2})) begin
         verdict3_d.disposition = DispositionDropEncapUnsupported;
-      end else if (outer_q > OuterBits'(mtu_q)) begin
+      end else if (room_q < signed'((LengthBits + 1)'(verdict2_q.outer_bytes))) begin
         verdict3_d.disposition = DispositionDropTooBig;
       end else begin
         verdict3_d.encapsulate = 1'b1;

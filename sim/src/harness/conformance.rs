@@ -4,6 +4,7 @@
 //! wait for the card to become idle and ask nothing of time.
 
 mod commands;
+mod encapsulation;
 mod path;
 mod rings;
 
@@ -40,7 +41,13 @@ impl Check {
 /// Every check.
 #[must_use]
 pub fn checks() -> Vec<Check> {
-    [commands::CHECKS, rings::CHECKS, path::CHECKS].concat()
+    [
+        commands::CHECKS,
+        rings::CHECKS,
+        path::CHECKS,
+        encapsulation::CHECKS,
+    ]
+    .concat()
 }
 
 /// Fails with both values when they differ.
@@ -63,6 +70,11 @@ fn holds(what: &str, condition: bool) -> Result<(), HarnessError> {
         return Ok(());
     }
     Err(HarnessError::Protocol(format!("not so: {what}")))
+}
+
+/// A counter of the card.
+fn count(host: &mut TestHost<'_>, number: u8) -> Result<u64, HarnessError> {
+    Ok(host.counters()?[usize::from(number)])
 }
 
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];

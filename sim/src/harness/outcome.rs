@@ -83,10 +83,9 @@ fn program(host: &mut TestHost<'_>, scenario: &Scenario) -> Result<Vec<usize>, H
     );
     host.write(at::MAC_HIGH, high | u32::from(scenario.mac_filter) << 16);
     host.write(at::IPIP_SOURCE_V4, scenario.ipip_source_v4);
-    for (offset, shift) in (at::IPIP_SOURCE_V6..).step_by(4).zip([96, 64, 32, 0]) {
-        let word = (scenario.ipip_source_v6 >> shift & 0xffff_ffff) as u32;
-        host.write(offset, word);
-    }
+    host.write(at::SOURCE_V4, scenario.source_v4);
+    host.write_wide(at::IPIP_SOURCE_V6, scenario.ipip_source_v6);
+    host.write_wide(at::SOURCE_V6, scenario.source_v6);
     host.set_secrets(scenario.secrets);
     for (index, next_hop) in (0u8..).zip(&scenario.next_hops) {
         host.set_next_hop(index, next_hop)?;

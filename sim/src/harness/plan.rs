@@ -58,14 +58,8 @@ pub(super) fn backends(random: &mut Random) -> Vec<(u16, BackendEntry)> {
     (0..count)
         .map(|i| {
             let ipv6 = random.chance(50);
-            let encap = if random.chance(95) {
-                Encap::Ipip
-            } else {
-                *random.pick(Encap::ALL)
-            };
             let entry = BackendEntry {
                 state: state(random),
-                encap: encap.raw(),
                 ipv6,
                 generation: random.byte(),
                 next_hop: random.below(16) as u8,
@@ -76,9 +70,26 @@ pub(super) fn backends(random: &mut Random) -> Vec<(u16, BackendEntry)> {
                 },
                 ..BackendEntry::default()
             };
+            let entry = with_encapsulation(random, entry);
             ((first + i * step) as u16, entry)
         })
         .collect()
+}
+
+/// The entry with another way to the backend: of those that the card knows, now and then of any code.
+pub(super) fn with_encapsulation(random: &mut Random, entry: BackendEntry) -> BackendEntry {
+    let encap = match random.below(20) {
+        0 => random.byte() & 7,
+        1..=8 => Encap::Ipip.raw(),
+        9..=16 => Encap::Gre.raw(),
+        _ => Encap::L2.raw(),
+    };
+    BackendEntry {
+        encap,
+        key_present: random.chance(50),
+        key: random.word(),
+        ..entry
+    }
 }
 
 pub(super) fn pools(random: &mut Random, backends: &[(u16, BackendEntry)]) -> Vec<PoolPlan> {

@@ -10,7 +10,9 @@ use guideway_hdl::tables::{
 };
 
 use super::frame::{Oddity, PacketSpec, odd_frame};
-use super::plan::{Client, backends, clients, flows, next_hop, pools, state, vips, wide};
+use super::plan::{
+    Client, backends, clients, flows, next_hop, pools, state, vips, wide, with_encapsulation,
+};
 use super::random::Random;
 
 /// A pool and its ring.
@@ -89,10 +91,14 @@ pub struct Scenario {
     pub mac: [u8; 6],
     /// Whether unicast frames for others are dropped.
     pub mac_filter: bool,
-    /// Prefix of the outer IPv4 source.
+    /// Prefix of IPIP's outer IPv4 source.
     pub ipip_source_v4: u32,
-    /// Prefix of the outer IPv6 source.
+    /// Prefix of IPIP's outer IPv6 source.
     pub ipip_source_v6: u128,
+    /// GRE's outer IPv4 source.
+    pub source_v4: u32,
+    /// GRE's outer IPv6 source.
+    pub source_v6: u128,
     /// The banks' secrets.
     pub secrets: [[u32; SECRET_WORDS]; 4],
     /// Next hops from index 0 on.
@@ -141,6 +147,8 @@ impl Scenario {
             } else {
                 wide(random)
             },
+            source_v4: random.word(),
+            source_v6: wide(random),
             secrets: std::array::from_fn(|_| std::array::from_fn(|_| random.word())),
             next_hops,
             backends,
@@ -260,14 +268,16 @@ impl Scenario {
     fn backend_change(&self, random: &mut Random) -> Step {
         let (backend, entry) = *random.pick(&self.backends);
         let step = u8::from(random.chance(20));
-        Step::Backend(
-            backend,
-            BackendEntry {
-                state: state(random),
-                generation: entry.generation.wrapping_add(step),
-                ..entry
-            },
-        )
+        let changed = BackendEntry {
+            state: state(random),
+            generation: entry.generation.wrapping_add(step),
+            ..entry
+        };
+        if random.chance(70) {
+            Step::Backend(backend, changed)
+        } else {
+            Step::Backend(backend, with_encapsulation(random, changed))
+        }
     }
 }
 

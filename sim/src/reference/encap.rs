@@ -1,4 +1,6 @@
-//! IP in IP (`CARD.md` 5): the new headers, bit for bit Katran's.
+//! Encapsulation (`CARD.md` 5): the headers that go before an inner packet.
+//!
+//! Owns Ethernet, outer IP and GRE headers. Which backend the packet goes to is decided before.
 
 use std::net::IpAddr;
 
@@ -11,11 +13,14 @@ use super::{Config, Packet};
 const HOP_LIMIT: u8 = 64;
 const IPV4_IN_IP: u8 = 4;
 const IPV6_IN_IP: u8 = 41;
+const GRE: u8 = 47;
+const TYPE_IPV4: [u8; 2] = [0x08, 0x00];
+const TYPE_IPV6: [u8; 2] = [0x86, 0xdd];
 
-/// Ethernet and outer IP header of a packet to a backend.
+/// All that a packet to a backend gets in front: Ethernet header, and what its encapsulation needs.
 ///
 /// # Errors
-/// `drop_encap_unsupported` when the backend cannot take the packet, `drop_too_big` beyond the VIP's MTU.
+/// `drop_encap_unsupported` when the backend's encapsulation is none that the card knows, `drop_too_big` beyond the VIP's MTU.
 pub fn encap(
     config: &Config,
     packet: &Packet,
@@ -23,80 +28,131 @@ pub fn encap(
     backend: &BackendEntry,
     next_hop: &NextHopEntry,
 ) -> Result<Vec<u8>, Disposition> {
-    if backend.encap != Encap::Ipip.raw() || (packet.is_ipv6() && !backend.ipv6) {
-        return Err(Disposition::DropEncapUnsupported);
+    let inner_type = if packet.is_ipv6() {
+        TYPE_IPV6
+    } else {
+        TYPE_IPV4
+    };
+    let (protocol, between) = match Encap::from_raw(backend.encap) {
+        Some(Encap::L2) => {
+            fits(packet.ip_bytes, vip)?;
+            return Ok(ethernet(packet, next_hop, inner_type));
+        }
+        Some(Encap::Ipip) if packet.is_ipv6() => (IPV6_IN_IP, Vec::new()),
+        Some(Encap::Ipip) => (IPV4_IN_IP, Vec::new()),
+        Some(Encap::Gre) => (GRE, gre(backend, inner_type)),
+        _ => return Err(Disposition::DropEncapUnsupported),
+    };
+    let carried = between.len() + packet.ip_bytes;
+    let outer_type = if backend.ipv6 { TYPE_IPV6 } else { TYPE_IPV4 };
+    let mut header = ethernet(packet, next_hop, outer_type);
+    if backend.ipv6 {
+        fits(40 + carried, vip)?;
+        let source = if protocol == GRE {
+            config.source_v6.to_be_bytes()
+        } else {
+            ipip_source_v6(config, packet, vip)
+        };
+        let (class, to) = (packet.traffic_class, backend.address);
+        ipv6_header(&mut header, class, length(carried), protocol, source, to);
+    } else {
+        let total = 20 + carried;
+        fits(total, vip)?;
+        let source = if protocol == GRE {
+            config.source_v4.to_be_bytes()
+        } else {
+            ipip_source_v4(config, packet, vip)
+        };
+        let to = (backend.address & 0xffff_ffff) as u32;
+        let tos = packet.traffic_class;
+        ipv4_header(&mut header, tos, length(total), protocol, source, to);
     }
-    let outer_bytes = packet.ip_bytes + if backend.ipv6 { 40 } else { 20 };
+    header.extend(between);
+    Ok(header)
+}
+
+/// The outer packet's size against the VIP's MTU.
+fn fits(outer_bytes: usize, vip: &VipEntry) -> Result<(), Disposition> {
     if outer_bytes > usize::from(vip.mtu) {
         return Err(Disposition::DropTooBig);
     }
-    let mut header = Vec::with_capacity(54);
+    Ok(())
+}
+
+/// A length field. What [`fits`] let through is at most 14 bits long, as `vip.mtu` is.
+fn length(bytes: usize) -> u16 {
+    u16::try_from(bytes).unwrap_or(u16::MAX)
+}
+
+fn ethernet(packet: &Packet, next_hop: &NextHopEntry, ether_type: [u8; 2]) -> Vec<u8> {
+    let mut header = Vec::with_capacity(62);
     header.extend_from_slice(&next_hop.destination.to_be_bytes()[2..]);
     if next_hop.source == 0 {
         header.extend_from_slice(&packet.destination_mac);
     } else {
         header.extend_from_slice(&next_hop.source.to_be_bytes()[2..]);
     }
-    let port = if vip.hash_no_source_port {
+    header.extend_from_slice(&ether_type);
+    header
+}
+
+/// RFC 2784, with the key of RFC 2890.
+fn gre(backend: &BackendEntry, protocol_type: [u8; 2]) -> Vec<u8> {
+    let flags = if backend.key_present { 0x20 } else { 0 };
+    let mut header = vec![flags, 0, protocol_type[0], protocol_type[1]];
+    if backend.key_present {
+        header.extend_from_slice(&backend.key.to_be_bytes());
+    }
+    header
+}
+
+/// The source port's bytes, high and low, as IPIP's outer source mixes them in.
+fn mixed_port(packet: &Packet, vip: &VipEntry) -> [u8; 2] {
+    if vip.hash_no_source_port {
         [0; 2]
     } else {
         packet.source_port.to_be_bytes()
-    };
-    let client = hashed_source(packet, vip);
-    // an outer packet is at most 14 bits long: vip.mtu is
-    let length = |bytes: usize| u16::try_from(bytes).unwrap_or(u16::MAX);
-    if backend.ipv6 {
-        header.extend_from_slice(&[0x86, 0xdd]);
-        let (client, next_header) = match client {
-            IpAddr::V4(v4) => (v4.octets(), IPV4_IN_IP),
-            IpAddr::V6(v6) => {
-                let o = v6.octets();
-                ([o[12], o[13], o[14], o[15]], IPV6_IN_IP)
-            }
-        };
-        let source = outer_source_v6(config, client, port);
-        ipv6_header(
-            &mut header,
-            packet.traffic_class,
-            length(packet.ip_bytes),
-            next_header,
-            source,
-            backend.address,
-        );
-    } else {
-        header.extend_from_slice(&[0x08, 0x00]);
-        let IpAddr::V4(client) = client else {
-            return Err(Disposition::DropEncapUnsupported);
-        };
-        let source = outer_source_v4(config, client.octets(), port);
-        let destination = (backend.address & 0xffff_ffff) as u32;
-        ipv4_header(
-            &mut header,
-            packet.traffic_class,
-            length(outer_bytes),
-            source,
-            destination,
-        );
     }
-    Ok(header)
 }
 
-fn outer_source_v4(config: &Config, client: [u8; 4], [high, low]: [u8; 2]) -> [u8; 4] {
+/// The last four bytes of the client's address.
+fn client_end(packet: &Packet, vip: &VipEntry) -> [u8; 4] {
+    match hashed_source(packet, vip) {
+        IpAddr::V4(v4) => v4.octets(),
+        IpAddr::V6(v6) => {
+            let o = v6.octets();
+            [o[12], o[13], o[14], o[15]]
+        }
+    }
+}
+
+fn ipip_source_v4(config: &Config, packet: &Packet, vip: &VipEntry) -> [u8; 4] {
+    let [high, low] = mixed_port(packet, vip);
+    let client = client_end(packet, vip);
     let prefix = config.ipip_source_v4.to_be_bytes();
     [prefix[0], prefix[1], client[2] ^ low, client[3] ^ high]
 }
 
-fn outer_source_v6(config: &Config, client: [u8; 4], [high, low]: [u8; 2]) -> [u8; 16] {
+fn ipip_source_v6(config: &Config, packet: &Packet, vip: &VipEntry) -> [u8; 16] {
+    let [high, low] = mixed_port(packet, vip);
+    let client = client_end(packet, vip);
     let mut source = config.ipip_source_v6.to_be_bytes();
     source[12..].copy_from_slice(&[client[0] ^ high, client[1] ^ low, client[2], client[3]]);
     source
 }
 
-fn ipv4_header(out: &mut Vec<u8>, tos: u8, total: u16, source: [u8; 4], destination: u32) {
+fn ipv4_header(
+    out: &mut Vec<u8>,
+    tos: u8,
+    total: u16,
+    protocol: u8,
+    source: [u8; 4],
+    destination: u32,
+) {
     let start = out.len();
     out.extend_from_slice(&[0x45, tos]);
     out.extend_from_slice(&total.to_be_bytes());
-    out.extend_from_slice(&[0, 0, 0, 0, HOP_LIMIT, IPV4_IN_IP, 0, 0]);
+    out.extend_from_slice(&[0, 0, 0, 0, HOP_LIMIT, protocol, 0, 0]);
     out.extend_from_slice(&source);
     out.extend_from_slice(&destination.to_be_bytes());
     let checksum = internet_checksum(&out[start..]).to_be_bytes();

@@ -18,10 +18,14 @@ pub struct Config {
     pub compute_only: bool,
     /// The heartbeat runs and the miss queue is enabled.
     pub host_alive: bool,
-    /// Prefix of the outer IPv4 source.
+    /// Prefix of IPIP's outer IPv4 source.
     pub ipip_source_v4: u32,
-    /// Prefix of the outer IPv6 source.
+    /// Prefix of IPIP's outer IPv6 source.
     pub ipip_source_v6: u128,
+    /// GRE's outer IPv4 source.
+    pub source_v4: u32,
+    /// GRE's outer IPv6 source.
+    pub source_v6: u128,
     /// The banks' secrets.
     pub secrets: [[u32; SECRET_WORDS]; BANKS],
 }
@@ -77,9 +81,7 @@ impl Registers {
         let control = self.read(at::CONTROL);
         let high = self.read(at::MAC_HIGH).to_be_bytes();
         let low = self.read(at::MAC_LOW).to_be_bytes();
-        let v6 = (0..4).fold(0, |v6, i| {
-            v6 << 32 | u128::from(self.read(at::IPIP_SOURCE_V6 + 4 * i))
-        });
+        let v6 = |first| (0..4).fold(0, |v6, i| v6 << 32 | u128::from(self.read(first + 4 * i)));
         let secret = at::SECRET as usize / 4;
         Config {
             mac: [high[2], high[3], low[0], low[1], low[2], low[3]],
@@ -88,7 +90,9 @@ impl Registers {
             compute_only: control >> 2 & 1 == 1,
             host_alive,
             ipip_source_v4: self.read(at::IPIP_SOURCE_V4),
-            ipip_source_v6: v6,
+            ipip_source_v6: v6(at::IPIP_SOURCE_V6),
+            source_v4: self.read(at::SOURCE_V4),
+            source_v6: v6(at::SOURCE_V6),
             secrets: std::array::from_fn(|bank| {
                 std::array::from_fn(|word| self.words[secret + bank * SECRET_WORDS + word])
             }),
@@ -132,11 +136,15 @@ mod tests {
         registers.write(at::MAC_LOW, 1);
         for (i, word) in [0x0100_0000, 0, 0, 7].into_iter().enumerate() {
             registers.write(at::IPIP_SOURCE_V6 + 4 * i as u32, word);
+            registers.write(at::SOURCE_V6 + 4 * i as u32, word + 1);
         }
+        registers.write(at::SOURCE_V4, 0x0a00_0d25);
         let config = registers.config(false);
         assert_eq!(config.mac, [2, 0, 0, 0, 0, 1]);
         assert!(config.mac_filter);
         assert_eq!(config.ipip_source_v6, 1 << 120 | 7);
+        assert_eq!(config.source_v6, 0x0100_0001 << 96 | 1 << 64 | 1 << 32 | 8);
+        assert_eq!(config.source_v4, 0x0a00_0d25);
     }
 
     #[test]

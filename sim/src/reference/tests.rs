@@ -31,6 +31,8 @@ fn config() -> Config {
         mac: MAC,
         ipip_source_v4: 0xac10_0000,
         ipip_source_v6: 1 << 120,
+        source_v4: 0x0a00_0d25,
+        source_v6: 0xfc00_2307 << 96 | 0x1337,
         ..Config::default()
     }
 }

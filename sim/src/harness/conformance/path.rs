@@ -6,7 +6,7 @@ use guideway_hdl::tables::{BackendEntry, BackendState, MissPolicy, Table};
 use guideway_hdl::verdict::{Disposition, PortCounter};
 
 use super::super::{HarnessError, TestHost};
-use super::{BACKEND, Check, GENERATION, VIP, arp, backend, balance, flow, packet, same};
+use super::{BACKEND, Check, GENERATION, VIP, arp, backend, balance, count, flow, packet, same};
 use crate::registers::core as at;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -47,10 +47,6 @@ pub(super) const CHECKS: &[Check] = &[
         run: registers,
     },
 ];
-
-fn count(host: &mut TestHost<'_>, number: u8) -> Result<u64, HarnessError> {
-    Ok(host.counters()?[usize::from(number)])
-}
 
 fn known_flow(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
     balance(host, MissPolicy::Punt)?;

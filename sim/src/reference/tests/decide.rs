@@ -236,26 +236,19 @@ fn the_ring_may_have_nothing_to_offer() {
 #[test]
 fn encapsulation_is_checked_before_it_is_done() {
     let mut tables = tables();
-    let v6_pool_over_v4 = tables.backend(1).expect("a backend");
-    set(&mut tables, Table::Backend, 2, v6_pool_over_v4.to_bytes());
-    let decision = decided(&tables, &config(), &spec_v6());
-    assert_eq!(decision.disposition, Disposition::DropEncapUnsupported);
-    for encap in [Encap::None, Encap::Gre, Encap::Gue, Encap::L2] {
-        let entry = BackendEntry {
-            encap: encap.raw(),
-            ..v6_pool_over_v4
-        };
-        set(&mut tables, Table::Backend, 1, entry.to_bytes());
+    let entry = tables.backend(1).expect("a backend");
+    for encap in [0, 3, 5, 6, 7] {
+        let unknown = BackendEntry { encap, ..entry };
+        set(&mut tables, Table::Backend, 1, unknown.to_bytes());
         let decision = decided(&tables, &config(), &spec());
         assert_eq!(
             decision.disposition,
             Disposition::DropEncapUnsupported,
-            "{}",
-            encap.name()
+            "{encap}"
         );
         assert!(decision.heartbeat_fallback);
     }
-    set(&mut tables, Table::Backend, 1, v6_pool_over_v4.to_bytes());
+    set(&mut tables, Table::Backend, 1, entry.to_bytes());
     for (mtu, expected) in [
         (74, Disposition::DropTooBig),
         (75, Disposition::ForwardRing),
@@ -335,6 +328,55 @@ fn outer_headers_are_what_the_table_says() {
     );
     assert_eq!(outer.source_addr().to_string(), "100::7a69:1");
     assert_eq!(outer.destination_addr().to_string(), "fc00::2");
+}
+
+#[test]
+fn an_ipv6_packet_in_ipv4_carries_the_clients_last_two_bytes() {
+    let mut tables = tables();
+    let v4 = tables.backend(1).expect("a backend");
+    set(&mut tables, Table::Backend, 2, v4.to_bytes());
+    let decision = decided(&tables, &config(), &spec_v6());
+    let frame = spec_v6().frame();
+    assert_eq!(decision.output[12..14], [8, 0]);
+    assert_eq!(decision.output[34..], frame[14..]);
+    let outer = Ipv4HeaderSlice::from_slice(&decision.output[14..34]).expect("a header");
+    assert_eq!(outer.source(), [172, 16, 0x69, 1 ^ 0x7a]);
+    assert_eq!((outer.ttl(), outer.protocol().0), (64, 41));
+    assert_eq!(usize::from(outer.total_len()), 20 + frame.len() - 14);
+    let sum = outer.to_header().calc_header_checksum();
+    assert_eq!(outer.header_checksum(), sum);
+}
+
+#[test]
+fn gre_has_one_source_for_all_flows_and_says_what_it_carries() {
+    let mut tables = tables();
+    let hash_only_destination = VipEntry {
+        hash_destination_port_only: true,
+        ..tables.vip(1)
+    };
+    set(&mut tables, Table::Vip, 1, hash_only_destination.to_bytes());
+    let entry = BackendEntry {
+        encap: Encap::Gre.raw(),
+        key: 0x0102_0304,
+        ..tables.backend(1).expect("a backend")
+    };
+    for (key_present, gre) in [
+        (false, &[0, 0, 8, 0][..]),
+        (true, &[0x20, 0, 8, 0, 1, 2, 3, 4]),
+    ] {
+        let entry = BackendEntry {
+            key_present,
+            ..entry
+        };
+        set(&mut tables, Table::Backend, 1, entry.to_bytes());
+        let decision = decided(&tables, &config(), &spec());
+        let outer = Ipv4HeaderSlice::from_slice(&decision.output[14..34]).expect("a header");
+        assert_eq!(outer.source(), [10, 0, 13, 37]);
+        assert_eq!(outer.protocol().0, 47);
+        assert_eq!(usize::from(outer.total_len()), 20 + gre.len() + 55);
+        assert_eq!(decision.output[34..][..gre.len()], *gre);
+        assert_eq!(decision.output[34 + gre.len()..], spec().frame()[14..]);
+    }
 }
 
 #[test]
