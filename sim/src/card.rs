@@ -128,7 +128,7 @@ pub trait Card: Send {
     /// Runs at most `cycles` cycles and returns how many: fewer when the card has become idle.
     fn run(&mut self, memory: &mut dyn HostMemory, cycles: u64) -> u64;
 
-    /// No frame waits or is in flight, no DMA is outstanding, no ring has work, no tick is owed.
+    /// No frame waits or is in flight, no DMA is outstanding, no ring has work, no table is being cleared, no tick is owed.
     fn is_idle(&self) -> bool;
 
     /// Punts handed to the host that it has not ended.

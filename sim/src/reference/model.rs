@@ -90,10 +90,18 @@ impl ReferenceCard {
         })
     }
 
+    /// The microseconds that the simulator brought pass before anything else happens: an access sees its own moment, not the one before
+    /// a sleep.
+    fn pass_owed(&mut self) {
+        if self.clock.owed > 0 {
+            self.path.tick(std::mem::take(&mut self.clock.owed));
+        }
+    }
+
     /// Does what can be done now, and returns the cycles that it takes; nothing when there is nothing to do.
     fn step(&mut self, memory: &mut dyn HostMemory) -> Option<u64> {
         if self.clock.owed > 0 {
-            self.path.tick(std::mem::take(&mut self.clock.owed));
+            self.pass_owed();
             return Some(1);
         }
         if let Some(frame) = self.wire.front() {
@@ -344,6 +352,7 @@ impl Card for ReferenceCard {
     }
 
     fn register_read(&mut self, _memory: &mut dyn HostMemory, bar: Bar, offset: u32) -> u32 {
+        self.pass_owed();
         match bar {
             Bar::Registers if offset < at::BASE => self.path.register_read(offset, &self.doors()),
             Bar::Registers => self.ring_read(offset),
@@ -353,6 +362,7 @@ impl Card for ReferenceCard {
     }
 
     fn register_write(&mut self, _memory: &mut dyn HostMemory, bar: Bar, offset: u32, value: u32) {
+        self.pass_owed();
         match bar {
             Bar::Registers if offset == core_at::CARD_RESET && value == CARD_RESET_KEY => {
                 self.reset();

@@ -300,7 +300,9 @@ impl Card for RtlCard {
     }
 
     fn is_idle(&self) -> bool {
+        // a card that clears its tables works, although no frame is in it
         self.outputs.idle == 1
+            && self.outputs.ready == 1
             && self.settle == 0
             && self.receive.waiting() == 0
             && self.bridge.is_idle()

@@ -5,6 +5,7 @@ mod client;
 mod dma;
 mod framing;
 mod function;
+mod idle;
 mod live;
 mod published_client;
 mod replay;

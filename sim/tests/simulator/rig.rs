@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,8 @@ use guideway_sim::wire::Wire;
 use guideway_sim::wire::in_process::{InProcessPeer, in_process};
 use rustix::event::{EventfdFlags, PollFd, PollFlags};
 use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::process::Pid;
+use rustix::thread::gettid;
 use tempfile::TempDir;
 
 use crate::client::Client;
@@ -36,6 +39,8 @@ pub const FREE: Options = Options {
 pub struct Rig {
     folder: TempDir,
     pub wire: Option<InProcessPeer>,
+    /// The simulator's thread.
+    pub tid: Pid,
     stop: Option<UnixStream>,
     thread: Option<JoinHandle<()>>,
 }
@@ -62,7 +67,9 @@ impl Rig {
         let server = Server::bind(&folder.path().join("card")).unwrap();
         let control = control.then(|| Control::bind(&folder.path().join("control")).unwrap());
         let (stop, stopped) = UnixStream::pair().unwrap();
+        let (tell, told) = channel();
         let thread = std::thread::spawn(move || {
+            tell.send(gettid()).unwrap();
             Device::new(card, server, wire, options)
                 .with_control(control)
                 .run(stopped.as_fd())
@@ -71,6 +78,7 @@ impl Rig {
         Self {
             folder,
             wire: None,
+            tid: told.recv().unwrap(),
             stop: Some(stop),
             thread: Some(thread),
         }
