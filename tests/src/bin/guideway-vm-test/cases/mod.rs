@@ -58,6 +58,10 @@ pub const CASES: &[Case] = &[
         run: resets::killed_host,
     },
     Case {
+        name: "FLR under traffic: forwarding goes on, tables intact",
+        run: resets::function_level_reset,
+    },
+    Case {
         name: "DMA memory on huge pages",
         run: dma::huge_pages,
     },

@@ -7,7 +7,7 @@ use guideway_tests::vm::protocol::Status;
 use rustix::process::Signal;
 
 use crate::wire::Segment;
-use crate::world::{Found, PATIENCE, Stage, World};
+use crate::world::{CARD_ADDRESS, Found, PATIENCE, Stage, World};
 
 /// How long a dead host's card is left alone under traffic: longer than its heartbeat lasts.
 const ALONE: Duration = Duration::from_millis(1500);
@@ -68,6 +68,38 @@ pub fn killed_host(world: &mut World) -> Result<String> {
     Ok(format!(
         "{} frames in, {} out; resets: {closing} at close, {opening} at open; {flows} flows adopted",
         tally.sent, tally.received
+    ))
+}
+
+pub fn function_level_reset(world: &mut World) -> Result<String> {
+    let path = format!("/sys/bus/pci/devices/{CARD_ADDRESS}/reset");
+    let (noticed, tally) = world.under_traffic(|stage| {
+        let before = stage.resets("function_level")?;
+        stage
+            .guest
+            .succeed(&["/init", "write", &path, "1"], PATIENCE)?;
+        await_reset(stage, before)?;
+        let begun = Instant::now();
+        // its rings are gone: it gives the card up, and the next one takes over
+        let status = stage.await_host_end()?;
+        let noticed = begun.elapsed();
+        let log = stage.host_log()?;
+        ensure!(
+            status == Status::Exit(1) && log.contains("reset beneath this host"),
+            "the host ended with {status:?}:\n{log}"
+        );
+        let found = stage.start_host()?;
+        ensure!(
+            found == Found::Running,
+            "the card's tables were not adopted"
+        );
+        Ok(noticed)
+    })?;
+    answers(world)?;
+    Ok(format!(
+        "{} frames in and out; the host noticed after {:.1} s, the next one adopted",
+        tally.sent,
+        noticed.as_secs_f64()
     ))
 }
 
