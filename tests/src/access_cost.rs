@@ -29,6 +29,8 @@ const COMMANDS: usize = 300;
 pub const PUNTS: u16 = 100;
 /// How long a frame or a punt may take to come.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Slots of the ring: a prime, all of one backend.
+const RING: usize = 5;
 const CARD: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const NEXT_HOP: [u8; 6] = [2, 0, 0, 0, 0, 0xfe];
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 200, 1, 1);
@@ -202,10 +204,10 @@ fn configure(card: &Card) -> Result<()> {
         address: IpAddr::from([10, 0, 0, 1]),
     };
     card.write_backend(BackendId(0), &backend)?;
-    card.write_ring(0, &[0])?;
+    card.write_ring(0, &[0; RING])?;
     let pool = Pool {
         ring_base: 0,
-        ring_size: 1,
+        ring_size: RING as u32,
     };
     card.write_pool(PoolId(0), &pool)?;
     let vip = VipEntry {

@@ -172,7 +172,7 @@ impl Guest {
         .with_context(|| path.to_owned())
     }
 
-    pub(super) fn power_off(mut self) {
+    pub(super) fn power_off(&mut self) {
         // the machine may be gone before the last byte has left
         let _ = self.send(&Request::PowerOff);
     }

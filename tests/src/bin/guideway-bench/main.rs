@@ -1,12 +1,14 @@
 //! `make bench`: figures of the data path in cycles, and of the simulator as a ratio. Prints tables, writes `target/bench/*.json`.
 #![allow(clippy::print_stdout)] // a program for a terminal
 
+mod access;
 mod speed;
 
 use anyhow::Result;
 use clap::Parser;
 use comfy_table::{CellAlignment, Table, presets};
 use guideway_tests::figures::{self, CLOCK_MHZ, IPIP, beats};
+use guideway_tests::vm::machine::Cache;
 use serde::Serialize;
 use std::{fs, path::PathBuf};
 
@@ -17,6 +19,12 @@ struct Arguments {
     /// Where the JSON files go.
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
+    /// QEMU and a kernel, for the figures of kernel VFIO.
+    #[arg(long, value_name = "DIR", default_value = ".deps/vm")]
+    vm_cache: PathBuf,
+    /// Measure the host's access to its card only.
+    #[arg(long)]
+    access_only: bool,
 }
 
 /// Flows that the sustained runs hit.
@@ -58,6 +66,10 @@ fn main() -> Result<()> {
             serde_json::to_string_pretty(&json)? + "\n",
         )
     };
+
+    if arguments.access_only {
+        return Ok(write("access.json", access_cost(&arguments)?)?);
+    }
 
     let rates = [60, 61, 65, 128, 256, 512, 1024, 1514, 9000]
         .map(rate)
@@ -149,7 +161,40 @@ fn main() -> Result<()> {
         "Simulation speed on this machine (only the ratio compares between machines)\n{table}"
     );
     write("simulator.json", serde_json::to_value(&speed)?)?;
+
+    write("access.json", access_cost(&arguments)?)?;
     Ok(())
+}
+
+/// Both backends side by side; the virtual machine's column only when its cache is there.
+fn access_cost(arguments: &Arguments) -> Result<serde_json::Value> {
+    let socket = access::over_socket()?;
+    let cache = Cache::open(&arguments.vm_cache);
+    let machine = cache
+        .map(|cache| access::in_machine(&cache, &arguments.out.join("vm")))
+        .transpose()?;
+    let mut table = table(["", "vfio-user, us", "kernel VFIO in a VM, us", "ratio"]);
+    let micros = |nanos: u64| format!("{:.1}", nanos as f64 / 1000.0);
+    for (i, (name, nanos)) in access::rows(&socket).into_iter().enumerate() {
+        let (there, ratio) = machine.as_ref().map_or_else(
+            || ("-".to_owned(), "-".to_owned()),
+            |machine| {
+                let there = access::rows(machine)[i].1;
+                (micros(there), format!("{:.1}", there as f64 / nanos as f64))
+            },
+        );
+        table.add_row([name.to_owned(), micros(nanos), there, ratio]);
+    }
+    println!(
+        "\nThe host's access to its simulated card, medians on this machine (the VM is emulated in software)\n{table}"
+    );
+    if machine.is_none() {
+        println!(
+            "(no VM in {}: tools/vm-deps.sh fetches it)",
+            arguments.vm_cache.display()
+        );
+    }
+    Ok(serde_json::json!({ "unit": "ns", "vfio_user": socket, "kernel_vfio_in_vm": machine }))
 }
 
 fn rate(frame: usize) -> Result<Rate> {

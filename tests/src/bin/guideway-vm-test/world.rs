@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use guideway_tests::simulator::Simulator;
 use guideway_tests::vm::guest::Guest;
+pub use guideway_tests::vm::machine::CARD_ADDRESS;
 use guideway_tests::vm::protocol::Status;
 use rustix::process::Signal;
 use serde_json::Value;
 
 use super::wire::{BACKENDS, CARD, Clients, NEXT_HOP, Tally, VIPS};
 
-/// Where the guest's root port puts the card.
-pub const CARD_ADDRESS: &str = "0000:01:00.0";
 /// The host's configuration in the guest.
 pub const CONFIG: &str = "/etc/lb.toml";
 /// The host's log in the guest.

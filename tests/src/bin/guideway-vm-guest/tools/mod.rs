@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use clap::Parser;
 use guideway::device::{self, Device, DeviceAddress, PciAddress};
+use guideway_tests::access_cost;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 mod bad_dma;
@@ -51,6 +52,11 @@ pub enum Tool {
         /// The card.
         address: PciAddress,
     },
+    /// Measure what access to a card costs; it says "ready" when punts may come.
+    Cost {
+        /// The card.
+        address: PciAddress,
+    },
     /// Let a card's commands reach for memory that is not mapped.
     BadDma {
         /// The card.
@@ -85,6 +91,11 @@ impl Tool {
                 Err(error).context(argv[0].clone())
             }
             Self::Tables { seed, address } => tables::fill_and_compare(seed, address),
+            Self::Cost { address } => {
+                let cost = access_cost::measure(open(address)?, || println!("ready"))?;
+                println!("{}", serde_json::to_string(&cost)?);
+                Ok(())
+            }
             Self::BadDma { address } => bad_dma::reach(address),
         }
     }
