@@ -188,7 +188,12 @@ impl RtlCard {
         self.bridge
             .collect(&self.inputs, &self.outputs, self.cycles);
         self.cycles += 1;
-        self.settle = self.settle.saturating_sub(1);
+        // A beat that was just taken does not show in `idle` yet, when what came before it on the wire is over already.
+        self.settle = if self.inputs.rx_valid == 1 {
+            SETTLE
+        } else {
+            self.settle.saturating_sub(1)
+        };
     }
 
     fn tick(&mut self) -> u16 {
