@@ -20,7 +20,7 @@ use clap::Parser;
 use guideway_sim::card::Model;
 use guideway_tests::simulator::Simulator;
 use guideway_tests::vm::image;
-use guideway_tests::vm::machine::{Cache, Hook, Machine};
+use guideway_tests::vm::machine::{CARD_ADDRESS, Cache, Hook, Machine};
 
 use cases::CASES;
 use report::{Report, Row};
@@ -74,7 +74,10 @@ fn run(arguments: &Arguments, cache: &Cache, report: &mut Report) -> Result<()> 
         &initramfs,
         cache,
         &executables()?,
-        &[(world::CONFIG, world::config())],
+        &[(
+            world::CONFIG,
+            world::config(&format!("vfio:{CARD_ADDRESS}")),
+        )],
     )?;
     // sockets have short paths
     let sockets = tempfile::tempdir()?;

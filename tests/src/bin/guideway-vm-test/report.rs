@@ -5,8 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::json;
+
+/// Columns of the table's lines.
+const WIDTH: u16 = 140;
 
 /// A case that has ended.
 pub struct Row {
@@ -46,6 +49,8 @@ impl Report {
         let mut table = Table::new();
         table
             .load_style(presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(WIDTH)
             .set_header(["case", "seconds", "", "seen"]);
         if let Some(column) = table.column_mut(1) {
             column.set_cell_alignment(CellAlignment::Right);

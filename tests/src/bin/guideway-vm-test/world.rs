@@ -234,8 +234,8 @@ impl Stage {
     }
 }
 
-/// The configuration of all hosts here.
-pub fn config() -> String {
+/// The configuration of all hosts here, for the card at `device`.
+pub fn config(device: &str) -> String {
     let mac = |mac: [u8; 6]| mac.map(|byte| format!("{byte:02x}")).join(":");
     let backends = |prefix: &str| -> String {
         (1..=BACKENDS)
@@ -243,7 +243,7 @@ pub fn config() -> String {
             .collect()
     };
     format!(
-        "version = 1\n[card]\ndevice = \"vfio:{CARD_ADDRESS}\"\n\
+        "version = 1\n[card]\ndevice = \"{device}\"\n\
          [node]\nname = \"vm\"\nmac = \"{}\"\nmtu = 1540\n[[node.next_hop]]\nmac = \"{}\"\n\
          [[pool]]\nname = \"four\"\nencap = \"ipip\"\n{}[[pool]]\nname = \"six\"\nencap = \"ipip\"\n{}\
          [[vip]]\nname = \"four\"\naddress = \"{}\"\nport = 80\nprotocol = \"tcp\"\npool = \"four\"\non_miss = \"punt\"\n\

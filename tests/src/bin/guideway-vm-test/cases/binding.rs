@@ -1,23 +1,27 @@
 //! Binding and unbinding by `guideway device`, and what a card tells about itself.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, ensure};
 use guideway_hdl::{LAYOUT_HASH, PCI_DEVICE, PCI_VENDOR};
 use serde_json::Value;
 
-use crate::world::{CARD_ADDRESS, CONFIG, Found, PATIENCE, World};
+use rustix::process::Signal;
+
+use crate::world::{CARD_ADDRESS, CONFIG, Found, PATIENCE, Stage, World};
 
 /// What the kernel asks of a host that it wants to let the card go, it may ask again: the command waits so long, in seconds.
 const UNBIND_SECONDS: &str = "20";
 
-fn driver(world: &mut World) -> Result<Value> {
-    let list: Value = serde_json::from_str(&world.stage.guideway(&["device", "list", "--json"])?)?;
+fn only_card(stage: &mut Stage) -> Result<Value> {
+    let list: Value = serde_json::from_str(&stage.guideway(&["device", "list", "--json"])?)?;
     let cards = list.as_array().context("no list")?;
     ensure!(cards.len() == 1, "one card, not {list}");
     Ok(cards[0].clone())
 }
 
 pub fn unbound(world: &mut World) -> Result<String> {
-    let card = driver(world)?;
+    let card = only_card(&mut world.stage)?;
     ensure!(
         card["address"] == format!("vfio:{CARD_ADDRESS}")
             && card["driver"].is_null()
@@ -46,7 +50,7 @@ pub fn bound(world: &mut World) -> Result<String> {
     ensure!(said.contains("is bound to vfio-pci"), "{said}");
     let again = world.stage.guideway(&["device", "bind", CARD_ADDRESS])?;
     ensure!(again.contains("already bound"), "{again}");
-    let card = driver(world)?;
+    let card = only_card(&mut world.stage)?;
     ensure!(
         card["driver"] == "vfio-pci" && card["state"] == "ready" && card["group_viable"] == true,
         "{card}"
@@ -109,7 +113,7 @@ pub fn unbound_while_in_use(world: &mut World) -> Result<String> {
     })?;
     let log = world.stage.host_log()?;
     ensure!(!log.contains("panicked"), "{status:?}: {log}");
-    let card = driver(world)?;
+    let card = only_card(&mut world.stage)?;
     ensure!(
         card["driver"].is_null() && card["state"] == "not bound",
         "{card}"
@@ -128,13 +132,46 @@ pub fn unbound_while_in_use(world: &mut World) -> Result<String> {
         found == Found::Running,
         "the card's tables were not adopted"
     );
-    world.stage.end_host(rustix::process::Signal::TERM)?;
-    world
-        .stage
-        .guest
-        .succeed(&["guideway", "device", "unbind", CARD_ADDRESS], PATIENCE)?;
     Ok(format!(
         "host ended with {status:?}; {} frames of known flows meanwhile, all forwarded",
         tally.sent + more.sent
+    ))
+}
+
+pub fn unbound_while_stopped(world: &mut World) -> Result<String> {
+    let pid = world.stage.host()?;
+    let (took, tally) = world.under_traffic(|stage| {
+        stage.guest.signal(pid, Signal::STOP)?;
+        let begun = Instant::now();
+        let complaint = stage.refused(&[
+            "guideway",
+            "device",
+            "unbind",
+            CARD_ADDRESS,
+            "--force",
+            "--timeout",
+            "2",
+        ])?;
+        let took = begun.elapsed();
+        ensure!(complaint.contains(&format!("pid {pid}")), "{complaint}");
+        // the kernel waits for the host, and nobody else does
+        let card = only_card(stage)?;
+        ensure!(card["users"][0]["pid"] == pid, "{card}");
+        stage.guest.signal(pid, Signal::CONT)?;
+        stage.await_host_end()?;
+        let begun = Instant::now();
+        while only_card(stage)?["state"] != "not bound" {
+            ensure!(
+                begun.elapsed() < PATIENCE,
+                "the card is not unbound, although its host has ended"
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(took)
+    })?;
+    Ok(format!(
+        "told so after {:.1} s; {} frames of known flows meanwhile, all forwarded",
+        took.as_secs_f64(),
+        tally.sent
     ))
 }

@@ -11,20 +11,28 @@ use crate::world::{CARD_ADDRESS, Found, PATIENCE, World};
 const HUGE_PAGES: u64 = 40;
 
 pub fn unmapped(world: &mut World) -> Result<String> {
-    let before = world.stage.dma_errors()?;
-    let said = world
-        .stage
-        .guest
-        .succeed(&["/init", "bad-dma", CARD_ADDRESS], PATIENCE)?;
-    let report: Value = serde_json::from_str(&said).context(said)?;
-    let failed = report["failed"].as_u64().context("no count")?;
-    let counted = world.stage.dma_errors()? - before;
+    world.stage.end_host(Signal::TERM)?;
+    let ((failed, counted, found), tally) = world.under_traffic(|stage| {
+        let before = stage.dma_errors()?;
+        let said = stage
+            .guest
+            .succeed(&["/init", "bad-dma", CARD_ADDRESS], PATIENCE)?;
+        let report: Value = serde_json::from_str(&said).context(said)?;
+        let failed = report["failed"].as_u64().context("no count")?;
+        let counted = stage.dma_errors()? - before;
+        Ok((failed, counted, stage.start_host()?))
+    })?;
     ensure!(
         failed >= 4 && counted >= failed,
         "{failed} accesses failed, {counted} were counted"
     );
+    ensure!(
+        found == Found::Running,
+        "the card's tables were not adopted"
+    );
     Ok(format!(
-        "{failed} commands failed with dma_error, {counted} accesses counted"
+        "{failed} commands ended with dma_error, {counted} accesses counted; {} frames in and out, tables adopted",
+        tally.sent
     ))
 }
 

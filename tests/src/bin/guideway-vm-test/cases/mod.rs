@@ -6,6 +6,7 @@ use super::world::World;
 
 mod binding;
 mod dma;
+mod idle;
 mod refusals;
 mod resets;
 mod tables;
@@ -38,10 +39,6 @@ pub const CASES: &[Case] = &[
         run: tables::pushed_and_read_back,
     },
     Case {
-        name: "DMA to addresses that are not mapped fails by name and hurts nothing else",
-        run: dma::unmapped,
-    },
-    Case {
         name: "a host programs the card: punts answered, then hits",
         run: traffic::punts_and_hits,
     },
@@ -50,8 +47,12 @@ pub const CASES: &[Case] = &[
         run: refusals::second_host,
     },
     Case {
-        name: "an idle host sleeps, and interrupts wake it",
-        run: traffic::idle_and_woken,
+        name: "an idle host sleeps (under 1 % of a core), and interrupts wake it",
+        run: idle::sleeps_and_wakes,
+    },
+    Case {
+        name: "DMA memory on huge pages",
+        run: dma::huge_pages,
     },
     Case {
         name: "SIGKILL under traffic: the kernel resets, no known flow loses a frame, the next host adopts",
@@ -62,11 +63,15 @@ pub const CASES: &[Case] = &[
         run: resets::function_level_reset,
     },
     Case {
-        name: "DMA memory on huge pages",
-        run: dma::huge_pages,
+        name: "under traffic, DMA to addresses that are not mapped fails by name and hurts nothing else",
+        run: dma::unmapped,
     },
     Case {
         name: "unbound under a running host, and bound again",
         run: binding::unbound_while_in_use,
+    },
+    Case {
+        name: "a host that does not answer keeps its card, and nobody waiting",
+        run: binding::unbound_while_stopped,
     },
 ];
