@@ -2,7 +2,6 @@
 #![allow(clippy::print_stdout)] // a program for a terminal
 
 mod access;
-mod idle;
 mod speed;
 
 use anyhow::Result;
@@ -164,15 +163,6 @@ fn main() -> Result<()> {
     write("simulator.json", serde_json::to_value(&speed)?)?;
 
     write("access.json", access_cost(&arguments)?)?;
-
-    let idle = idle::measure()?;
-    println!(
-        "\nAn idle host: {:.0} ms of processor time in {:.0} s, {:.2} % of a core",
-        idle.busy * 1000.0,
-        idle.watched,
-        idle.percent
-    );
-    write("idle.json", serde_json::to_value(idle)?)?;
     Ok(())
 }
 
