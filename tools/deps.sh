@@ -5,6 +5,19 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 has_header() { printf '#include <%s>\n' "$1" | gcc -E -x c - >/dev/null 2>&1; }
+# The benches embed Python: its shared library, which Debian packages apart.
+has_libpython() {
+    python3 - 2>/dev/null <<'PROBE'
+import ctypes, ctypes.util, sys, sysconfig
+name = "python%d.%d" % sys.version_info[:2]
+for library in (sysconfig.get_config_var("INSTSONAME"), ctypes.util.find_library(name)):
+    try:
+        sys.exit(0 if library and ctypes.CDLL(library) else 1)
+    except OSError:
+        pass
+sys.exit(1)
+PROBE
+}
 missing=()
 command -v gcc >/dev/null || missing+=(gcc)
 command -v g++ >/dev/null || missing+=(g++)
@@ -15,6 +28,7 @@ command -v unshare >/dev/null || missing+=(util-linux)
 command -v xz >/dev/null || missing+=(xz-utils)
 command -v python3 >/dev/null || missing+=(python3)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+has_libpython || dpkg -s libpython3-dev >/dev/null 2>&1 || missing+=(libpython3-dev)
 has_header zlib.h || missing+=(zlib1g-dev)
 has_header lz4.h || missing+=(liblz4-dev)
 
