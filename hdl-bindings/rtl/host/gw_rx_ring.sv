@@ -62,7 +62,6 @@ module gw_rx_ring
   typedef enum logic [1:0] {
     OrderBurst,  // a burst of a frame that has more
     OrderWhole,  // a frame's last burst
-    OrderSkip,  // a frame of a queue that no longer runs: nothing was written, nothing is answered
     OrderCompletion
   } order_e;
 
@@ -176,7 +175,7 @@ module gw_rx_ring
   logic [ 2:0] burst_beats, burst_left_q, burst_left_d;  // `burst_left_q`: beats of the open burst, 0: none
   logic [ 2:0] burst_size_q, burst_size_d;
   logic [63:0] burst_address_q, burst_address_d, address;
-  logic        in_burst, job_last, skip_q, skip_d, skip, payload_beat, payload_ready, completion_beat;
+  logic        in_burst, job_last, skip_q, skip_d, skip, skipped, payload_beat, payload_ready, completion_beat;
   logic        order_full, order_push, order_pop, order_valid;
   order_e      order_in, order;
   logic [3:0]  order_word;
@@ -196,10 +195,12 @@ module gw_rx_ring
   end
 
   assign completion_beat = !in_burst && !order_full && whole_valid && whole_good && record_valid && run[record.host_class];
+  // A frame of a queue that no longer runs is over without an answer: it waits for the answers to all before it.
+  assign skipped         = skip && job_last && !order_valid;
   assign payload_ready   = job_valid && beat_valid && (in_burst || !order_full);
   assign payload_beat    = payload_ready && !skip && !completion_beat;
   assign write_valid_o   = (payload_beat || completion_beat) && !stop_i;
-  assign beat_pop        = (payload_beat && write_valid_o && write_ready_i) || (payload_ready && skip && !completion_beat && !stop_i);
+  assign beat_pop        = (payload_beat && write_valid_o && write_ready_i) || (payload_ready && skip && (skipped || !job_last) && !completion_beat && !stop_i);
 
   always_comb begin
     if (completion_beat) begin
@@ -228,9 +229,7 @@ module gw_rx_ring
       job_pop = job_last;
       if (job_last) done_d = '0;
       if (skip) begin
-        skip_d     = !job_last;
-        order_push = job_last;
-        order_in   = OrderSkip;
+        skip_d = !job_last;
       end else begin
         burst_left_d = write_o.last ? '0 : in_burst ? burst_left_q - 1'b1 : burst_beats - 1'b1;
         order_push   = write_o.last;
@@ -267,8 +266,8 @@ module gw_rx_ring
   logic       completed;
   logic       lost_record, lost_completion, delivered;
 
-  assign order_pop  = order_valid && (order == OrderSkip ? !stop_i : done_valid_i);
-  assign whole_push = order_pop && (order == OrderWhole || order == OrderSkip);
+  assign order_pop  = done_valid_i;
+  assign whole_push = (order_pop && order == OrderWhole) || (beat_pop && skipped);
   assign completed  = order_pop && order == OrderCompletion;
   always_comb begin
     bad_d = bad_q;
@@ -280,7 +279,7 @@ module gw_rx_ring
       .clk_i(clk_i),
       .rst_ni(rst_ni),
       .push_i(whole_push),
-      .data_i(order == OrderWhole && !bad_q && !done_error_i),
+      .data_i(order_pop && !bad_q && !done_error_i),
       .valid_o(whole_valid),
       .pop_i(whole_pop),
       .data_o(whole_good),
@@ -378,7 +377,7 @@ module gw_rx_ring
 `ifdef VERILATOR
   always_ff @(posedge clk_i) begin
     if (rst_ni) begin
-      assert (!(done_valid_i && (!order_valid || order == OrderSkip))) else $error("gw_rx_ring: an answer to no write");
+      assert (!(done_valid_i && !order_valid)) else $error("gw_rx_ring: an answer to no write");
       assert (!(whole_valid && !record_valid)) else $error("gw_rx_ring: a whole frame without its record");
     end
   end
