@@ -2,7 +2,8 @@
 
 A bench is a file `test_<bench>.py` here. Its line `TOP = "..."` names the SystemVerilog top, which is an RTL module or
 `<top>.sv` here (with `<top>.vlt` for Verilator); an optional `PARAMETERS = {...}` sets parameters. `--waves` keeps an FST, `--seed N` repeats a run, `-k EXPR` picks tests.
-Builds go to target/cocotb/<top>, what a run leaves to target/cocotb/<top>/<bench>. Ends with status 1 when any test failed.
+Builds go to target/cocotb/<top>, what a run leaves to target/cocotb/<top>/<bench>, its log there is run.log: a line a bench is
+printed, and of a failed test all that it said. Ends with status 1 when any test failed.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import os
 import random
 import shutil
 import sys
+import time
 import xml.etree.ElementTree as xml
 from pathlib import Path
 
@@ -51,6 +53,20 @@ def settings(path: Path) -> dict:
     return found
 
 
+def said(log: str, test: str) -> str:
+    """What `test` printed, from the line that starts it to the next test or the summary."""
+    found, mine = [], False
+    for line in log.splitlines():
+        if "cocotb.regression" in line:
+            if " running test_" in line:
+                mine = f".{test} (" in line
+            elif line.endswith("*" * 20):
+                mine = False
+        if mine:
+            found.append(line)
+    return "\n".join(found)
+
+
 def run(bench: str, options: argparse.Namespace) -> int:
     """Builds and runs one bench; returns how many of its tests failed."""
     found = settings(HERE / f"test_{bench}.py")
@@ -82,16 +98,22 @@ def run(bench: str, options: argparse.Namespace) -> int:
         print(f"{bench}: {top} does not build\n" + "\n".join(log.splitlines()[-20:]), file=sys.stderr)
         shutil.rmtree(build)  # make would take half-written files for finished ones
         return 1
+    log_file, start = ran / "run.log", time.monotonic()
     try:
         runner.test(hdl_toplevel=top, test_module=f"test_{bench}", build_dir=str(build), test_dir=str(ran), seed=options.seed,
-                    test_filter=options.filter, waves=options.waves, extra_env={"PYTHONPATH": str(HERE)}, results_xml=str(results))
-    except RuntimeError as error:  # the simulator's own status; what failed stands in the results
-        print(f"{bench}: {error}")
+                    test_filter=options.filter, waves=options.waves, extra_env={"PYTHONPATH": str(HERE)}, results_xml=str(results), log_file=str(log_file))
+    except RuntimeError:  # the simulator's own status; what failed stands in the results
+        pass
     cases = list(xml.parse(results).iter("testcase")) if results.exists() else []
     failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
-    print(f"{bench}: {len(cases) - len(failed)} of {len(cases)} tests passed, seed {options.seed}")
+    print(f"{bench}: {len(cases) - len(failed)} of {len(cases)} tests passed, {time.monotonic() - start:.0f} s, seed {options.seed}", flush=True)
+    log = log_file.read_text(errors="replace") if log_file.exists() and (failed or not cases) else ""
     for case in failed:
-        print(f"{bench}: FAILED {case.get('name')}")
+        print(f"{bench}: FAILED {case.get('name')}\n{said(log, str(case.get('name')))}", flush=True)
+    if log:
+        print(f"{bench}: the whole log is {log_file}; repeat it with: tests/cocotb/run.py --seed {options.seed} {bench}", flush=True)
+    if not cases:
+        print("\n".join(log.splitlines()[-20:]), flush=True)
     return len(failed) + (not cases)
 
 

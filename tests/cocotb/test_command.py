@@ -388,14 +388,15 @@ async def a_late_hit_never_marks_the_next_flow(dut):
             if opcode == "delete":
                 await b.delete(flow.key, 1, 1)
             elif opcode == "move":
-                await b.move(flow.key, 1, 1, 3, 3)
-                b.flows.places.clear()
+                assert await b.move(flow.key, 1, 1, 3, 3) == "ok"
             b.set_time(b.time + 1)
             assert await b.insert(entry(b, key), 1, 1, "unconfirmed") == "ok"
             await looking
             await b.cycles(100)
             await b.check_place(place)
             assert await b.delete(key, 1, 1) == "ok"
+            if opcode == "move":
+                assert await b.delete(flow.key, 3, 3) == "ok"
 
 
 @cocotb.test()
