@@ -49,10 +49,14 @@ class Memory:
 
 
 class Bridge:
-    """The AXI4 slave. `delay` bounds the cycles to an answer, `stall` is the share of cycles in which a channel is not ready."""
+    """The AXI4 slave. `delay` bounds the cycles to an answer, `stall` is the share of cycles in which a channel is not ready.
+
+    With `clumps` writes are answered in one row of cycles out of every 128, as behind a switch that held them back.
+    """
 
     def __init__(self, card, delay=(5, 60), stall=0.2):
         self.card, self.dut, self.memory, self.delay, self.stall = card, card.dut, card.memory, delay, stall
+        self.clumps = False
         self.reads, self.writes, self.answers = [], [], []  # reads, write answers: [id, due, ...]
         self.open = deque()  # bursts whose W is to come
         self.reading = None
@@ -131,7 +135,8 @@ class Bridge:
             self.open.append([int(dut.m_axi_dma_awid.value), self.due(), address, beats, []])
         if chosen := self.choose(self.writes):
             self.answers.append([chosen[0], self.due() if random.random() < 0.5 else 0, self.perform(chosen[2], chosen[4])])
-        chosen = self.choose(self.answers) if self.ready() else None
+        answer = self.card.cycle % 128 >= 96 if self.clumps else self.ready()
+        chosen = self.choose(self.answers) if answer else None
         dut.m_axi_dma_bvalid.value = int(chosen is not None)
         if chosen:
             dut.m_axi_dma_bid.value, dut.m_axi_dma_bresp.value = chosen[0], chosen[2]
