@@ -1,7 +1,7 @@
 """Builds and runs the cocotb benches: `python tests/cocotb/run.py [bench...]`.
 
 A bench is a file `test_<bench>.py` here. Its line `TOP = "..."` names the SystemVerilog top, which is an RTL module or
-`<top>.sv` here (with `<top>.vlt` for Verilator); an optional `PARAMETERS = {...}` sets parameters. `--waves` keeps an FST, `--seed N` repeats a run, `-k EXPR` picks tests.
+`<top>.sv` here (with `<top>.vlt` for Verilator); an optional `PARAMETERS = {...}` sets parameters. `--waves` keeps an FST, `--seed N` repeats a run, `--seed random` is for long ones, `-k EXPR` picks tests.
 Builds go to target/cocotb/<top>, what a run leaves to target/cocotb/<top>/<bench>, its log there is run.log: a line a bench is
 printed, and of a failed test all that it said. Ends with status 1 when any test failed.
 """
@@ -120,10 +120,11 @@ def run(bench: str, options: argparse.Namespace) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bench", nargs="*")
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
+    parser.add_argument("--seed", default="1", help="a number, or `random` for a new one (default: 1, so that a commit always sees the same)")
     parser.add_argument("--waves", action="store_true")
     parser.add_argument("-k", dest="filter")
     options = parser.parse_args()
+    options.seed = random.SystemRandom().randrange(1 << 31) if options.seed == "random" else int(options.seed)
     sys.path.insert(0, str(HERE))
     benches = options.bench or sorted(path.stem.removeprefix("test_") for path in HERE.glob("test_*.py"))
     return 1 if sum(run(bench, options) for bench in benches) else 0
