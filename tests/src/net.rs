@@ -15,6 +15,9 @@ use std::{
 
 /// Set inside the sandbox.
 const INSIDE: &str = "GUIDEWAY_SANDBOX";
+/// What `unshare` is told of users: nothing, or to make its caller root of a namespace.
+const OF_ROOT: [&str; 0] = [];
+const OF_ANYONE: [&str; 2] = ["--user", "--map-root-user"];
 
 /// Runs this very program again inside a sandbox; returns only there.
 ///
@@ -24,19 +27,20 @@ pub fn enter_sandbox() -> Result<()> {
     if env::var_os(INSIDE).is_some() {
         return prepare_sandbox();
     }
-    let mut probe = sandbox();
-    let output = probe
-        .arg("true")
-        .output()
-        .context("`unshare` (package util-linux) is missing: run `make deps`")?;
-    if !output.status.success() {
+    // Root of a user namespace may not write where another user owns the files: real root needs no such namespace.
+    let mut user: &[&str] = &OF_ROOT;
+    let mut refused = probe(user)?;
+    if refused.is_some() {
+        user = &OF_ANYONE;
+        refused = probe(user)?;
+    }
+    if let Some(why) = refused {
         bail!(
-            "this user may not make namespaces: {}\nRun as root, or allow them: `sudo sysctl kernel.unprivileged_userns_clone=1` \
-             (Debian), `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0` (Ubuntu)",
-            String::from_utf8_lossy(&output.stderr).trim()
+            "this user may not make namespaces: {why}\nRun as root, or allow them: `sudo sysctl kernel.unprivileged_userns_clone=1` \
+             (Debian), `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0` (Ubuntu)"
         );
     }
-    let error = sandbox()
+    let error = sandbox(user)
         .arg(env::current_exe()?)
         .args(env::args_os().skip(1))
         .env(INSIDE, "1")
@@ -44,11 +48,19 @@ pub fn enter_sandbox() -> Result<()> {
     Err(error).context("entering the sandbox")
 }
 
-fn sandbox() -> Command {
+/// Why the kernel refuses such a sandbox, if it does.
+fn probe(user: &[&str]) -> Result<Option<String>> {
+    let output = sandbox(user)
+        .arg("true")
+        .output()
+        .context("`unshare` (package util-linux) is missing: run `make deps`")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    Ok((!output.status.success()).then(|| said.trim().to_owned()))
+}
+
+fn sandbox(user: &[&str]) -> Command {
     let mut command = Command::new("unshare");
-    command.args([
-        "--user",
-        "--map-root-user",
+    command.args(user).args([
         "--net",
         "--mount",
         "--pid",

@@ -55,7 +55,12 @@ impl Stage<'_> {
 
 /// Tells the whole story, and writes `{out}/summary.json`.
 pub fn tell(out: &Path, bin: &Path, model: &str) -> Result<()> {
-    fs::create_dir_all(out)?;
+    fs::create_dir_all(out).with_context(|| {
+        format!(
+            "{}: not writable; name another folder with --out",
+            out.display()
+        )
+    })?;
     let out = &out.canonicalize()?;
     let _ = fs::remove_dir_all(out.join("run"));
     let bin = bin
