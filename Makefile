@@ -17,6 +17,7 @@ demo: build ## clients, a router, the card and four backends on this machine
 
 check: deps ## format, clippy, RTL lint, generated files, unit tests: for daily work
 	cargo fmt --all --check
+	tools/test-deps.sh
 	tools/lint-rtl.sh
 	PEAKRDL=$(PEAKRDL) hdl-bindings/generate.sh --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
