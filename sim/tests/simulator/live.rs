@@ -1,7 +1,6 @@
 //! A veth pair as the wire, in a network namespace of the test's own: what the kernel keeps beside a frame comes back into it.
 
 use std::net::UdpSocket;
-use std::process::Command;
 use std::time::Instant;
 
 use guideway_sim::card::{SentFrame, WireFrame};
@@ -9,52 +8,11 @@ use guideway_sim::wire::packet_socket::PacketSocket;
 use guideway_sim::wire::{Wire, WireError};
 
 use crate::rig::PATIENCE;
+use crate::sandbox::{self, ip};
 
-/// Runs `inner` in new namespaces, when the system lets us make them.
 #[test]
 fn a_veth_pair_is_a_wire() {
-    let namespaces = ["--user", "--map-root-user", "--net"];
-    let possible = Command::new("unshare")
-        .args(namespaces)
-        .args([
-            "ip", "link", "add", "card", "type", "veth", "peer", "name", "host",
-        ])
-        .output();
-    if !possible.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: no namespaces, no veth or no iproute2 on this machine");
-        return;
-    }
-    let this = std::env::current_exe().unwrap();
-    let inner = [
-        "live::inner",
-        "--exact",
-        "--ignored",
-        "--nocapture",
-        "--test-threads=1",
-    ];
-    let output = Command::new("unshare")
-        .args(namespaces)
-        .arg(this)
-        .args(inner)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
-fn ip(arguments: &str) {
-    assert!(
-        Command::new("ip")
-            .args(arguments.split(' '))
-            .status()
-            .unwrap()
-            .success(),
-        "ip {arguments}"
-    );
+    sandbox::run("live::inner", "ip link add card type veth peer name host");
 }
 
 fn receive(wire: &mut PacketSocket, matches: impl Fn(&[u8]) -> bool) -> Vec<u8> {
@@ -76,13 +34,6 @@ fn send(wire: &mut PacketSocket, bytes: &[u8]) {
         last_cycle: 0,
     })
     .unwrap();
-}
-
-fn sum(bytes: &[u8]) -> u32 {
-    bytes
-        .chunks(2)
-        .map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)))
-        .sum()
 }
 
 #[test]
@@ -130,13 +81,7 @@ fn inner() {
         .send_to(b"a datagram of odd length.", "10.9.9.2:99")
         .unwrap();
     let datagram = receive(&mut card, |bytes| bytes.len() > 42 && bytes[23] == 17);
-    let udp = &datagram[34..];
-    let pseudo = sum(&datagram[26..34]) + 17 + udp.len() as u32;
-    let mut total = pseudo + sum(udp);
-    while total >> 16 != 0 {
-        total = (total & 0xffff) + (total >> 16);
-    }
-    assert_eq!(total, 0xffff, "checksum of {udp:02x?}");
+    assert!(sandbox::udp_checksum_is_right(&datagram), "{datagram:02x?}");
     // What does not fit is lost and counted, the wire goes on.
     send(&mut card, &frame([0x88, 0xb5], 9216 + 14 + 100));
     assert_eq!(card.losses().unsent, 1);

@@ -10,3 +10,5 @@ mod live;
 mod published_client;
 mod replay;
 mod rig;
+mod sandbox;
+mod tap;
