@@ -12,6 +12,8 @@ const QUEUE: libc::c_int = 8 << 20;
 /// A socket on one interface.
 pub struct PacketSocket {
     socket: OwnedFd,
+    /// The interface's index.
+    interface: libc::c_uint,
 }
 
 impl PacketSocket {
@@ -45,8 +47,8 @@ impl PacketSocket {
         let name = std::ffi::CString::new(interface)
             .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
         // SAFETY: `name` is a terminated string that lives through the call.
-        let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
-        let index = i32::try_from(index)
+        let interface = unsafe { libc::if_nametoindex(name.as_ptr()) };
+        let index = i32::try_from(interface)
             .ok()
             .filter(|&index| index > 0)
             .ok_or_else(io::Error::last_os_error)?;
@@ -77,7 +79,7 @@ impl PacketSocket {
         if bound < 0 {
             Err(io::Error::last_os_error())
         } else {
-            Ok(Self { socket })
+            Ok(Self { socket, interface })
         }
     }
 
@@ -128,12 +130,20 @@ impl PacketSocket {
                     );
                 }
                 Err(_) => match io::Error::last_os_error() {
-                    error if matches!(error.raw_os_error(), Some(libc::EINTR | libc::ENETDOWN)) => {
-                    }
+                    error if error.raw_os_error() == Some(libc::EINTR) => {}
+                    // down is said once, and it may come up again; of one that is gone nothing more is ever heard
+                    error if error.raw_os_error() == Some(libc::ENETDOWN) && self.is_there() => {}
                     error => return Err(error),
                 },
             }
         }
+    }
+
+    /// Whether the interface still exists.
+    fn is_there(&self) -> bool {
+        let mut name = [0; libc::IF_NAMESIZE];
+        // SAFETY: the buffer has the room that the call asks for.
+        !unsafe { libc::if_indextoname(self.interface, name.as_mut_ptr()) }.is_null()
     }
 
     /// Sends a frame.

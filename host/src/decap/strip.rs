@@ -196,6 +196,63 @@ mod tests {
         assert_eq!(strip(&[0; 60]), Err(NotEncapsulated::Other));
     }
 
+    #[test]
+    fn what_lies_in_an_ipv6_header_is_malformed_too() {
+        for (inner, protocol) in [(inner_v4(), 4), (inner_v6(), 41)] {
+            let good = outer_v6(&inner, protocol);
+            // outer version, outer length (too long, none, too short for the inner header and for the inner packet), inner version,
+            // and the high byte of the inner length
+            let inner_length = 54 + if protocol == 4 { 2 } else { 4 };
+            let short = u8::try_from(inner.len() - 1).unwrap();
+            for (at, value) in [
+                (14, 0x40),
+                (18, 0xff),
+                (19, 0),
+                (19, 19),
+                (19, short),
+                (54, 0x50),
+                (inner_length, 0xff),
+            ] {
+                let mut frame = good.clone();
+                frame[at] = value;
+                assert_eq!(
+                    strip(&frame),
+                    Err(NotEncapsulated::Malformed),
+                    "byte {at} of {protocol} in IPv6"
+                );
+            }
+            for cut in 0..good.len() {
+                let error = strip(&good[..cut]).unwrap_err();
+                let is_told = cut > 20;
+                assert_eq!(error == NotEncapsulated::Malformed, is_told, "cut at {cut}");
+            }
+            // an extension header before the inner packet is not looked behind
+            for other in [0, 6, 17, 43, 44, 58, 60] {
+                let mut frame = good.clone();
+                frame[20] = other;
+                assert_eq!(strip(&frame), Err(NotEncapsulated::Other), "{other}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_inner_packet_that_claims_less_than_its_header_is_malformed() {
+        for outer in [outer_v4, outer_v6] {
+            let mut inner = inner_v4();
+            inner[2..4].copy_from_slice(&19u16.to_be_bytes());
+            assert_eq!(strip(&outer(&inner, 4)), Err(NotEncapsulated::Malformed));
+            // the version says IPv6, the outer header IPv4, and the other way round
+            assert_eq!(
+                strip(&outer(&inner_v6(), 4)),
+                Err(NotEncapsulated::Malformed)
+            );
+            assert_eq!(
+                strip(&outer(&inner_v4(), 41)),
+                Err(NotEncapsulated::Malformed)
+            );
+        }
+    }
+
     proptest! {
         #[test]
         fn no_frame_panics(mut frame in proptest::collection::vec(any::<u8>(), 0..200), v6: bool, protocol in prop_oneof![Just(4u8), Just(41u8)]) {
