@@ -135,7 +135,7 @@ impl Card {
     /// # Errors
     /// When the card cannot be reached.
     pub fn read_vip_counters(&self) -> Result<Vec<CounterEntry>, CardError> {
-        self.dump_entries(Table::VipCounter, CounterEntry::from_words)
+        self.counters_of(Table::VipCounter, self.entries(Table::VipCounter))
     }
 
     /// Reads packets and bytes of every backend, by its index.
@@ -143,7 +143,20 @@ impl Card {
     /// # Errors
     /// When the card cannot be reached.
     pub fn read_backend_counters(&self) -> Result<Vec<CounterEntry>, CardError> {
-        self.dump_entries(Table::BackendCounter, CounterEntry::from_words)
+        self.counters_of(Table::BackendCounter, self.entries(Table::BackendCounter))
+    }
+
+    /// Reads packets and bytes of the first `count` entries of a table of such counters.
+    ///
+    /// # Errors
+    /// When there are fewer, or the card cannot be reached.
+    pub fn counters_of(&self, table: Table, count: u32) -> Result<Vec<CounterEntry>, CardError> {
+        let beats = self.dump(table, 0, count)?;
+        let words = |beat: &[u32; 16]| std::array::from_fn(|i| beat[i]);
+        Ok(beats
+            .iter()
+            .map(|beat| CounterEntry::from_words(&words(beat)))
+            .collect())
     }
 }
 

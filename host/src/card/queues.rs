@@ -50,6 +50,8 @@ pub struct Queues {
     pub rx: [RxQueue; 4],
     /// The transmit ring.
     pub tx: TxRing,
+    /// Nothing came the last time that somebody waited: the next time begins with sleep, not with spinning.
+    quiet: bool,
     // After the rings: they stop before others may take them, and before the card closes.
     taken: Taken,
 }
@@ -110,7 +112,12 @@ impl Queues {
             queue(HostClass::Miss)?,
             queue(HostClass::Fragment)?,
         ];
-        Ok(Self { rx, tx, taken })
+        Ok(Self {
+            rx,
+            tx,
+            quiet: false,
+            taken,
+        })
     }
 
     /// The card.
@@ -135,7 +142,9 @@ impl Queues {
         call: Option<BorrowedFd<'_>>,
     ) -> Result<Wake, CardError> {
         let begun = Instant::now();
-        if let Waiting::Spin(spin) = self.taken.0.options.waiting {
+        if let Waiting::Spin(spin) = self.taken.0.options.waiting
+            && !self.quiet
+        {
             while begun.elapsed() < spin.min(timeout) {
                 if self.has_work() {
                     return Ok(Wake::Work);
@@ -150,7 +159,9 @@ impl Queues {
         if self.taken.0.options.waiting != Waiting::Lockstep || self.tx.room() == 0 {
             self.tx.arm()?;
         }
-        self.sleep(begun + timeout, call)
+        let wake = self.sleep(begun + timeout, call)?;
+        self.quiet = wake == Wake::Timeout;
+        Ok(wake)
     }
 
     fn has_work(&self) -> bool {

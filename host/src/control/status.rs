@@ -2,6 +2,7 @@
 //!
 //! Owns the JSON form that `status.json`, `guideway status` and replay's statistics share.
 
+use guideway_hdl::tables::Table;
 use guideway_hdl::verdict::{Disposition, PortCounter};
 use serde_json::{Map, Value, json};
 
@@ -43,7 +44,8 @@ pub fn card(counters: &Counters) -> Value {
 /// # Errors
 /// When the card cannot be reached.
 pub fn vips(card: &Card, state: &State) -> Result<Value, CardError> {
-    let counters = card.read_vip_counters()?;
+    let used = state.vips.last().map_or(0, |vip| u32::from(vip.id) + 1);
+    let counters = card.counters_of(Table::VipCounter, used)?;
     let of = |id: u16| counters.get(usize::from(id)).copied().unwrap_or_default();
     Ok(state.vips.iter().map(|vip| {
         let count = of(vip.id);
@@ -60,7 +62,11 @@ pub fn vips(card: &Card, state: &State) -> Result<Value, CardError> {
 /// # Errors
 /// When the card cannot be reached.
 pub fn backends(card: &Card, state: &State) -> Result<Value, CardError> {
-    let counters = card.read_backend_counters()?;
+    let used = state
+        .backends
+        .last()
+        .map_or(0, |backend| u32::from(backend.id) + 1);
+    let counters = card.counters_of(Table::BackendCounter, used)?;
     let of = |id: u16| counters.get(usize::from(id)).copied().unwrap_or_default();
     let weight = |backend: &super::state::Backend| {
         let pool = state.pools.iter().find(|pool| pool.name == backend.pool);

@@ -80,6 +80,26 @@ impl Sweep {
     pub fn step(&mut self, card: &Card, slow_path: &mut SlowPath) -> Result<bool, CardError> {
         let entries = card.entries(Table::Flow);
         let count = CHUNK.min(entries - self.next);
+        // only this host installs flows: where its picture shows none there is nothing to read
+        if !slow_path.flows.is_empty() {
+            self.age_out(card, slow_path, count)?;
+        }
+        self.next = (self.next + count) % entries;
+        if self.next > 0 {
+            return Ok(false);
+        }
+        self.stats.passes += 1;
+        self.forget_absent(slow_path);
+        Ok(true)
+    }
+
+    /// Deletes the idle flows among the next `count` entries, and notes when the others were seen last.
+    fn age_out(
+        &mut self,
+        card: &Card,
+        slow_path: &mut SlowPath,
+        count: u32,
+    ) -> Result<(), CardError> {
         let now = card.time_us()? / STAMP_US;
         let beats = card.dump(Table::Flow, self.next, count)?;
         let mut commands = Vec::new();
@@ -99,14 +119,7 @@ impl Sweep {
                 refresh(slow_path, &name, seen, seconds);
             }
         }
-        slow_path.run(&commands)?;
-        self.next = (self.next + count) % entries;
-        if self.next > 0 {
-            return Ok(false);
-        }
-        self.stats.passes += 1;
-        self.forget_absent(slow_path);
-        Ok(true)
+        slow_path.run(&commands).map(|_| ())
     }
 
     fn forget(&mut self, slow_path: &mut SlowPath, name: &ConnectionKey) {
@@ -161,15 +174,15 @@ fn refresh(slow_path: &mut SlowPath, name: &ConnectionKey, seen: Connection, sec
     }
 }
 
-/// The state without leaving backends that no connection names any more.
+/// The state without leaving backends that neither a connection nor a flow on the card names any more.
 #[must_use]
 pub fn without_drained(state: &State, slow_path: &SlowPath) -> State {
     let view = &slow_path.view;
-    let named: HashSet<u16> = slow_path
-        .connections
-        .iter()
+    let recorded = slow_path.connections.iter();
+    let named: HashSet<u16> = recorded
         .filter_map(|(_, c)| view.backend_of(c.pool, c.backend))
         .map(|backend| backend.id)
+        .chain(slow_path.flows.backends())
         .collect();
     state.without_drained(|id| named.contains(&id))
 }

@@ -155,6 +155,11 @@ impl Flows {
         self.stats.resyncs += 1;
     }
 
+    /// The backends that flows on the card go to; a backend of many flows comes many times.
+    pub fn backends(&self) -> impl Iterator<Item = u16> + '_ {
+        self.targets.values().map(|target| target.backend.0)
+    }
+
     /// The keys of all flows that `is_one` says.
     pub fn keys(&self, is_one: impl Fn(&FlowKey) -> bool) -> Vec<FlowKey> {
         self.occupancy

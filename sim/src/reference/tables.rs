@@ -123,7 +123,13 @@ impl Tables {
             Table::Pool => beat(self.pool.get(index).map(PoolEntry::to_bytes)),
             Table::Backend => beat(self.backend.get(index).map(BackendEntry::to_bytes)),
             Table::NextHop => beat(self.next_hop.get(index).map(NextHopEntry::to_bytes)),
-            Table::Flow => beat(self.flow.get(index).map(FlowRecord::to_bytes)),
+            // most of a large table is empty
+            Table::Flow => beat(
+                self.flow
+                    .get(index)
+                    .filter(|record| **record != FlowRecord::default())
+                    .map(FlowRecord::to_bytes),
+            ),
             Table::Ring => {
                 let mut out = [0; 64];
                 let first = index * RING_SLOTS_PER_BEAT;
