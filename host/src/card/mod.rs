@@ -52,7 +52,7 @@ pub use pool::Pool;
 pub use queues::{QueueOptions, Queues, Wake};
 pub use ring::{RingSpace, slot_backend};
 pub use rx_queue::{RxFrame, RxQueue};
-pub use scratch::{Scratch, SwapJournal};
+pub use scratch::Scratch;
 pub use secrets::{SecretSource, Secrets};
 pub use tx_ring::{TxCompletion, TxRing};
 pub use vip::{MatchWrite, Protocol, VipKey, VipMatchTable};

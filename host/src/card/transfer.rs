@@ -129,6 +129,20 @@ impl Card {
             .collect())
     }
 
+    /// Whether the tables that decide about packets are as after a card reset.
+    ///
+    /// # Errors
+    /// When the card cannot be reached.
+    pub fn is_blank(&self) -> Result<bool, CardError> {
+        for table in [Table::VipMatch, Table::Vip, Table::Pool, Table::Backend] {
+            let beats = self.dump(table, 0, self.entries(table))?;
+            if beats.iter().any(|beat| *beat != [0; 16]) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The card's CRC-32 over `count` entries as [`Card::dump`] would read them.
     ///
     /// # Errors

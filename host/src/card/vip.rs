@@ -127,6 +127,20 @@ impl VipMatchTable {
         table
     }
 
+    /// The writes that clear what `entries` (the card's) hold beside this table: what a host left behind that died in the middle of a
+    /// move. No packet finds such an entry while the table's own is there; without it, it would.
+    #[must_use]
+    pub fn strays(&self, entries: &[VipMatch]) -> Vec<MatchWrite> {
+        let places = (0..).zip(entries).zip(&self.places);
+        places
+            .filter(|((_, entry), held)| held.is_none() && **entry != VipMatch::default())
+            .map(|((index, _), _)| MatchWrite {
+                index,
+                entry: VipMatch::default(),
+            })
+            .collect()
+    }
+
     /// The four places where a key may lie.
     fn candidates(&self, key: &VipKey) -> [usize; BANKS] {
         let entry = key.to_entry(VipId(0));
@@ -265,10 +279,23 @@ impl Card {
     /// # Errors
     /// When the card cannot be reached.
     pub fn read_vip_matches(&self) -> Result<VipMatchTable, CardError> {
-        Ok(VipMatchTable::from_entries(
-            self.secrets(),
-            &self.dump_entries(Table::VipMatch, VipMatch::from_words)?,
-        ))
+        let entries = self.read_match_entries()?;
+        Ok(VipMatchTable::from_entries(self.secrets(), &entries))
+    }
+
+    /// Reads the match table, and clears what a host left behind that died in the middle of a move.
+    ///
+    /// # Errors
+    /// When the card cannot be reached.
+    pub fn tidy_vip_matches(&self) -> Result<VipMatchTable, CardError> {
+        let entries = self.read_match_entries()?;
+        let table = VipMatchTable::from_entries(self.secrets(), &entries);
+        self.write_vip_matches(&table.strays(&entries))?;
+        Ok(table)
+    }
+
+    fn read_match_entries(&self) -> Result<Vec<VipMatch>, CardError> {
+        self.dump_entries(Table::VipMatch, VipMatch::from_words)
     }
 }
 
@@ -425,6 +452,34 @@ mod tests {
             VipMatchTable::from_entries(&secrets, &entries).to_entries(),
             table.to_entries()
         );
+    }
+
+    #[test]
+    fn a_host_that_dies_in_the_middle_of_a_move_leaves_nothing_behind() {
+        let secrets = secrets(5);
+        let mut table = VipMatchTable::new(&secrets);
+        let mut cuts = 0;
+        for i in 0..490u32 {
+            let (before, key) = (table.to_entries(), key(i.wrapping_mul(0x9e37_79b1)));
+            let Ok(writes) = table.insert(key, VipId((i % 256) as u16)) else {
+                continue;
+            };
+            for cut in 1..writes.len() {
+                let mut card = before.clone();
+                apply(&mut card, &writes[..cut]);
+                let mut next = VipMatchTable::from_entries(&secrets, &card);
+                let strays = next.strays(&card);
+                assert_eq!(strays.len(), 1, "{cut} of {writes:?}");
+                apply(&mut card, &strays);
+                assert_eq!(card, next.to_entries());
+                for (held, _) in VipMatchTable::from_entries(&secrets, &before).iter() {
+                    apply(&mut card, next.remove(&held).as_slice());
+                    assert_eq!(card_finds(&card, &secrets, &held), None, "{held}");
+                }
+                cuts += 1;
+            }
+        }
+        assert!(cuts > 20, "only {cuts} moves: the test shows nothing");
     }
 
     #[test]

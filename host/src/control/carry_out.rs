@@ -5,20 +5,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use guideway_hdl::tables::{Encap, MissPolicy, RING_SLOTS_PER_BEAT, Table, VipEntry};
-
+use super::entries::{self, NEXT_HOP};
 use super::plan::{Step, plan};
-use super::state::{Pool, State, Vip};
+use super::state::{State, Vip};
 use super::store::Store;
 use crate::card::{
-    Backend, BackendId, Card, CardError, Control, NextHop, NextHopId, PoolId, Scratch, Sources,
-    VipId, VipKey, VipMatchTable,
+    BackendId, Card, CardError, Control, NextHop, PoolId, Scratch, Sources, VipId, VipMatchTable,
 };
 use crate::slow_path::pin::Pinned;
 use crate::slow_path::poll::SlowPath;
-
-/// The one next hop of this build.
-const NEXT_HOP: NextHopId = NextHopId(0);
 
 /// Why a plan stopped.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +51,7 @@ impl Deployment {
         scratch: Scratch,
         state: State,
     ) -> Result<Self, CardError> {
-        let matches = card.read_vip_matches()?;
+        let matches = card.tidy_vip_matches()?;
         Ok(Self {
             card: Arc::clone(card),
             store,
@@ -73,6 +68,12 @@ impl Deployment {
     #[must_use]
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// Hosts that have taken the card, this one included.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.scratch.generation
     }
 
     /// Nothing is under way.
@@ -193,14 +194,8 @@ impl Deployment {
         let Some(backend) = next.backends.iter().find(|backend| backend.id == id) else {
             return Ok(());
         };
-        let entry = Backend {
-            state: backend.life.on_card(),
-            encap: Encap::Ipip,
-            generation: backend.generation,
-            next_hop: NEXT_HOP,
-            address: backend.address,
-        };
-        self.card.write_backend(BackendId(id), &entry)?;
+        self.card
+            .write_backend(BackendId(id), &entries::backend(backend))?;
         slow_path.view.set_backend(backend);
         Ok(())
     }
@@ -224,7 +219,7 @@ impl Deployment {
         let ring = pool.ring();
         let pinned = slow_path.pin(|vip| (vip.pool == id).then_some(ring.as_slice()))?;
         self.add_pinned(pinned);
-        self.card.write_pool(PoolId(id), &on_card(pool))?;
+        self.card.write_pool(PoolId(id), &entries::pool(pool))?;
         slow_path.view.set_ring(id, ring);
         // from here on the old region is nobody's
         self.card.fence()
@@ -260,7 +255,7 @@ impl Deployment {
         };
         self.write_vip(vip, next)?;
         slow_path.view.set_vip(vip);
-        let writes = self.matches.insert(vip_key(vip), VipId(id))?;
+        let writes = self.matches.insert(entries::vip_key(vip), VipId(id))?;
         self.card.write_vip_matches(&writes)
     }
 
@@ -268,7 +263,7 @@ impl Deployment {
         let Some(vip) = self.state.vips.iter().find(|vip| vip.id == id) else {
             return Ok(());
         };
-        if let Some(write) = self.matches.remove(&vip_key(vip)) {
+        if let Some(write) = self.matches.remove(&entries::vip_key(vip)) {
             self.card.write_vip_matches(&[write])?;
         }
         self.card.fence()?;
@@ -277,13 +272,8 @@ impl Deployment {
     }
 
     fn write_vip(&self, vip: &Vip, next: &State) -> Result<(), CardError> {
-        let entry = VipEntry {
-            pool: vip.pool,
-            miss_policy: MissPolicy::Punt.raw(),
-            mtu: next.node.mtu,
-            ..VipEntry::default()
-        };
-        self.card.write_vip(VipId(vip.id), &entry)
+        self.card
+            .write_vip(VipId(vip.id), &entries::vip(vip, next.node.mtu))
     }
 
     fn commit(&mut self, next: &State) -> Result<(), CarryOutError> {
@@ -299,59 +289,4 @@ impl Deployment {
         self.pinned.moved += more.moved;
         self.pinned.without_place += more.without_place;
     }
-}
-
-/// A pool as the card's table holds it.
-fn on_card(pool: &Pool) -> crate::card::Pool {
-    if pool.members.is_empty() {
-        crate::card::Pool::default()
-    } else {
-        crate::card::Pool {
-            ring_base: pool.base,
-            ring_size: pool.size,
-        }
-    }
-}
-
-fn vip_key(vip: &Vip) -> VipKey {
-    VipKey {
-        address: vip.address,
-        port: vip.port,
-        protocol: vip.protocol.into(),
-    }
-}
-
-/// Whether the card holds what `state` says: pools and the rings that they name.
-///
-/// # Errors
-/// When the card cannot be reached.
-pub fn verify(card: &Card, state: &State) -> Result<bool, CardError> {
-    let pools = card.read_pools()?;
-    for pool in &state.pools {
-        let entry = pools
-            .get(usize::from(pool.id))
-            .map(crate::card::Pool::from_entry);
-        if entry != Some(on_card(pool)) {
-            return Ok(false);
-        }
-        let ring = pool.ring();
-        let beats = u32::try_from(ring.len().div_ceil(RING_SLOTS_PER_BEAT)).unwrap_or(u32::MAX);
-        if beats > 0
-            && card.digest(Table::Ring, pool.base / RING_SLOTS_PER_BEAT as u32, beats)?
-                != Card::ring_digest(&ring)
-        {
-            return Ok(false);
-        }
-    }
-    let backends = card.read_backends()?;
-    let same = |backend: &super::state::Backend| {
-        let entry = backends
-            .get(usize::from(backend.id))
-            .and_then(Backend::from_entry);
-        entry.is_some_and(|entry| {
-            (entry.address, entry.generation, entry.state)
-                == (backend.address, backend.generation, backend.life.on_card())
-        })
-    };
-    Ok(state.backends.iter().all(same))
 }

@@ -1,12 +1,12 @@
 //! A host on its card: taking it over or programming it anew, and the loop that then serves it.
 //!
-//! Owns the decision between the two, the heartbeat, and the order of work in the loop: packets first, then one step of a plan,
-//! then, when nothing is to do, sleep.
+//! Owns the order of work in the loop: packets first, then one step of a plan, then what is due now and then, and when nothing is to
+//! do, sleep. What a running card is believed is [`super::recovery`]'s.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -14,33 +14,25 @@ use guideway_hdl::tables::FLOWS;
 use rustix::event::{EventfdFlags, eventfd};
 use serde_json::json;
 
-use super::carry_out::{CarryOutError, Deployment, verify};
+use super::carry_out::{CarryOutError, Deployment};
+use super::heart::Heart;
+use super::recovery;
 use super::state::{State, StateError};
 use super::status;
 use super::store::Store;
 use super::sweep::{Sweep, without_drained};
-use crate::card::{Card, CardError, CardOptions, Control, QueueOptions, Queues, Scratch};
+use crate::card::{Card, CardError, Control, QueueOptions, Queues, Scratch};
 use crate::config::Config;
 use crate::device::{Device, DeviceError};
 use crate::slow_path::connections::{Connections, ConnectionsError};
 use crate::slow_path::pin::Adopted;
 use crate::slow_path::poll::{Sink, SlowPath};
-use crate::slow_path::view::View;
 
-/// The time to live of a heartbeat.
-const HEARTBEAT: Duration = Duration::from_secs(1);
-/// How often one is written.
-const HEARTBEAT_EVERY: Duration = Duration::from_millis(100);
-/// The heart stops when the loop has not turned for so long: a host that hangs is a dead one.
-const LOOP_HANGS: Duration = Duration::from_secs(10);
-/// Longest sleep of the loop.
-const NAP: Duration = Duration::from_millis(50);
 /// How often the next part of the flow table is swept.
 const SWEEP_EVERY: Duration = Duration::from_millis(200);
 /// How often the status is published.
 const STATUS_EVERY: Duration = Duration::from_millis(500);
-/// How long a host that took a running card over only serves it, before it changes anything: connections that began by the ring
-/// while nobody was there are punted meanwhile, and are then known.
+/// How long a host that took a running card over only serves it before it changes anything.
 const ACQUAINTANCE: Duration = Duration::from_secs(2);
 /// Punts a turn.
 const BATCH: usize = 64;
@@ -93,8 +85,55 @@ impl Caller {
     }
 }
 
+/// How a card was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It was blank, or what it held could not be believed, and is programmed from nothing.
+    Blank,
+    /// An earlier host's card runs: its tables and connections go on.
+    Running(Adopted),
+}
+
+/// What a turn of the loop came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// There was something to do.
+    Busy,
+    /// Nothing is to do now.
+    Idle,
+    /// The host was told to end.
+    Ended,
+}
+
+/// When something is to be done next.
+struct Due {
+    every: Duration,
+    at: Instant,
+}
+
+impl Due {
+    fn every(every: Duration) -> Self {
+        Self {
+            every,
+            at: Instant::now() + every,
+        }
+    }
+
+    /// True when it is time; the next time is then one period away.
+    fn take(&mut self) -> bool {
+        let now = Instant::now();
+        let due = now >= self.at;
+        if due {
+            self.at = now + self.every;
+        }
+        due
+    }
+}
+
 /// A host on its card.
 pub struct Host {
+    // Stops first.
+    _heart: Heart,
     card: Arc<Card>,
     slow_path: SlowPath,
     deployment: Deployment,
@@ -109,15 +148,8 @@ pub struct Host {
     /// Nothing is changed before.
     patient_until: Instant,
     turns: Arc<AtomicU64>,
-}
-
-/// How a card was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// It was blank, or what it held could not be believed, and is programmed from nothing.
-    Blank,
-    /// An earlier host's card runs: its tables and connections go on.
-    Running(Adopted),
+    sweep_due: Due,
+    status_due: Due,
 }
 
 impl Host {
@@ -127,6 +159,21 @@ impl Host {
     /// # Errors
     /// When card or runtime directory cannot be used.
     pub fn start(
+        config: &Config,
+        folder: &Path,
+        sink: Box<dyn Sink>,
+        connect: impl Fn() -> Result<Arc<dyn Device>, DeviceError>,
+    ) -> Result<(Self, Caller, Found), HostError> {
+        Self::start_after(ACQUAINTANCE, config, folder, sink, connect)
+    }
+
+    /// As [`Host::start`], with the time for which a host that took a running card over only serves it: connections that began by the
+    /// ring while nobody was there are punted meanwhile, and are then known when the ring changes.
+    ///
+    /// # Errors
+    /// As [`Host::start`].
+    pub fn start_after(
+        acquaintance: Duration,
         config: &Config,
         folder: &Path,
         sink: Box<dyn Sink>,
@@ -144,38 +191,21 @@ impl Host {
             torn = opened.torn,
             "connection table"
         );
-        let (card, known) = open_card(&connect, &store)?;
+        let (card, known) = recovery::open(&connect, &store)?;
         let flow_entries = usize::try_from(config.card.flow_entries).unwrap_or(FLOWS);
         let mut slow_path =
             SlowPath::new(Arc::clone(&card), connections, flow_entries, BATCH, sink);
         slow_path.now = wall_seconds();
-        let (state, found, scratch) = match known {
-            Some((state, scratch)) => {
-                slow_path.view = View::of(&state);
-                let adopted = slow_path.adopt()?;
-                (state, Found::Running(adopted), scratch)
+        let (deployment, found) = match known {
+            Some(known) => take_over(&card, &store, known, &mut slow_path)?,
+            None => {
+                let deployment = program(&card, &store, config, &mut slow_path)?;
+                (deployment, Found::Blank)
             }
-            None => (State::default(), Found::Blank, Scratch::default()),
         };
-        let scratch = Scratch {
-            generation: scratch.generation + 1,
-            ..scratch
-        };
-        if found != Found::Blank {
-            card.write_scratch(&scratch)?;
-        }
-        let mut deployment = Deployment::new(&card, Some(store.clone()), scratch, state)?;
-        match store.next_state().filter(|_| found != Found::Blank) {
-            // a change that the last host did not finish is finished first
-            Some(unfinished) => deployment.begin(unfinished)?,
-            None if found == Found::Blank => deployment.begin(State::default().next(config)?)?,
-            None => 0,
-        };
-        if found == Found::Blank {
-            deployment.finish(&mut slow_path)?;
-        }
         let queues = card.start_queues(&QueueOptions::default())?;
-        card.heartbeat(HEARTBEAT)?;
+        let turns = Arc::default();
+        let heart = Heart::start(&card, &turns)?;
         card.set_control(Control {
             port_enable: true,
             ..card.control()?
@@ -189,26 +219,28 @@ impl Host {
             orders: sender,
             bell: Arc::clone(&bell),
         };
-        let takeovers = scratch.generation - 1;
-        let turns = Arc::default();
+        let running = found != Found::Blank;
         let host = Self {
+            _heart: heart,
             card,
             slow_path,
+            takeovers: deployment.generation() - 1,
             deployment,
             queues,
             store,
             sweep: Sweep::default(),
-            takeovers,
             orders,
             bell,
-            wanted: (found != Found::Blank).then(|| Box::new(config.clone())),
+            wanted: running.then(|| Box::new(config.clone())),
             patient_until: Instant::now()
-                + if found == Found::Blank {
-                    Duration::ZERO
+                + if running {
+                    acquaintance
                 } else {
-                    ACQUAINTANCE
+                    Duration::ZERO
                 },
             turns,
+            sweep_due: Due::every(SWEEP_EVERY),
+            status_due: Due::every(STATUS_EVERY),
         };
         host.publish()?;
         Ok((host, caller, found))
@@ -229,36 +261,72 @@ impl Host {
     }
 
     fn serve(&mut self) -> Result<(), HostError> {
-        let heart = Heart::start(&self.card, &self.turns);
-        let (mut swept, mut published) = (Instant::now(), Instant::now());
         loop {
-            self.turns.fetch_add(1, Ordering::Relaxed);
-            self.slow_path.now = wall_seconds();
-            let frames = self.slow_path.serve(&mut self.queues)?;
-            if !self.take_orders()? {
-                break;
-            }
-            let worked = self.work()?;
-            if self.deployment.is_settled() && swept.elapsed() > SWEEP_EVERY {
-                swept = Instant::now();
-                self.sweep()?;
-            }
-            if published.elapsed() > STATUS_EVERY {
-                published = Instant::now();
-                // a loop with much to do never sleeps, and sleep is where it would be noticed
-                if let Some(error) = self.card.device().gone("the host served it") {
-                    return Err(error.into());
-                }
-                self.queues.check_reset()?;
-                self.publish()?;
-            }
-            if frames == 0 && !worked {
-                let bell = Arc::clone(&self.bell);
-                self.queues.wait(NAP, Some(bell.as_fd()))?;
+            match self.turn()? {
+                Turn::Busy => {}
+                Turn::Idle => self.rest()?,
+                Turn::Ended => return self.publish(),
             }
         }
-        drop(heart);
-        self.publish()
+    }
+
+    /// One turn of the loop that [`Host::run`] is. Never waits for packets.
+    ///
+    /// # Errors
+    /// When the card cannot be reached any more.
+    pub fn turn(&mut self) -> Result<Turn, HostError> {
+        self.turns.fetch_add(1, Ordering::Relaxed);
+        self.slow_path.now = wall_seconds();
+        let frames = self.slow_path.serve(&mut self.queues)?;
+        if !self.take_orders()? {
+            return Ok(Turn::Ended);
+        }
+        let worked = self.work()?;
+        if self.is_settled() && self.sweep_due.take() {
+            self.sweep()?;
+        }
+        if self.status_due.take() {
+            // a loop with much to do never sleeps, and sleep is where it would be noticed
+            if let Some(error) = self.card.device().gone("the host served it") {
+                return Err(error.into());
+            }
+            self.queues.check_reset()?;
+            self.publish()?;
+        }
+        Ok(if frames > 0 || worked {
+            Turn::Busy
+        } else {
+            Turn::Idle
+        })
+    }
+
+    /// Whether the card is in the configuration that was wanted last.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.deployment.is_settled() && self.wanted.is_none()
+    }
+
+    /// Ends the time in which a running card that was taken over is only served.
+    pub fn acquainted(&mut self) {
+        self.patient_until = Instant::now();
+    }
+
+    /// The card.
+    #[must_use]
+    pub fn card(&self) -> &Arc<Card> {
+        &self.card
+    }
+
+    /// Sleeps until there are packets or orders, or something is due.
+    fn rest(&mut self) -> Result<(), HostError> {
+        let mut until = self.sweep_due.at.min(self.status_due.at);
+        if !self.is_settled() {
+            until = until.min(self.patient_until);
+        }
+        let bell = Arc::clone(&self.bell);
+        let nap = until.saturating_duration_since(Instant::now());
+        self.queues.wait(nap, Some(bell.as_fd()))?;
+        Ok(())
     }
 
     /// Takes what was ordered; false when it is the end.
@@ -319,68 +387,58 @@ impl Host {
         let status = json!({
             "pid": std::process::id(),
             "device": self.card.name(),
-            "settled": self.deployment.is_settled() && self.wanted.is_none(),
+            "settled": self.is_settled(),
             "host": status::host(&self.slow_path, &self.deployment, self.takeovers),
             "sweep": self.sweep.stats,
             "card": status::card(&self.card.read_counters()?),
             "vips": status::vips(&self.card, state)?,
             "backends": status::backends(&self.card, state)?,
         });
-        self.store
-            .write_status(&status)
-            .map_err(|error| HostError::Io("status.json".into(), error))
-    }
-}
-
-/// The state that a card is in and what its scratch block says, when both can be believed.
-type Known = Option<(State, Scratch)>;
-
-/// Opens the card.
-fn open_card(
-    connect: &impl Fn() -> Result<Arc<dyn Device>, DeviceError>,
-    store: &Store,
-) -> Result<(Arc<Card>, Known), HostError> {
-    let card = Card::open(connect()?, CardOptions::default())?;
-    if let Some(scratch) = card.read_scratch()? {
-        if let Some(state) = believed(&card, store, &scratch)? {
-            return Ok((card, Some((state, scratch))));
+        // a full disk stops no packets
+        if let Err(error) = self.store.write_status(&status) {
+            tracing::warn!(%error, "status.json is not written");
         }
-        tracing::warn!(
-            "the card was configured by a host that this runtime directory does not know: it is programmed anew"
-        );
-    } else if card.read_vip_matches()?.iter().next().is_none() {
-        return Ok((card, None));
+        Ok(())
     }
-    drop(card);
-    Ok((
-        Card::open(
-            connect()?,
-            CardOptions {
-                erase: true,
-                ..CardOptions::default()
-            },
-        )?,
-        None,
-    ))
 }
 
-/// The stored state that the card's digest names, when its tables agree.
-fn believed(card: &Card, store: &Store, scratch: &Scratch) -> Result<Option<State>, HostError> {
-    let next = store.next_state();
-    if let Some(next) = next.as_ref().filter(|next| next.digest() == scratch.digest) {
-        store
-            .commit()
-            .map_err(|error| HostError::Io("state.json".into(), error))?;
-        return Ok(Some(next.clone()));
-    }
-    let Some(state) = store
-        .state()
-        .filter(|state| state.digest() == scratch.digest)
-    else {
-        return Ok(None);
+/// Goes on with a running card: its flows are taken over, and what the last host did not finish is begun again.
+fn take_over(
+    card: &Arc<Card>,
+    store: &Store,
+    known: recovery::Known,
+    slow_path: &mut SlowPath,
+) -> Result<(Deployment, Found), HostError> {
+    slow_path.view = known.view;
+    let adopted = slow_path.adopt()?;
+    let scratch = Scratch {
+        generation: known.scratch.generation + 1,
+        ..known.scratch
     };
-    // in the middle of a change the tables are between two states, and carrying it out again makes them whole
-    Ok((next.is_some() || verify(card, &state)?).then_some(state))
+    card.write_scratch(&scratch)?;
+    let mut deployment = Deployment::new(card, Some(store.clone()), scratch, known.state)?;
+    if let Some(unfinished) = known.unfinished {
+        let steps = deployment.begin(unfinished)?;
+        tracing::info!(steps, "the last host's change is finished first");
+    }
+    Ok((deployment, Found::Running(adopted)))
+}
+
+/// Brings a blank card to `config`.
+fn program(
+    card: &Arc<Card>,
+    store: &Store,
+    config: &Config,
+    slow_path: &mut SlowPath,
+) -> Result<Deployment, HostError> {
+    let scratch = Scratch {
+        generation: 1,
+        ..Scratch::default()
+    };
+    let mut deployment = Deployment::new(card, Some(store.clone()), scratch, State::default())?;
+    deployment.begin(State::default().next(config)?)?;
+    deployment.finish(slow_path)?;
+    Ok(deployment)
 }
 
 /// Whether the kernel wants the card back.
@@ -400,46 +458,4 @@ fn wall_seconds() -> u32 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     u32::try_from(since.as_secs()).unwrap_or(u32::MAX)
-}
-
-/// The thread that keeps the card believing in its host.
-struct Heart {
-    stop: Arc<AtomicBool>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Heart {
-    fn start(card: &Arc<Card>, turns: &Arc<AtomicU64>) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (card, turns, stopped) = (Arc::clone(card), Arc::clone(turns), Arc::clone(&stop));
-        let thread = std::thread::Builder::new()
-            .name("heartbeat".into())
-            .spawn(move || beat(&card, &turns, &stopped))
-            .ok();
-        Self { stop, thread }
-    }
-}
-
-fn beat(card: &Card, turns: &AtomicU64, stop: &AtomicBool) {
-    let (mut seen, mut since) = (turns.load(Ordering::Relaxed), Instant::now());
-    while !stop.load(Ordering::Relaxed) {
-        let now = turns.load(Ordering::Relaxed);
-        if now != seen {
-            (seen, since) = (now, Instant::now());
-        }
-        if since.elapsed() < LOOP_HANGS && card.heartbeat(HEARTBEAT).is_err() {
-            return;
-        }
-        std::thread::park_timeout(HEARTBEAT_EVERY);
-    }
-}
-
-impl Drop for Heart {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            let _ = thread.join();
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! Opening cards: blank ones, running ones, and those that another host owns.
 
-use guideway::card::{Card, CardError, CardOptions, PoolId, Scratch, SecretSource, SwapJournal};
+use guideway::card::{Card, CardError, CardOptions, Scratch, SecretSource};
 use guideway::device::DeviceError;
 use guideway_sim::card::Model;
 
@@ -50,15 +50,8 @@ fn a_running_card_keeps_everything_for_the_next_host(model: Model) {
         owner: 4,
         generation: 1,
         digest: [7; 32],
-        journal: SwapJournal::None,
     };
     card.write_scratch(&scratch).unwrap();
-    let journal = SwapJournal::Ready {
-        pool: PoolId(3),
-        base: 32,
-        size: 5,
-    };
-    card.write_journal(journal).unwrap();
     let key = flow_key(VipId(7), client(1), 4000, 80);
     let target = FlowTarget {
         backend: BackendId(1),
@@ -98,10 +91,7 @@ fn a_running_card_keeps_everything_for_the_next_host(model: Model) {
     .unwrap();
     assert!(card.was_running());
     assert_eq!(card.secrets(), &secrets);
-    assert_eq!(
-        card.read_scratch().unwrap(),
-        Some(Scratch { journal, ..scratch })
-    );
+    assert_eq!(card.read_scratch().unwrap(), Some(scratch));
     assert_eq!(
         (card.read_ring(32, 5).unwrap(), card.read_pools().unwrap()),
         (ring, pools)

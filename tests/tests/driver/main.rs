@@ -4,10 +4,13 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+mod exact;
+mod fuse;
 mod models;
 mod stage;
 
 mod adopting;
+mod crash;
 mod faults;
 mod queues;
 mod tables;

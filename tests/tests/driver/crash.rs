@@ -1,0 +1,349 @@
+//! A host dies at every write of a change, and of the first programming: the next host on the same card and runtime directory brings
+//! it whole to the new configuration, and no flow leaves its backend meanwhile, whoever began it and whenever.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use guideway::config::Config;
+use guideway::control::host::{Caller, Found, Host, HostError, Order, Turn};
+use guideway::device::{Device, DeviceError};
+use guideway::slow_path::poll::NoSink;
+use guideway_sim::card::Model;
+use guideway_sim::harness::frame::PacketSpec;
+
+use super::exact::holds_exactly;
+use super::fuse::{Blows, Fuse, Fused};
+use super::stage::{ACK, MAC, PATIENCE, SYN, Stage};
+
+/// Longer than any round: who ends the time of acquaintance is the test.
+const FOREVER: Duration = Duration::from_secs(3600);
+/// How many rounds a flow is followed.
+const FOLLOWED: u32 = 3;
+
+/// A pool: name, ring size, backends with weights.
+type Pool<'a> = (&'a str, u32, &'a [(&'a str, u32)]);
+
+fn config(mtu: u16, next_hop: u8, pools: &[Pool], vips: &[(&str, &str)]) -> Config {
+    let mut text = format!(
+        "version = 1\n[card]\ndevice = \"sim\"\n[node]\nname = \"lb1\"\nmac = \"02:00:00:00:00:01\"\nmtu = {mtu}\n\
+         [[node.next_hop]]\nmac = \"02:00:00:00:00:{next_hop:02x}\"\n"
+    );
+    for (name, size, backends) in pools {
+        text += &format!("[[pool]]\nname = \"{name}\"\ntable_size = {size}\n");
+        for (address, weight) in *backends {
+            text += &format!("[[pool.backend]]\naddress = \"{address}\"\nweight = {weight}\n");
+        }
+    }
+    for (address, pool) in vips {
+        text += &format!(
+            "[[vip]]\nname = \"v{address}\"\naddress = \"{address}\"\nport = 80\nprotocol = \"tcp\"\npool = \"{pool}\"\n"
+        );
+    }
+    Config::parse("test", &text).unwrap()
+}
+
+/// Two configurations that differ in everything that a plan has a step for. The rings lie such that one pool's new ring takes the
+/// region that another pool's old one leaves.
+fn two_configurations() -> [Config; 2] {
+    let web = [
+        ("10.0.0.1", 1),
+        ("10.0.0.2", 2),
+        ("10.0.0.3", 1),
+        ("10.0.0.4", 0),
+    ];
+    let first = config(
+        1500,
+        0xfe,
+        &[
+            ("web", 1009, &web),
+            ("api", 1021, &[("10.1.0.1", 1), ("10.1.0.2", 1)]),
+            ("old", 251, &[("10.2.0.1", 1)]),
+        ],
+        &[
+            ("10.200.1.1", "web"),
+            ("10.200.1.2", "api"),
+            ("10.200.1.3", "web"),
+            ("10.200.1.4", "api"),
+            ("10.200.1.6", "old"),
+        ],
+    );
+    let web = [("10.0.0.2", 1), ("10.0.0.3", 3), ("10.0.0.5", 2)];
+    let second = config(
+        1480,
+        0xfd,
+        &[
+            ("web", 1009, &web),
+            ("api", 1021, &[("10.1.0.1", 1), ("10.1.0.2", 3)]),
+            ("new", 509, &[("10.3.0.1", 1), ("10.3.0.2", 1)]),
+        ],
+        &[
+            ("10.200.1.1", "web"),
+            ("10.200.1.2", "web"),
+            ("10.200.1.4", "api"),
+            ("10.200.1.5", "new"),
+        ],
+    );
+    [first, second]
+}
+
+/// VIPs of both configurations.
+const VIPS: [[u8; 4]; 3] = [[10, 200, 1, 1], [10, 200, 1, 2], [10, 200, 1, 4]];
+
+/// VIP, client's address, client's port.
+type Flow = ([u8; 4], [u8; 4], u16);
+
+fn frame((vip, client, port): Flow, flags: u8) -> Vec<u8> {
+    PacketSpec {
+        ethernet: (MAC, [2, 0, 0, 0, 0, 99]),
+        source: client.into(),
+        destination: vip.into(),
+        protocol: 6,
+        ports: (port, 80),
+        flags,
+        traffic_class: 0,
+        payload: b"hello".to_vec(),
+    }
+    .frame()
+}
+
+/// The flow that a frame from the card belongs to, and the backend that it goes to.
+fn read(sent: &[u8]) -> (Flow, Ipv4Addr) {
+    let four = |at: usize| <[u8; 4]>::try_from(&sent[at..at + 4]).unwrap();
+    let port = u16::from_be_bytes([sent[54], sent[55]]);
+    ((four(50), four(46), port), four(30).into())
+}
+
+/// Live flows, and where they go.
+#[derive(Default)]
+struct Flows {
+    /// The backend of each, once a packet has left for it, and the round in which it began.
+    known: BTreeMap<Flow, (Option<Ipv4Addr>, u32)>,
+    opened: u32,
+    round: u32,
+}
+
+impl Flows {
+    /// Opens a flow: its SYN is sent, and no answer awaited.
+    fn open(&mut self, stage: &Stage) {
+        let n = self.opened;
+        self.opened += 1;
+        let client = [198, 51, (n >> 8) as u8, n as u8];
+        let flow = (VIPS[n as usize % VIPS.len()], client, 1024 + n as u16);
+        self.known.insert(flow, (None, self.round));
+        stage.wire.send(frame(flow, SYN));
+    }
+
+    /// Looks at what the card has sent, for so long. Which flows were seen is noted in `seen`.
+    fn watch(&mut self, stage: &Stage, wait: Duration, seen: &mut Vec<Flow>) -> Result<(), String> {
+        let mut wait = wait;
+        while let Ok(sent) = stage.wire.receive(wait) {
+            wait = Duration::ZERO;
+            let (flow, backend) = read(&sent.bytes);
+            seen.push(flow);
+            let Some((known, _)) = self.known.get_mut(&flow) else {
+                continue;
+            };
+            if *known.get_or_insert(backend) != backend {
+                return Err(format!("{flow:?} went to {known:?} and now to {backend}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A packet of every flow leaves for its backend.
+    fn all_go_on(&mut self, stage: &Stage, mut host: Option<&mut Host>) -> Result<(), String> {
+        let round = self.round;
+        self.known.retain(|_, (_, began)| *began + FOLLOWED > round);
+        let mut waiting: Vec<Flow> = self.known.keys().copied().collect();
+        let begun = Instant::now();
+        while !waiting.is_empty() {
+            if begun.elapsed() > PATIENCE {
+                return Err(format!("no packet left of {waiting:?}"));
+            }
+            for flow in &waiting {
+                stage.wire.send(frame(*flow, ACK));
+            }
+            let (mut seen, sent) = (Vec::new(), Instant::now());
+            // a packet that met the end of a host is lost, and its client sends it again
+            while waiting.iter().any(|flow| !seen.contains(flow))
+                && sent.elapsed() < Duration::from_millis(300)
+            {
+                // a host that is killed here is found dead later
+                if host.as_mut().is_some_and(|host| host.turn().is_err()) {
+                    return Ok(());
+                }
+                self.watch(stage, Duration::from_millis(1), &mut seen)?;
+            }
+            waiting.retain(|flow| !seen.contains(flow));
+        }
+        Ok(())
+    }
+}
+
+/// Connects as soon as the simulator has noticed that the last host is gone.
+fn connect(stage: &Stage, fuse: &Fuse) -> Result<Arc<dyn Device>, DeviceError> {
+    let begun = Instant::now();
+    loop {
+        match stage.try_connect() {
+            Ok(device) => return Ok(Fused::new(Arc::new(device), fuse)),
+            Err(DeviceError::Busy { .. }) if begun.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn start(
+    stage: &Stage,
+    fuse: &Fuse,
+    folder: &Path,
+    config: &Config,
+) -> Result<(Host, Caller, Found), HostError> {
+    Host::start_after(FOREVER, config, folder, Box::new(NoSink), || {
+        connect(stage, fuse)
+    })
+}
+
+/// Lets the host carry out what it was told, while flows begin at every turn. An error is that of the host.
+fn carry_out(host: &mut Host, stage: &Stage, flows: &mut Flows) -> Result<(), HostError> {
+    host.acquainted();
+    let mut opened = 0;
+    while host.turn()? != Turn::Idle || !host.is_settled() {
+        if opened < 12 {
+            opened += 1;
+            flows.open(stage);
+            // the host meets it in its next turn
+            let begun = Instant::now();
+            while host.card().punts_outstanding()? == 0 && begun.elapsed() < PATIENCE {}
+        }
+    }
+    Ok(())
+}
+
+/// Changes back and forth between the configurations, and kills the host at the writes of numbers `writes`, up to the first one that
+/// both changes do not have any more.
+fn change_and_crash(model: Model, writes: impl Iterator<Item = u32>) {
+    let (stage, folder) = (Stage::new(model), tempfile::tempdir().unwrap());
+    let configs = two_configurations();
+    let mut flows = Flows::default();
+    let mut fuse = Fuse::default();
+    let (mut host, mut caller, found) = start(&stage, &fuse, folder.path(), &configs[0]).unwrap();
+    assert_eq!(found, Found::Blank);
+    (0..20).for_each(|_| flows.open(&stage));
+    flows.all_go_on(&stage, Some(&mut host)).unwrap();
+    let (mut now, mut crashes) = (0, 0);
+    for write in writes {
+        let mut whole = 0;
+        for direction in 0..2 {
+            flows.round += 1;
+            let blows = if (write + direction) % 2 == 0 {
+                Blows::Before
+            } else {
+                Blows::After
+            };
+            let wanted = 1 - now;
+            let context = format!("write {write} ({blows:?}) of the change to {wanted}");
+            let check = |result: Result<(), String>, when: &str| {
+                if let Err(error) = result {
+                    panic!("{context}, {when}: {error}");
+                }
+            };
+            fuse.set(write, blows);
+            let alive = caller.order(Order::Apply(Box::new(configs[wanted].clone())));
+            assert!(alive);
+            let ended = carry_out(&mut host, &stage, &mut flows);
+            if fuse.take() {
+                crashes += 1;
+                assert!(ended.is_err(), "{context}");
+                drop(host);
+                check(flows.all_go_on(&stage, None), "without a host");
+                // sometimes the operator has second thoughts, and sometimes the second host is killed as well
+                now = if write % 5 == 3 { now } else { wanted };
+                fuse = Fuse::default();
+                if write % 3 == 1 {
+                    fuse.set(write * 7 % 60, blows);
+                    if let Ok((mut second, ..)) = start(&stage, &fuse, folder.path(), &configs[now])
+                    {
+                        let known = flows.all_go_on(&stage, Some(&mut second));
+                        check(known, "with a second host");
+                        let _ = carry_out(&mut second, &stage, &mut flows);
+                    }
+                    check(flows.all_go_on(&stage, None), "without the second host");
+                }
+                fuse = Fuse::default();
+                let started = start(&stage, &fuse, folder.path(), &configs[now]).unwrap();
+                assert!(matches!(started.2, Found::Running(_)), "{context}: erased");
+                (host, caller) = (started.0, started.1);
+                check(flows.all_go_on(&stage, Some(&mut host)), "with a new host");
+                carry_out(&mut host, &stage, &mut flows).unwrap();
+            } else {
+                ended.unwrap();
+                (now, whole) = (wanted, whole + 1);
+            }
+            check(holds_exactly(host.card(), &configs[now]), "at the end");
+            check(flows.all_go_on(&stage, Some(&mut host)), "at the end");
+        }
+        if whole == 2 {
+            println!("{crashes} crashes");
+            assert!(crashes > 20, "only {crashes} crashes: this shows little");
+            return;
+        }
+    }
+    panic!("a plan without an end");
+}
+
+#[test]
+fn a_host_that_dies_at_any_even_write_of_a_change_is_continued() {
+    change_and_crash(Model::Reference, (0..1000).step_by(2));
+}
+
+#[test]
+fn a_host_that_dies_at_any_odd_write_of_a_change_is_continued() {
+    change_and_crash(Model::Reference, (1..1000).step_by(2));
+}
+
+#[test]
+fn a_host_that_dies_while_it_programs_a_blank_card_leaves_nothing_behind() {
+    let stage = Stage::new(Model::Reference);
+    let [first, second] = two_configurations();
+    for write in 0.. {
+        // with an empty runtime directory the card is a stranger's, and erased
+        let folder = tempfile::tempdir().unwrap();
+        let fuse = Fuse::default();
+        let blows = if write % 2 == 0 {
+            Blows::Before
+        } else {
+            Blows::After
+        };
+        fuse.set(write, blows);
+        let ended = start(&stage, &fuse, folder.path(), &first).map(|_| ());
+        if !fuse.take() {
+            ended.unwrap();
+            assert!(write > 40, "only {write} writes: this shows little");
+            return;
+        }
+        assert!(ended.is_err());
+        let (mut host, _caller, _) =
+            start(&stage, &Fuse::default(), folder.path(), &second).unwrap();
+        carry_out(&mut host, &stage, &mut Flows::default()).unwrap();
+        if let Err(error) = holds_exactly(host.card(), &second) {
+            panic!("write {write} ({blows:?}): {error}");
+        }
+    }
+}
+
+/// What the helpers above read of a frame is what stands there.
+#[test]
+fn a_sent_frame_is_read_as_it_was_meant() {
+    let inner = frame((VIPS[0], [198, 51, 2, 3], 1027), ACK);
+    let mut sent = vec![0; 34];
+    sent[30..34].copy_from_slice(&[10, 0, 0, 7]);
+    sent.extend_from_slice(&inner[14..]);
+    let expected = ((VIPS[0], [198, 51, 2, 3], 1027), Ipv4Addr::new(10, 0, 0, 7));
+    assert_eq!(read(&sent), expected);
+    assert_eq!(IpAddr::from(expected.1), IpAddr::from([10, 0, 0, 7]));
+}

@@ -1,0 +1,146 @@
+//! Whether a card's tables are those of a configuration, and nothing else: read back, and followed from VIP to address as a packet
+//! is, so that no index that a host chose matters.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+
+use guideway::card::{Backend, Card, NextHop, Pool, VipKey};
+use guideway::config::Config;
+use guideway::maglev::{Member, NOBODY, Ring};
+use guideway_hdl::tables::{BackendEntry, BackendState, PoolEntry, SLOT_EMPTY, Table};
+
+/// Fails with what is wrong.
+pub fn holds_exactly(card: &Card, config: &Config) -> Result<(), String> {
+    let (pools, vips) = (card.read_pools().unwrap(), card.read_vips().unwrap());
+    let backends = card.read_backends().unwrap();
+    let matches = card.read_vip_matches().unwrap();
+    let used = |beats: Vec<[u32; 16]>| beats.iter().filter(|beat| **beat != [0; 16]).count();
+    let keys = used(
+        card.dump(Table::VipMatch, 0, card.entries(Table::VipMatch))
+            .unwrap(),
+    );
+    if keys != config.vips.len() || matches.iter().count() != keys {
+        return Err(format!("{keys} keys for {} VIPs", config.vips.len()));
+    }
+    let mut live = HashMap::new();
+    for vip in &config.vips {
+        let key = VipKey {
+            address: vip.address,
+            port: vip.port,
+            protocol: vip.protocol.into(),
+        };
+        let id = matches.get(&key).ok_or(format!("no VIP {key}"))?;
+        let entry = &vips[usize::from(id.0)];
+        if entry.mtu != config.node.mtu {
+            return Err(format!("{key}: MTU {}", entry.mtu));
+        }
+        let name = &config.pools[vip.pool].name;
+        if *live.entry(entry.pool).or_insert(name) != name {
+            return Err(format!("pool {} is {name} and another", entry.pool));
+        }
+        let addresses = addresses(card, &pools[usize::from(entry.pool)], &backends)?;
+        if addresses != wanted(config, vip.pool) {
+            return Err(format!("{key}: not the ring of {name}"));
+        }
+    }
+    for (id, entry) in (0u8..).zip(&pools) {
+        if !live.contains_key(&id) && *entry != PoolEntry::default() {
+            return Err(format!("pool {id} is nobody's: {entry:?}"));
+        }
+    }
+    regions(&pools)?;
+    takers(&backends, config)?;
+    let hop = NextHop {
+        destination: config.node.next_hop.unwrap().0,
+        source: config.node.mac.map(|mac| mac.0),
+    };
+    if card.read_next_hops().unwrap()[0] != hop.to_entry() {
+        return Err("another next hop".into());
+    }
+    Ok(())
+}
+
+/// A pool's ring as the addresses that packets would go to.
+fn addresses(
+    card: &Card,
+    pool: &PoolEntry,
+    backends: &[BackendEntry],
+) -> Result<Vec<Option<IpAddr>>, String> {
+    let pool = Pool::from_entry(pool);
+    let ring = card
+        .read_ring(pool.ring_base, pool.ring_size as usize)
+        .unwrap();
+    ring.iter()
+        .map(|&slot| {
+            if slot == SLOT_EMPTY {
+                return Ok(None);
+            }
+            let backend = Backend::from_entry(&backends[usize::from(slot)]).unwrap();
+            match backend.state {
+                BackendState::Up => Ok(Some(backend.address)),
+                state => Err(format!("a ring names {} ({state:?})", backend.address)),
+            }
+        })
+        .collect()
+}
+
+/// The same of the configuration.
+fn wanted(config: &Config, pool: usize) -> Vec<Option<IpAddr>> {
+    let pool = &config.pools[pool];
+    let members: Vec<Member> = pool
+        .backends
+        .iter()
+        .map(|backend| Member {
+            address: backend.address,
+            weight: backend.weight,
+        })
+        .collect();
+    let ring = Ring::build(pool.table, pool.table_size, &members);
+    ring.slots()
+        .iter()
+        .map(|&slot| (slot != NOBODY).then(|| members[slot as usize].address))
+        .collect()
+}
+
+/// Rings of different pools share no beat.
+fn regions(pools: &[PoolEntry]) -> Result<(), String> {
+    let mut taken = BTreeSet::new();
+    for pool in pools {
+        let beats = pool.ring_base / 32..(pool.ring_base + pool.ring_size).div_ceil(32);
+        for beat in beats {
+            if !taken.insert(beat) {
+                return Err(format!("beat {beat} lies in two rings"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Backends that take new flows are the configured ones; others drain.
+fn takers(backends: &[BackendEntry], config: &Config) -> Result<(), String> {
+    let known = backends
+        .iter()
+        .filter(|entry| **entry != BackendEntry::default());
+    let mut up: Vec<IpAddr> = Vec::new();
+    for entry in known {
+        let backend = Backend::from_entry(entry).unwrap();
+        match backend.state {
+            BackendState::Up => up.push(backend.address),
+            BackendState::Draining => {}
+            BackendState::Down => return Err(format!("{} is down", backend.address)),
+        }
+    }
+    let mut wanted: Vec<IpAddr> = config
+        .pools
+        .iter()
+        .flat_map(|pool| &pool.backends)
+        .filter(|backend| backend.weight > 0)
+        .map(|backend| backend.address)
+        .collect();
+    (up.sort(), wanted.sort());
+    if up == wanted {
+        Ok(())
+    } else {
+        Err(format!("{up:?} are up instead of {wanted:?}"))
+    }
+}
