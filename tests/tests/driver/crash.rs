@@ -188,7 +188,7 @@ fn connect(stage: &Stage, fuse: &Fuse) -> Result<Arc<dyn Device>, DeviceError> {
     let begun = Instant::now();
     loop {
         match stage.try_connect() {
-            Ok(device) => return Ok(Fused::new(Arc::new(device), fuse)),
+            Ok(device) => return Ok(Fused::around(Arc::new(device), fuse)),
             Err(DeviceError::Busy { .. }) if begun.elapsed() < PATIENCE => {
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -288,7 +288,7 @@ fn change_and_crash(model: Model, writes: impl Iterator<Item = u32>) {
             check(flows.all_go_on(&stage, Some(&mut host)), "at the end");
         }
         if whole == 2 {
-            println!("{crashes} crashes");
+            eprintln!("{crashes} crashes");
             assert!(crashes > 20, "only {crashes} crashes: this shows little");
             return;
         }

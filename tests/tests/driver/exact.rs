@@ -137,7 +137,8 @@ fn takers(backends: &[BackendEntry], config: &Config) -> Result<(), String> {
         .filter(|backend| backend.weight > 0)
         .map(|backend| backend.address)
         .collect();
-    (up.sort(), wanted.sort());
+    up.sort();
+    wanted.sort();
     if up == wanted {
         Ok(())
     } else {

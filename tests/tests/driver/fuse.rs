@@ -98,7 +98,7 @@ pub struct Fused {
 }
 
 impl Fused {
-    pub fn new(inner: Arc<dyn Device>, fuse: &Fuse) -> Arc<dyn Device> {
+    pub fn around(inner: Arc<dyn Device>, fuse: &Fuse) -> Arc<dyn Device> {
         Arc::new(Self {
             inner,
             fuse: fuse.clone(),
