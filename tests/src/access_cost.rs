@@ -202,6 +202,7 @@ fn configure(card: &Card) -> Result<()> {
         generation: 1,
         next_hop: NextHopId(0),
         address: IpAddr::from([10, 0, 0, 1]),
+        gre_key: None,
     };
     card.write_backend(BackendId(0), &backend)?;
     card.write_ring(0, &[0; RING])?;

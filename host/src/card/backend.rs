@@ -19,6 +19,8 @@ pub struct Backend {
     pub next_hop: NextHopId,
     /// Outer destination address.
     pub address: IpAddr,
+    /// Key in the GRE header.
+    pub gre_key: Option<u32>,
 }
 
 impl Backend {
@@ -32,6 +34,8 @@ impl Backend {
             generation: self.generation,
             next_hop: self.next_hop.0,
             address: address_to_bits(self.address),
+            key_present: self.gre_key.is_some(),
+            key: self.gre_key.unwrap_or_default(),
             ..BackendEntry::default()
         }
     }
@@ -45,6 +49,7 @@ impl Backend {
             generation: entry.generation,
             next_hop: NextHopId(entry.next_hop),
             address: address_from_bits(entry.address, entry.ipv6),
+            gre_key: entry.key_present.then_some(entry.key),
         })
     }
 }
@@ -89,13 +94,18 @@ mod tests {
 
     #[test]
     fn a_backend_survives_its_entry() {
-        for address in ["10.0.0.1", "fc00::1:2"] {
+        for (address, encap, gre_key) in [
+            ("10.0.0.1", Encap::Ipip, None),
+            ("fc00::1:2", Encap::Gre, Some(7)),
+            ("fc00::1:3", Encap::Gre, Some(0)),
+        ] {
             let backend = Backend {
                 state: BackendState::Draining,
-                encap: Encap::Ipip,
+                encap,
                 generation: 200,
                 next_hop: NextHopId(15),
                 address: address.parse().unwrap(),
+                gre_key,
             };
             assert_eq!(
                 Backend::from_entry(&BackendEntry::from_words(&backend.to_entry().to_words())),
@@ -108,6 +118,7 @@ mod tests {
             generation: 1,
             next_hop: NextHopId(0),
             address: "10.0.0.1".parse().unwrap(),
+            gre_key: None,
         }
         .to_entry();
         assert_eq!((entry.address, entry.ipv6), (0x0a00_0001, false));

@@ -38,9 +38,9 @@ pub struct Sources {
     pub ipip_v4: Ipv4Addr,
     /// Outer source of IPIP over IPv6: its upper 96 bits.
     pub ipip_v6: Ipv6Addr,
-    /// Outer source of GRE and GUE over IPv4.
+    /// Outer source of GRE over IPv4.
     pub v4: Ipv4Addr,
-    /// Outer source of GRE and GUE over IPv6.
+    /// Outer source of GRE over IPv6.
     pub v6: Ipv6Addr,
 }
 

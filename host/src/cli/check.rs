@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{ConfigFile, house_table, print};
-use crate::config::Config;
+use crate::config::{Config, Encap};
 use crate::control::state::State;
 use crate::maglev::{Ring, hex};
 
@@ -25,6 +25,7 @@ struct BackendRow {
     pool: String,
     index: u16,
     address: IpAddr,
+    encap: Encap,
     weight: u32,
     slots: u32,
     share: f64,
@@ -76,6 +77,7 @@ fn backend_rows(config: &Config, state: &State, rings: &[Ring]) -> Vec<BackendRo
                 pool: pool.name.clone(),
                 index,
                 address: backend.address,
+                encap: backend.encap,
                 weight: backend.weight,
                 slots,
                 share,
@@ -100,7 +102,7 @@ fn as_json(
         })
     }).collect();
     let backends: Vec<_> = rows.iter().map(|row| {
-        json!({ "pool": row.pool, "index": row.index, "address": row.address, "weight": row.weight, "slots": row.slots, "share": row.share, "expected_share": row.expected })
+        json!({ "pool": row.pool, "index": row.index, "address": row.address, "encap": row.encap, "weight": row.weight, "slots": row.slots, "share": row.share, "expected_share": row.expected })
     }).collect();
     let vips: Vec<_> = state.vips.iter().map(|vip| {
         let pool = state.pool(vip.pool).map(|pool| pool.name.as_str());
@@ -135,9 +137,9 @@ fn as_tables(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]
     }
     let mut backends = house_table(
         &[
-            "backend", "pool", "index", "weight", "slots", "share", "expected",
+            "backend", "pool", "index", "encap", "weight", "slots", "share", "expected",
         ],
-        &[2, 3, 4, 5, 6],
+        &[2, 4, 5, 6, 7],
     );
     for row in rows {
         let percent = |share: f64| format!("{:.3} %", share * 100.0);
@@ -145,6 +147,7 @@ fn as_tables(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]
             row.address.to_string(),
             row.pool.clone(),
             row.index.to_string(),
+            row.encap.to_string(),
             row.weight.to_string(),
             row.slots.to_string(),
             percent(row.share),

@@ -5,7 +5,8 @@ use clap::Args;
 
 use crate::decap::Decapsulator;
 
-/// Take IPIP packets off an interface and give their inner packets to the local stack: for a backend whose kernel has no ipip module.
+/// Take IPIP and GRE packets off an interface and give their inner packets to the local stack: for a backend whose kernel has no
+/// ipip or gre module. GRE is taken with any key or none. A backend in l2 needs none of this: only the VIP on lo.
 ///
 /// A backend needs three things:
 ///   ip addr add VIP/32 dev lo                  the VIP, not announced by ARP (net.ipv4.conf.all.arp_ignore=1, arp_announce=2)

@@ -11,7 +11,7 @@ use guideway_hdl::tables;
 
 use super::problem::Problem;
 use super::schema::{self, At};
-use super::{Backend, Card, Config, Mac, Node, Pool, Protocol, Unmatched, Vip};
+use super::{Backend, Card, Config, Encap, Mac, Node, Pool, Protocol, Unmatched, Vip};
 use crate::device::{AddressError, DeviceAddress};
 use crate::maglev::Algorithm;
 
@@ -24,7 +24,7 @@ const WEIGHT_MAX: i64 = 65_535;
 
 /// Problems found so far.
 #[derive(Default)]
-struct Checker {
+pub(super) struct Checker {
     problems: Vec<Problem>,
 }
 
@@ -48,6 +48,7 @@ pub fn check(file: schema::File) -> Result<Config, Vec<Problem>> {
     let pools = checker.pools(&file.pool);
     let vips = checker.vips(&file.vip, &pools);
     checker.limits(&file.pool, &file.vip, &pools, &vips);
+    checker.reach(&file.pool, &pools, &node);
     if node.next_hop.is_none() && !pools.is_empty() {
         checker.problem(
             "node.next_hop",
@@ -84,7 +85,7 @@ pub fn check(file: schema::File) -> Result<Config, Vec<Problem>> {
 }
 
 impl Checker {
-    fn problem(
+    pub(super) fn problem(
         &mut self,
         key: &str,
         span: Range<usize>,
@@ -235,23 +236,6 @@ impl Checker {
                     "give each pool its own name",
                 );
             }
-            if let Some(encap) = &pool.encap {
-                match encap.get_ref().as_str() {
-                    "ipip" => {}
-                    "gre" | "gue" | "l2" => self.problem(
-                        "pool.encap",
-                        encap.span(),
-                        format!("{:?} is not supported yet", encap.get_ref()),
-                        "write \"ipip\"",
-                    ),
-                    other => self.problem(
-                        "pool.encap",
-                        encap.span(),
-                        format!("{other:?} is not an encapsulation"),
-                        "write \"ipip\"",
-                    ),
-                }
-            }
             let table = match pool.table.as_ref().map(|table| table.get_ref().as_str()) {
                 None | Some("maglev-v2") => Algorithm::V2,
                 Some("maglev-v1") => Algorithm::V1,
@@ -267,7 +251,8 @@ impl Checker {
                 }
             };
             let table_size = self.table_size(pool.table_size.as_ref());
-            let backends = self.backends(&pool.backend);
+            let encaps = self.encapsulations(pool);
+            let backends = self.backends(&pool.backend, &encaps);
             checked.push(Pool {
                 name,
                 table,
@@ -301,10 +286,10 @@ impl Checker {
         checked
     }
 
-    fn backends(&mut self, backends: &[At<schema::Backend>]) -> Vec<Backend> {
+    fn backends(&mut self, backends: &[At<schema::Backend>], encaps: &[Encap]) -> Vec<Backend> {
         let mut seen = HashMap::new();
         let mut checked = Vec::with_capacity(backends.len());
-        for backend in backends {
+        for (backend, &encap) in backends.iter().zip(encaps) {
             let backend = backend.get_ref();
             let weight = u32::try_from(self.number(
                 "pool.backend.weight",
@@ -325,7 +310,11 @@ impl Checker {
                     "keep one, with the sum of the weights",
                 );
             }
-            checked.push(Backend { address, weight });
+            checked.push(Backend {
+                address,
+                weight,
+                encap,
+            });
         }
         checked
     }
@@ -383,22 +372,6 @@ impl Checker {
                         "the VIPs {other:?} and {name:?} have the same address, port and protocol"
                     ),
                     "change or remove one",
-                );
-            }
-            if let Some(v4) = pools[pool]
-                .backends
-                .iter()
-                .find(|backend| address.is_ipv6() && backend.address.is_ipv4())
-            {
-                let message = format!(
-                    "an IPv6 packet cannot travel to the IPv4 backend {} of pool {:?} in ipip",
-                    v4.address, pools[pool].name
-                );
-                self.problem(
-                    "vip.pool",
-                    vip.pool.span(),
-                    message,
-                    "use a pool whose backends all have IPv6 addresses",
                 );
             }
             checked.push(Vip {
@@ -497,7 +470,7 @@ impl Checker {
         }
     }
 
-    fn number(
+    pub(super) fn number(
         &mut self,
         key: &str,
         value: Option<&At<i64>>,
@@ -572,7 +545,7 @@ impl Checker {
         Some(address)
     }
 
-    fn mac(&mut self, key: &str, text: &At<String>) -> Option<Mac> {
+    pub(super) fn mac(&mut self, key: &str, text: &At<String>) -> Option<Mac> {
         let Some(mac) = Mac::parse(text.get_ref()) else {
             self.problem(
                 key,

@@ -4,6 +4,7 @@
 //! [`check`]'s, how an error is shown is [`problem`]'s. What the card is programmed with follows from a `Config` in `control`.
 
 pub mod check;
+pub mod encap;
 pub mod problem;
 pub mod schema;
 
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 use crate::device::DeviceAddress;
 use crate::maglev::{Algorithm, Member};
+pub use encap::Encap;
 pub use problem::Problem;
 
 /// A configuration that was checked: names are unique and refer to what exists, numbers fit the card.
@@ -47,9 +49,9 @@ pub struct Node {
     pub name: String,
     /// What the card sends from, and the only unicast address that it takes; none: any, and it answers from the one it was sent to.
     pub mac: Option<Mac>,
-    /// Outer source of GRE and GUE, IPv4.
+    /// Outer source of GRE, IPv4.
     pub source_v4: Option<Ipv4Addr>,
-    /// Outer source of GRE and GUE, IPv6.
+    /// Outer source of GRE, IPv6.
     pub source_v6: Option<Ipv6Addr>,
     /// The /16 that IPIP's flow-dependent outer source lies in.
     pub ipip_source_v4: Ipv4Addr,
@@ -74,7 +76,7 @@ pub enum Unmatched {
 }
 
 /// A MAC address, most significant byte first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Mac(pub [u8; 6]);
 
 impl Mac {
@@ -114,6 +116,14 @@ impl Serialize for Mac {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for Mac {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no MAC address")))
+    }
+}
+
 /// A pool: backends that share VIPs' connections.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pool {
@@ -148,6 +158,8 @@ pub struct Backend {
     pub address: IpAddr,
     /// Its weight; 0: no new flows.
     pub weight: u32,
+    /// How packets travel to it.
+    pub encap: Encap,
 }
 
 /// A virtual IP.

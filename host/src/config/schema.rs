@@ -74,6 +74,7 @@ pub struct NextHop {
 pub struct Pool {
     pub name: At<String>,
     pub encap: Option<At<String>>,
+    pub gre_key: Option<At<i64>>,
     pub table: Option<At<String>>,
     pub table_size: Option<At<i64>>,
     #[serde(default)]
@@ -87,6 +88,9 @@ pub struct Pool {
 pub struct Backend {
     pub address: At<String>,
     pub weight: Option<At<i64>>,
+    pub encap: Option<At<String>>,
+    pub gre_key: Option<At<i64>>,
+    pub mac: Option<At<String>>,
 }
 
 /// `[[vip]]`.

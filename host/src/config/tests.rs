@@ -56,7 +56,8 @@ fn the_contract_is_read() {
         config.pools[0].backends,
         [Backend {
             address: "10.0.0.1".parse().unwrap(),
-            weight: 1
+            weight: 1,
+            encap: Encap::Ipip,
         }]
     );
     assert_eq!(config.vips[0].pool, 0);
@@ -286,11 +287,60 @@ fn rows() -> Vec<(
             "twice",
         ),
         (
-            "address = \"10.200.1.1\"",
-            "address = \"fc00::80\"",
-            29,
-            "vip.pool",
-            "cannot travel",
+            "table = \"maglev-v2\"",
+            "gre_key = 7",
+            19,
+            "pool.gre_key",
+            "no backend of the pool",
+        ),
+        (
+            "weight = 1",
+            "encap = \"gue\"",
+            23,
+            "pool.backend.encap",
+            "not supported yet",
+        ),
+        (
+            "weight = 1",
+            "encap = \"ip\"",
+            23,
+            "pool.backend.encap",
+            "not an encapsulation",
+        ),
+        (
+            "weight = 1",
+            "gre_key = 7",
+            23,
+            "pool.backend.gre_key",
+            "no GRE key",
+        ),
+        (
+            "weight = 1",
+            "encap = \"gre\"\ngre_key = 4294967296",
+            24,
+            "pool.backend.gre_key",
+            "out of range",
+        ),
+        (
+            "weight = 1",
+            "mac = \"02:00:00:00:00:05\"",
+            23,
+            "pool.backend.mac",
+            "go to the next hop",
+        ),
+        (
+            "weight = 1",
+            "encap = \"l2\"",
+            21,
+            "pool.backend.mac",
+            "needs its MAC",
+        ),
+        (
+            "weight = 1",
+            "encap = \"l2\"\nmac = \"03:00:00:00:00:05\"",
+            24,
+            "pool.backend.mac",
+            "one station",
         ),
         ("port = 80", "port = 65536", 27, "vip.port", "out of range"),
         (
@@ -364,6 +414,99 @@ fn each_problem_names_its_line_and_key() {
             "{problems}"
         );
     }
+}
+
+#[test]
+fn each_backend_has_its_way() {
+    let text = GOOD
+        .replace("encap = \"ipip\"", "encap = \"gre\"\ngre_key = 7")
+        .replace(
+            "weight = 1\n",
+            "[[pool.backend]]\naddress = \"fc00::2\"\ngre_key = 4294967295\n\
+             [[pool.backend]]\naddress = \"10.0.0.3\"\nencap = \"ipip\"\n\
+             [[pool.backend]]\naddress = \"10.0.0.4\"\nencap = \"l2\"\nmac = \"02:00:00:00:00:05\"\n",
+        );
+    let config = Config::parse("lb.toml", &text).unwrap();
+    let encaps: Vec<Encap> = config.pools[0].backends.iter().map(|b| b.encap).collect();
+    let mac = Mac([2, 0, 0, 0, 0, 5]);
+    assert_eq!(
+        encaps,
+        [
+            Encap::Gre { key: Some(7) },
+            Encap::Gre {
+                key: Some(u32::MAX)
+            },
+            Encap::Ipip,
+            Encap::L2 { mac },
+        ]
+    );
+    let shown: Vec<String> = encaps.iter().map(Encap::to_string).collect();
+    assert_eq!(
+        shown,
+        [
+            "gre, key 7",
+            "gre, key 4294967295",
+            "ipip",
+            "l2 to 02:00:00:00:00:05"
+        ]
+    );
+}
+
+#[test]
+fn gre_needs_an_address_to_send_from() {
+    for (family, key, address) in [
+        ("IPv4", "source_v4", "10.0.0.1"),
+        ("IPv6", "source_v6", "fc00::1"),
+    ] {
+        let removed = GOOD
+            .lines()
+            .find(|line| line.starts_with(key))
+            .map(|line| format!("{line}\n"))
+            .unwrap();
+        let text = GOOD
+            .replace(&removed, "")
+            .replace("10.0.0.1", address)
+            .replace("encap = \"ipip\"", "encap = \"gre\"");
+        let problems = Config::parse("lb.toml", &text).unwrap_err();
+        let problem = &problems.shown[0].problem;
+        assert_eq!(problem.key, format!("node.{key}"), "{problems}");
+        assert!(problem.message.contains(family), "{problems}");
+        assert_eq!(problems.shown.len(), 1, "{problems}");
+        // the other family's is not asked for
+        let other = if address.contains(':') {
+            "10.0.0.1"
+        } else {
+            "fc00::1"
+        };
+        Config::parse("lb.toml", &text.replace(address, other)).unwrap();
+    }
+}
+
+#[test]
+fn l2_backends_have_fifteen_stations_at_most() {
+    let mut text = GOOD.replace("encap = \"ipip\"", "encap = \"l2\"");
+    let backends = |count: u8| -> String {
+        (0..count)
+            .map(|i| {
+                format!(
+                    "[[pool.backend]]\naddress = \"10.0.1.{i}\"\nmac = \"02:00:00:00:01:{i:02x}\"\n"
+                )
+            })
+            .collect()
+    };
+    text = text.replace(
+        "[[pool.backend]]\naddress = \"10.0.0.1\"\nweight = 1\n",
+        "BACKENDS",
+    );
+    Config::parse("lb.toml", &text.replace("BACKENDS", &backends(15))).unwrap();
+    let problems = Config::parse("lb.toml", &text.replace("BACKENDS", &backends(16))).unwrap_err();
+    assert_eq!(problems.shown[0].problem.key, "pool.backend.mac");
+}
+
+#[test]
+fn an_ipv6_vip_may_have_ipv4_backends() {
+    let text = GOOD.replace("10.200.1.1", "fc00::80");
+    Config::parse("lb.toml", &text).unwrap();
 }
 
 #[test]

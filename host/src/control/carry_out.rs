@@ -5,12 +5,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::entries::{self, NEXT_HOP};
+use super::entries;
 use super::plan::{Step, plan};
 use super::state::{State, Vip};
 use super::store::Store;
 use crate::card::{
-    BackendId, Card, CardError, Control, NextHop, PoolId, Scratch, Sources, VipId, VipMatchTable,
+    BackendId, Card, CardError, Control, NextHopId, PoolId, Scratch, Sources, VipId, VipMatchTable,
 };
 use crate::slow_path::pin::Pinned;
 use crate::slow_path::poll::SlowPath;
@@ -139,7 +139,7 @@ impl Deployment {
     ) -> Result<(), CarryOutError> {
         match step {
             Step::Node => self.write_node(next)?,
-            Step::NextHop => self.write_next_hop(next)?,
+            Step::NextHop(id) => self.write_next_hop(id, next)?,
             Step::Backend(id) => self.write_backend(id, next, slow_path)?,
             Step::WriteRing(id) => self.write_ring(id, next)?,
             Step::SwapRing(id) => self.swap_ring(id, next, slow_path)?,
@@ -177,12 +177,13 @@ impl Deployment {
         })
     }
 
-    fn write_next_hop(&self, next: &State) -> Result<(), CardError> {
-        let hop = NextHop {
-            destination: next.node.next_hop.unwrap_or_default(),
-            source: next.node.mac,
+    fn write_next_hop(&self, id: u8, next: &State) -> Result<(), CardError> {
+        let Some(next_hop) = entries::next_hop(id, next) else {
+            return Ok(());
         };
-        self.card.write_next_hop(NEXT_HOP, &hop)
+        // whoever was reached by this index before: no packet for it is on its way any more
+        self.card.fence()?;
+        self.card.write_next_hop(NextHopId(id), &next_hop)
     }
 
     fn write_backend(
@@ -194,8 +195,9 @@ impl Deployment {
         let Some(backend) = next.backends.iter().find(|backend| backend.id == id) else {
             return Ok(());
         };
+        // one write: a flow that lives goes on to its backend, from one packet to the next by the new way
         self.card
-            .write_backend(BackendId(id), &entries::backend(backend))?;
+            .write_backend(BackendId(id), &entries::backend(backend, next))?;
         slow_path.view.set_backend(backend);
         Ok(())
     }

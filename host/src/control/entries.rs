@@ -2,13 +2,10 @@
 //!
 //! Owns that one correspondence, so that what is written and what a running card is compared with are the same.
 
-use guideway_hdl::tables::{Encap, MissPolicy, VipEntry};
+use guideway_hdl::tables::{MissPolicy, VipEntry};
 
-use super::state::{Backend, Pool, Vip};
-use crate::card::{self, NextHopId, VipKey};
-
-/// The one next hop of this build.
-pub const NEXT_HOP: NextHopId = NextHopId(0);
+use super::state::{Backend, Pool, State, Vip};
+use crate::card::{self, NextHop, NextHopId, VipKey};
 
 /// A pool: no ring when no member has a weight.
 #[must_use]
@@ -23,16 +20,31 @@ pub fn pool(pool: &Pool) -> card::Pool {
     }
 }
 
-/// A backend.
+/// A backend of `state`.
 #[must_use]
-pub fn backend(backend: &Backend) -> card::Backend {
+pub fn backend(backend: &Backend, state: &State) -> card::Backend {
     card::Backend {
         state: backend.life.on_card(),
-        encap: Encap::Ipip,
+        encap: backend.encap.code(),
         generation: backend.generation,
-        next_hop: NEXT_HOP,
+        next_hop: NextHopId(state.next_hop_of(backend)),
         address: backend.address,
+        gre_key: backend.encap.key(),
     }
+}
+
+/// The next hop of this index, if anything is reached by it: 0 is the node's, others are l2 backends' own.
+#[must_use]
+pub fn next_hop(id: u8, state: &State) -> Option<NextHop> {
+    let station = state.stations.iter().find(|&&(placed, _)| placed == id);
+    let destination = match (id, station) {
+        (0, _) => state.node.next_hop.unwrap_or_default(),
+        (_, station) => station?.1.0,
+    };
+    Some(NextHop {
+        destination,
+        source: state.node.mac,
+    })
 }
 
 /// A VIP's properties; `mtu` is the node's.

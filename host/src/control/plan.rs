@@ -14,8 +14,8 @@ use super::state::{Backend, Life, State};
 pub enum Step {
     /// Registers: addresses, MAC, what becomes of unmatched frames.
     Node,
-    /// The next hop.
-    NextHop,
+    /// A next hop: the node's is 0, l2 backends have their own.
+    NextHop(u8),
     /// A backend's entry.
     Backend(u16),
     /// A pool's ring, into a region that nothing uses.
@@ -40,7 +40,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Node => f.write_str("set the node's addresses"),
-            Self::NextHop => f.write_str("set the next hop"),
+            Self::NextHop(id) => write!(f, "write next hop {id}"),
             Self::Backend(id) => write!(f, "write backend {id}"),
             Self::WriteRing(id) => write!(f, "write the ring of pool {id}"),
             Self::SwapRing(id) => write!(f, "swap the ring of pool {id}"),
@@ -65,8 +65,14 @@ pub fn plan(old: &State, new: &State) -> Vec<Step> {
         steps.push(Step::Node);
     }
     if (old.node.next_hop, old.node.mac) != (new.node.next_hop, new.node.mac) {
-        steps.push(Step::NextHop);
+        steps.push(Step::NextHop(0));
     }
+    let sender_changed = old.node.mac != new.node.mac;
+    let stations = new
+        .stations
+        .iter()
+        .filter(|station| sender_changed || !old.stations.contains(station));
+    steps.extend(stations.map(|&(id, _)| Step::NextHop(id)));
     let known: HashMap<u16, &Backend> = old
         .backends
         .iter()

@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use guideway_hdl::tables::{BackendEntry, PoolEntry, RING_SLOTS_PER_BEAT, Table, VipEntry};
+use guideway_hdl::tables::{
+    BackendEntry, NextHopEntry, PoolEntry, RING_SLOTS_PER_BEAT, Table, VipEntry,
+};
 
 use super::entries;
 use super::host::HostError;
@@ -83,6 +85,7 @@ fn known(card: &Card, store: &Store, scratch: Scratch) -> Result<Option<Known>, 
 struct Tables {
     pools: Vec<PoolEntry>,
     backends: Vec<BackendEntry>,
+    hops: Vec<NextHopEntry>,
     vips: Vec<VipEntry>,
     matches: VipMatchTable,
 }
@@ -92,6 +95,7 @@ impl Tables {
         Ok(Self {
             pools: card.read_pools()?,
             backends: card.read_backends()?,
+            hops: card.read_next_hops()?,
             vips: card.read_vips()?,
             matches: card.read_vip_matches()?,
         })
@@ -106,20 +110,31 @@ impl Tables {
         Ok(told.then_some(view))
     }
 
+    /// A backend is held with all that leads to it: how packets travel, and the next hop that its entry names.
     fn backends_into(&self, view: &mut View, old: &State, new: &State) -> bool {
         let by_id = |state: &'_ State| -> HashMap<u16, Backend> {
             let known = state.backends.iter();
             known.map(|known| (known.id, known.clone())).collect()
         };
-        let (old, new) = (by_id(old), by_id(new));
+        let known = [by_id(new), by_id(old)];
         (0..).zip(&self.backends).all(|(id, entry)| {
-            let sides = [new.get(&id), old.get(&id)];
-            let held = |side: &&Backend| entries::backend(side).to_entry() == *entry;
-            match sides.into_iter().flatten().find(held) {
+            let sides = [known[0].get(&id), known[1].get(&id)];
+            let held = sides.into_iter().zip([new, old]).find_map(|(side, state)| {
+                side.filter(|side| entries::backend(side, state).to_entry() == *entry)
+            });
+            match held {
                 Some(backend) => view.set_backend(backend),
                 None => return is_absent(sides, entry),
             }
-            true
+            self.has_hop(entry.next_hop, old, new)
+        })
+    }
+
+    /// Whether the next hop is that of one of the sides. Of those that no backend names nothing is known: they are never cleared.
+    fn has_hop(&self, id: u8, old: &State, new: &State) -> bool {
+        let held = self.hops.get(usize::from(id));
+        [new, old].into_iter().any(|state| {
+            entries::next_hop(id, state).is_some_and(|hop| held == Some(&hop.to_entry()))
         })
     }
 

@@ -8,12 +8,12 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use guideway_hdl::tables::{
-    BACKENDS, BackendState, POOLS, RING_SLOTS, RING_SLOTS_PER_BEAT, SLOT_EMPTY, VIPS,
+    BACKENDS, BackendState, NEXT_HOPS, POOLS, RING_SLOTS, RING_SLOTS_PER_BEAT, SLOT_EMPTY, VIPS,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::config::{Config, Protocol, Unmatched};
+use crate::config::{Config, Encap, Mac, Protocol, Unmatched};
 use crate::maglev::{Algorithm, Member, NOBODY, Ring};
 
 /// Version of the stored form.
@@ -31,6 +31,9 @@ pub struct State {
     pub backends: Vec<Backend>,
     /// VIPs, by ascending index.
     pub vips: Vec<Vip>,
+    /// Backends' own MAC addresses, by ascending index; index 0 is the node's next hop.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stations: Vec<(u8, Mac)>,
     /// Generations of backend indices that are free again.
     retired: Vec<(u16, u8)>,
 }
@@ -148,6 +151,19 @@ pub struct Backend {
     pub generation: u8,
     /// Why it is here.
     pub life: Life,
+    /// How packets travel to it.
+    #[serde(default, skip_serializing_if = "Encap::is_ipip")]
+    pub encap: Encap,
+}
+
+impl Backend {
+    /// Its own MAC address, when packets travel there.
+    fn station(&self) -> Option<Mac> {
+        match self.encap {
+            Encap::L2 { mac } => Some(mac),
+            _ => None,
+        }
+    }
 }
 
 /// A VIP.
@@ -194,6 +210,7 @@ impl Default for State {
             pools: Vec::new(),
             backends: Vec::new(),
             vips: Vec::new(),
+            stations: Vec::new(),
             retired: Vec::new(),
         }
     }
@@ -254,6 +271,8 @@ impl State {
         next.place_backends(self, config)?;
         next.place_pools(self, config)?;
         next.place_vips(self, config)?;
+        next.place_stations(self)?;
+        next.keep_reach(self, config);
         Ok(next)
     }
 
@@ -287,6 +306,7 @@ impl State {
                     address: backend.address,
                     generation,
                     life,
+                    encap: backend.encap,
                 });
             }
         }
@@ -411,6 +431,59 @@ impl State {
         Ok(())
     }
 
+    /// Next hops for l2 backends. Indices of the state before are given to nobody else, so that no packet meets another's.
+    fn place_stations(&mut self, before: &Self) -> Result<(), StateError> {
+        let mut used: HashSet<usize> = before
+            .stations
+            .iter()
+            .map(|&(id, _)| usize::from(id))
+            .collect();
+        used.insert(0);
+        let mut stations: Vec<(u8, Mac)> = Vec::new();
+        for mac in self.backends.iter().filter_map(Backend::station) {
+            if stations.iter().any(|&(_, placed)| placed == mac) {
+                continue;
+            }
+            let known = before.stations.iter().find(|&&(_, known)| known == mac);
+            let id = match known {
+                Some(&(id, _)) => id,
+                None => narrow(free_id(&used, NEXT_HOPS, "next hop")?)?,
+            };
+            used.insert(usize::from(id));
+            stations.push((id, mac));
+        }
+        stations.sort_unstable_by_key(|&(id, _)| id);
+        self.stations = stations;
+        Ok(())
+    }
+
+    /// What the configuration does not say any more, but packets to backends of the state before still need: those that leave, and
+    /// those that get another way, until it is written.
+    fn keep_reach(&mut self, before: &Self, config: &Config) {
+        let in_gre = |v6: bool| {
+            before.backends.iter().any(|backend| {
+                matches!(backend.encap, Encap::Gre { .. }) && backend.address.is_ipv6() == v6
+            })
+        };
+        if config.node.source_v4.is_none() && in_gre(false) {
+            self.node.source_v4 = before.node.source_v4;
+        }
+        if config.node.source_v6.is_none() && in_gre(true) {
+            self.node.source_v6 = before.node.source_v6;
+        }
+        if config.node.next_hop.is_none() && !before.backends.is_empty() {
+            self.node.next_hop = before.node.next_hop;
+        }
+    }
+
+    /// The index of the next hop that the backend is reached by.
+    #[must_use]
+    pub fn next_hop_of(&self, backend: &Backend) -> u8 {
+        let station = backend.station();
+        let place = |mac| self.stations.iter().find(|&&(_, known)| known == mac);
+        station.and_then(place).map_or(0, |&(id, _)| id)
+    }
+
     /// The state without those leaving backends that `is_named` does not hold: their indices are free again.
     #[must_use]
     pub fn without_drained(&self, is_named: impl Fn(u16) -> bool) -> Self {
@@ -425,6 +498,8 @@ impl State {
             .map(|backend| (backend.id, backend.generation));
         next.retired.extend(gone);
         next.retired.sort_unstable();
+        let stations: HashSet<Mac> = next.backends.iter().filter_map(Backend::station).collect();
+        next.stations.retain(|(_, mac)| stations.contains(mac));
         next
     }
 
@@ -624,6 +699,81 @@ mod tests {
             .unwrap();
         assert_eq!(turned, first);
         assert_eq!(turned.digest(), first.digest());
+    }
+
+    fn with_backends(backends: &str) -> Config {
+        let text = format!(
+            "version = 1\n[card]\ndevice = \"sim\"\n[node]\nsource_v4 = \"10.0.0.9\"\n[[node.next_hop]]\nmac = \"02:00:00:00:00:09\"\n\
+             [[pool]]\nname = \"web\"\ntable_size = 1009\n{backends}"
+        );
+        Config::parse("test", &text).unwrap()
+    }
+
+    fn station(host: u8, mac: u8) -> String {
+        format!(
+            "[[pool.backend]]\naddress = \"10.0.0.{host}\"\nencap = \"l2\"\nmac = \"02:00:00:00:00:{mac:02x}\"\n"
+        )
+    }
+
+    #[test]
+    fn stations_share_a_next_hop_and_keep_it_until_nobody_is_sent_there() {
+        let hops = |state: &State| -> Vec<u8> {
+            (state.backends.iter())
+                .map(|backend| state.next_hop_of(backend))
+                .collect()
+        };
+        let ipip = "[[pool.backend]]\naddress = \"10.0.0.4\"\n";
+        let first = State::default()
+            .next(&with_backends(
+                &(station(1, 5) + &station(2, 6) + &station(3, 5) + ipip),
+            ))
+            .unwrap();
+        assert_eq!(hops(&first), [1, 2, 1, 0]);
+        let second = first
+            .next(&with_backends(&(station(2, 6) + &station(5, 7) + ipip)))
+            .unwrap();
+        // 10.0.0.1 and 10.0.0.3 leave, and are still sent to
+        assert_eq!(hops(&second), [1, 2, 1, 0, 3]);
+        let third = second.without_drained(|_| false);
+        assert_eq!(hops(&third), [2, 0, 3]);
+        let fourth = third.next(&with_backends(&station(6, 8))).unwrap();
+        assert_eq!(fourth.next_hop_of(&fourth.backends[0]), 1);
+        assert_eq!(State::from_json(&fourth.to_json()), Ok(fourth));
+    }
+
+    #[test]
+    fn what_an_old_way_needs_stays_until_nobody_is_sent_by_it() {
+        let gre = with_backends("[[pool.backend]]\naddress = \"10.0.0.1\"\nencap = \"gre\"\n");
+        let source = Ipv4Addr::new(10, 0, 0, 9);
+        // the backend leaves, and a backend gets another way
+        for last in [2, 1] {
+            let mut without =
+                with_backends(&format!("[[pool.backend]]\naddress = \"10.0.0.{last}\"\n"));
+            without.node.source_v4 = None;
+            let second = State::default().next(&gre).unwrap().next(&without).unwrap();
+            assert_eq!(second.node.source_v4, source);
+            let third = second.without_drained(|_| false).next(&without).unwrap();
+            assert_eq!(third.node.source_v4, Ipv4Addr::UNSPECIFIED);
+        }
+        // everything leaves
+        let nothing = Config::parse("test", "version = 1\n[card]\ndevice = \"sim\"\n").unwrap();
+        let second = State::default().next(&gre).unwrap().next(&nothing).unwrap();
+        assert_eq!(second.node.source_v4, source);
+        assert_eq!(second.node.next_hop, Some([2, 0, 0, 0, 0, 9]));
+        let third = second.without_drained(|_| false).next(&nothing).unwrap();
+        assert_eq!(third.node.next_hop, None);
+    }
+
+    #[test]
+    fn a_state_of_ipip_alone_is_stored_as_ever() {
+        let state = State::default()
+            .next(&config(&[("web", &[("10.0.0.1", 1)])]))
+            .unwrap();
+        let text = state.to_json();
+        assert!(
+            !text.contains("encap") && !text.contains("stations"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A decapsulator for backends whose kernel has no IPIP: it strips the outer header and gives the inner packet to the local stack.
+//! A decapsulator for backends whose kernel has no IPIP or GRE: it strips the outer headers and gives the inner packet to the local stack.
 //!
 //! Owns the loop between two interfaces. What an encapsulated packet looks like is [`strip`]'s, reaching interfaces
 //! [`packet_socket`]'s.

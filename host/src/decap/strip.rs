@@ -1,6 +1,6 @@
-//! Finding the inner packet: IP in IP (RFC 2003, RFC 2473).
+//! Finding the inner packet: IP in IP (RFC 2003, RFC 2473), GRE (RFC 2784) with or without a key (RFC 2890).
 //!
-//! Owns what counts as encapsulated. The outer header's checksum was checked by nobody yet, and is here, as a tunnel's end does.
+//! Owns what counts as encapsulated: GRE with a checksum, a sequence number or another payload than IP is somebody else's. The outer header's checksum was checked by nobody yet, and is here, as a tunnel's end does.
 
 use std::ops::Range;
 
@@ -8,6 +8,11 @@ use std::ops::Range;
 const PROTOCOL_IPV4: u8 = 4;
 /// IPv6 in IP.
 const PROTOCOL_IPV6: u8 = 41;
+/// GRE.
+const PROTOCOL_GRE: u8 = 47;
+
+/// GRE's flag word when a key follows, and nothing else.
+const GRE_KEY: u16 = 0x2000;
 
 /// Why a frame has no inner packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +39,7 @@ pub fn strip(frame: &[u8]) -> Result<(u16, Range<usize>), NotEncapsulated> {
 fn strip_ipv4(frame: &[u8]) -> Result<(u16, Range<usize>), NotEncapsulated> {
     let packet = frame.get(14..).unwrap_or_default();
     let protocol = *packet.get(9).ok_or(NotEncapsulated::Other)?;
-    if !matches!(protocol, PROTOCOL_IPV4 | PROTOCOL_IPV6) {
+    if !matches!(protocol, PROTOCOL_IPV4 | PROTOCOL_IPV6 | PROTOCOL_GRE) {
         return Err(NotEncapsulated::Other);
     }
     let header = usize::from(packet[0] & 0x0f) * 4;
@@ -48,20 +53,47 @@ fn strip_ipv4(frame: &[u8]) -> Result<(u16, Range<usize>), NotEncapsulated> {
     if !whole || sum(&packet[..header]) != 0xffff {
         return Err(NotEncapsulated::Malformed);
     }
-    inner(frame, protocol, 14 + header..14 + total)
+    behind_gre(frame, protocol, 14 + header..14 + total)
 }
 
 fn strip_ipv6(frame: &[u8]) -> Result<(u16, Range<usize>), NotEncapsulated> {
     let packet = frame.get(14..).unwrap_or_default();
     let protocol = *packet.get(6).ok_or(NotEncapsulated::Other)?;
-    if !matches!(protocol, PROTOCOL_IPV4 | PROTOCOL_IPV6) {
+    if !matches!(protocol, PROTOCOL_IPV4 | PROTOCOL_IPV6 | PROTOCOL_GRE) {
         return Err(NotEncapsulated::Other);
     }
     let end = 40 + usize::from(read_u16(packet, 4).unwrap_or(0));
     if packet[0] >> 4 != 6 || packet.len() < end {
         return Err(NotEncapsulated::Malformed);
     }
-    inner(frame, protocol, 14 + 40..14 + end)
+    behind_gre(frame, protocol, 14 + 40..14 + end)
+}
+
+/// The inner packet behind a GRE header, or at once.
+fn behind_gre(
+    frame: &[u8],
+    protocol: u8,
+    range: Range<usize>,
+) -> Result<(u16, Range<usize>), NotEncapsulated> {
+    if protocol != PROTOCOL_GRE {
+        return inner(frame, protocol, range);
+    }
+    let header = &frame[range.clone()];
+    let flags = read_u16(header, 0).ok_or(NotEncapsulated::Malformed)?;
+    let protocol = match read_u16(header, 2).ok_or(NotEncapsulated::Malformed)? {
+        0x0800 => PROTOCOL_IPV4,
+        0x86dd => PROTOCOL_IPV6,
+        _ => return Err(NotEncapsulated::Other),
+    };
+    let length = match flags {
+        0x0000 => 4,
+        GRE_KEY => 8,
+        _ => return Err(NotEncapsulated::Other),
+    };
+    if header.len() < length {
+        return Err(NotEncapsulated::Malformed);
+    }
+    inner(frame, protocol, range.start + length..range.end)
 }
 
 /// The inner packet, when its version and length agree with the outer header.
@@ -170,6 +202,51 @@ mod tests {
         }
     }
 
+    fn gre(key: Option<u32>, protocol_type: u16, inner: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![if key.is_some() { 0x20 } else { 0 }, 0];
+        bytes.extend(protocol_type.to_be_bytes());
+        bytes.extend(key.iter().flat_map(|key| key.to_be_bytes()));
+        bytes.extend(inner);
+        bytes
+    }
+
+    #[test]
+    fn the_inner_packet_is_found_behind_gre() {
+        for key in [None, Some(0), Some(0xdead_beef)] {
+            for (protocol_type, inner) in [(0x0800, inner_v4()), (0x86dd, inner_v6())] {
+                let carried = gre(key, protocol_type, &inner);
+                for mut frame in [outer_v4(&carried, 47), outer_v6(&carried, 47)] {
+                    frame.extend([0; 7]);
+                    let (found, range) = strip(&frame).unwrap();
+                    assert_eq!((found, &frame[range]), (protocol_type, inner.as_slice()));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn gre_of_others_is_left_alone_and_what_is_cut_is_malformed() {
+        for (flags, kind) in [
+            (0x8000, 0x0800),
+            (0x3000, 0x0800),
+            (0x0001, 0x0800),
+            (0x2000, 0x6558),
+        ] {
+            let mut carried = gre(Some(7), kind, &inner_v4());
+            carried[..2].copy_from_slice(&u16::to_be_bytes(flags));
+            assert_eq!(strip(&outer_v4(&carried, 47)), Err(NotEncapsulated::Other));
+        }
+        let carried = gre(Some(7), 0x0800, &inner_v4());
+        for length in [0, 1, 3, 5, 7, 8, 20, carried.len() - 1] {
+            let frame = outer_v6(&carried[..length], 47);
+            let cut = Err(NotEncapsulated::Malformed);
+            assert_eq!(strip(&frame), cut, "{length} bytes");
+        }
+        // the inner packet is of another family than GRE says
+        let frame = outer_v4(&gre(None, 0x86dd, &inner_v4()), 47);
+        assert_eq!(strip(&frame), Err(NotEncapsulated::Malformed));
+    }
+
     #[test]
     fn what_lies_is_malformed_and_what_is_not_encapsulated_is_left_alone() {
         let good = outer_v4(&inner_v4(), 4);
@@ -255,10 +332,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_frame_panics(mut frame in proptest::collection::vec(any::<u8>(), 0..200), v6: bool, protocol in prop_oneof![Just(4u8), Just(41u8)]) {
+        fn no_frame_panics(mut frame in proptest::collection::vec(any::<u8>(), 0..200), v6: bool, protocol in prop_oneof![Just(4u8), Just(41u8), Just(47u8)], flags in prop_oneof![Just(0u8), Just(0x20)]) {
             if frame.len() > 40 {
                 frame[12..14].copy_from_slice(if v6 { &[0x86, 0xdd] } else { &[8, 0] });
                 frame[if v6 { 20 } else { 23 }] = protocol;
+                let gre = if v6 { 54 } else { 34 };
+                if frame.len() >= gre + 4 {
+                    frame[gre..gre + 4].copy_from_slice(&[flags, 0, 8, 0]);
+                }
             }
             if let Ok((_, range)) = strip(&frame) {
                 prop_assert!(range.start >= 34 && range.end <= frame.len());

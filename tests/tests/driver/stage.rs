@@ -159,6 +159,7 @@ pub fn configure(card: &Card) {
             generation: i + 1,
             next_hop: NextHopId(0),
             address: IpAddr::from([10, 0, 0, i + 1]),
+            gre_key: None,
         };
         card.write_backend(BackendId(i.into()), &backend).unwrap();
     }

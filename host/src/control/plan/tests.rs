@@ -34,7 +34,7 @@ fn a_blank_card_gets_everything_in_the_order_of_need() {
         plan(&State::default(), &state),
         [
             Node,
-            NextHop,
+            NextHop(0),
             Backend(0),
             Backend(1),
             WriteRing(0),
@@ -44,6 +44,37 @@ fn a_blank_card_gets_everything_in_the_order_of_need() {
         ]
     );
     assert_eq!(plan(&state, &state), []);
+}
+
+#[test]
+fn another_encapsulation_is_one_write_of_the_backend() {
+    let text = |backend: &str| {
+        format!(
+            "version = 1\n[card]\ndevice = \"sim\"\n[node]\nsource_v4 = \"10.0.0.9\"\n[[node.next_hop]]\nmac = \"02:00:00:00:00:09\"\n\
+             [[pool]]\nname = \"web\"\ntable_size = 1009\n[[pool.backend]]\naddress = \"10.0.0.1\"\n{backend}"
+        )
+    };
+    let next = |before: &State, backend: &str| {
+        before
+            .next(&Config::parse("test", &text(backend)).unwrap())
+            .unwrap()
+    };
+    let l2 = |last: u8| format!("encap = \"l2\"\nmac = \"02:00:00:00:00:{last:02x}\"\n");
+    let ipip = next(&State::default(), "");
+    let gre = next(&ipip, "encap = \"gre\"\n");
+    let keyed = next(&gre, "encap = \"gre\"\ngre_key = 0\n");
+    let first = next(&keyed, &l2(5));
+    let second = next(&first, &l2(6));
+    use Step::*;
+    assert_eq!(plan(&ipip, &gre), [Backend(0), Commit]);
+    assert_eq!(plan(&gre, &keyed), [Backend(0), Commit]);
+    assert_eq!(plan(&keyed, &first), [NextHop(1), Backend(0), Commit]);
+    // the old station's index stays its own while packets may be on their way there
+    assert_eq!(plan(&first, &second), [NextHop(2), Backend(0), Commit]);
+    assert_eq!(plan(&second, &ipip), [Backend(0), Commit]);
+    for state in [&gre, &keyed, &first, &second] {
+        assert_eq!(state.backends[0].generation, ipip.backends[0].generation);
+    }
 }
 
 #[test]

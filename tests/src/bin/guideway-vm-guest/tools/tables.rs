@@ -99,6 +99,7 @@ fn backends(card: &Card, random: &mut Random) -> Result<usize> {
             generation: random.byte(),
             next_hop: NextHopId(random.byte() % sizes.next_hops as u8),
             address,
+            gre_key: None,
         };
         backends.push(backend);
     }
