@@ -164,6 +164,89 @@ fn a_replay_follows_the_ring_and_repeats_exactly() {
     assert_eq!(read_pcap(&folder.path().join("host1")).len(), 1);
 }
 
+/// Each backend has another way; what leaves is what its way says, and `decap` finds the client's packet in it again.
+#[test]
+fn each_backend_is_reached_its_own_way() {
+    if is_missing() {
+        return;
+    }
+    let ways: &[(&str, &str, &[u8])] = &[
+        ("10.0.0.1", "encap = \"ipip\"", &[]),
+        ("10.0.0.2", "", &[0, 0, 8, 0]),
+        ("10.0.0.3", "gre_key = 258", &[0x20, 0, 8, 0, 0, 0, 1, 2]),
+        ("fc00::4", "", &[0, 0, 8, 0]),
+        (
+            "10.0.0.5",
+            "encap = \"l2\"\nmac = \"02:00:00:00:00:55\"",
+            &[],
+        ),
+    ];
+    let mut text = config("sim", &[]).replace(
+        "[[node.next_hop]]",
+        "[node]\nmtu = 1560\nsource_v4 = \"10.0.13.37\"\nsource_v6 = \"fc00:2307::1337\"\n[[node.next_hop]]",
+    );
+    let mut backends = String::from("table_size = 1009\nencap = \"gre\"\n");
+    for (address, keys, _) in ways {
+        backends += &format!("[[pool.backend]]\naddress = \"{address}\"\n{keys}\n");
+    }
+    text = text.replace("table_size = 1009\n", &backends);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("lb.toml"), text).unwrap();
+    let sent_in = frames(60);
+    write_pcap(&folder.path().join("in.pcap"), &sent_in);
+    let (_, _, stats) = replay(folder.path(), 1, "step");
+    assert_eq!(stats["dispositions"]["forward_hit"], 120, "{stats}");
+    let members: Vec<Member> = (ways.iter())
+        .map(|(address, ..)| Member {
+            address: address.parse().unwrap(),
+            weight: 1,
+        })
+        .collect();
+    let ring = Ring::build(Algorithm::V2, 1009, &members);
+    let mut seen = [0; 5];
+    for frame in read_pcap(&folder.path().join("out1")) {
+        let inner = (frame.windows(4).position(|bytes| bytes == VIP)).map(|at| at - 16);
+        let inner = &frame[inner.unwrap()..];
+        let client = Ipv4Addr::new(inner[12], inner[13], inner[14], inner[15]);
+        let port = u16::from_be_bytes([inner[20], inner[21]]);
+        let slot = flow_hash::of(client.into(), port, 80) % 1009;
+        let way = ring.slots()[slot as usize] as usize;
+        seen[way] += 1;
+        assert!(sent_in.iter().any(|sent| &sent[14..] == inner));
+        let before = &frame[..frame.len() - inner.len()];
+        let (address, _, gre) = ways[way];
+        if address == "10.0.0.5" {
+            assert_eq!(before[..6], [2, 0, 0, 0, 0, 0x55]);
+            assert_eq!(before[12..], [8, 0]);
+            continue;
+        }
+        assert_eq!(before[..6], [2, 0, 0, 0, 0, 2]);
+        assert!(before.ends_with(gre), "{address}: {before:02x?}");
+        let (ether_type, range) = guideway::decap::strip::strip(&frame).unwrap();
+        assert_eq!((ether_type, &frame[range]), (0x0800, inner));
+        let (source, destination): (IpAddr, IpAddr) =
+            match SlicedPacket::from_ethernet(&frame).unwrap().net.unwrap() {
+                NetSlice::Ipv4(outer) => (
+                    outer.header().source_addr().into(),
+                    outer.header().destination_addr().into(),
+                ),
+                NetSlice::Ipv6(outer) => (
+                    outer.header().source_addr().into(),
+                    outer.header().destination_addr().into(),
+                ),
+                other => panic!("{other:?}"),
+            };
+        assert_eq!(destination, members[way].address);
+        let fixed = match source {
+            IpAddr::V4(_) => "10.0.13.37",
+            IpAddr::V6(_) => "fc00:2307::1337",
+        };
+        assert_eq!(source.to_string() == fixed, !gre.is_empty());
+    }
+    assert!(seen.iter().all(|&count| count > 0), "{seen:?}");
+    assert_eq!(seen.iter().sum::<i32>(), 180);
+}
+
 #[test]
 fn a_broken_capture_is_an_error_and_not_a_hang() {
     if is_missing() {

@@ -16,7 +16,7 @@ use guideway_sim::{
 };
 
 /// Bytes that IPIP in IPv4 adds.
-pub const IPIP: usize = 20;
+pub const IPIP: usize = WAYS[0].outer;
 /// Bytes of a beat.
 pub const BEAT: usize = 64;
 /// The card's clock, in MHz.
@@ -25,22 +25,65 @@ const VIP: u16 = 3;
 const POOL: u8 = 2;
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 
+/// How packets travel to the backends.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    /// Its name.
+    pub name: &'static str,
+    /// Bytes that it adds.
+    pub outer: usize,
+    encap: Encap,
+    ipv6: bool,
+    key: Option<u32>,
+}
+
+impl Way {
+    const fn new(
+        name: &'static str,
+        outer: usize,
+        encap: Encap,
+        ipv6: bool,
+        key: Option<u32>,
+    ) -> Self {
+        Self {
+            name,
+            outer,
+            encap,
+            ipv6,
+            key,
+        }
+    }
+
+    /// The backend with this index: 10.0.(index / 256).(index mod 256), or the same number in IPv6.
+    #[must_use]
+    pub fn backend(&self, index: u16) -> BackendEntry {
+        BackendEntry {
+            state: BackendState::Up.raw(),
+            encap: self.encap.raw(),
+            ipv6: self.ipv6,
+            generation: 1,
+            address: 0x0a00_0000 | u128::from(index),
+            key_present: self.key.is_some(),
+            key: self.key.unwrap_or(0),
+            ..BackendEntry::default()
+        }
+    }
+}
+
+/// Every way of an IPv4 packet. The first is what is measured when no other is named.
+pub const WAYS: &[Way] = &[
+    Way::new("ipip-4in4", 20, Encap::Ipip, false, None),
+    Way::new("ipip-4in6", 40, Encap::Ipip, true, None),
+    Way::new("gre-4", 24, Encap::Gre, false, None),
+    Way::new("gre-4-key", 28, Encap::Gre, false, Some(7)),
+    Way::new("gre-6-key", 48, Encap::Gre, true, Some(7)),
+    Way::new("l2", 0, Encap::L2, false, None),
+];
+
 /// Beats of this many bytes.
 #[must_use]
 pub const fn beats(bytes: usize) -> u64 {
     bytes.div_ceil(BEAT) as u64
-}
-
-/// The backend with this index: 10.0.(index / 256).(index mod 256).
-#[must_use]
-pub fn backend(index: u16) -> BackendEntry {
-    BackendEntry {
-        state: BackendState::Up.raw(),
-        encap: Encap::Ipip.raw(),
-        generation: 1,
-        address: 0x0a00_0000 | u128::from(index),
-        ..BackendEntry::default()
-    }
 }
 
 /// A frame of `bytes` bytes (at least 60) from a client to the VIP; `client` chooses its address and port.
@@ -85,11 +128,21 @@ pub fn flow(client: u32, backend: u16) -> FlowRecord {
     }
 }
 
-/// Programs a card: 10.200.1.1:80/tcp over `backends` backends by a ring of these slots; the port is open. MTU 9,216.
+/// Programs a card: 10.200.1.1:80/tcp over `backends` backends by a ring of these slots; the port is open. MTU 9,256.
 ///
 /// # Errors
 /// When a command fails.
 pub fn program(
+    host: &mut TestHost<'_>,
+    backends: u16,
+    slots: &[u16],
+    policy: MissPolicy,
+) -> Result<(), HarnessError> {
+    program_by(&WAYS[0], host, backends, slots, policy)
+}
+
+fn program_by(
+    way: &Way,
     host: &mut TestHost<'_>,
     backends: u16,
     slots: &[u16],
@@ -109,7 +162,7 @@ pub fn program(
         },
     )?;
     for index in 0..backends {
-        host.set_backend(index, &backend(index))?;
+        host.set_backend(index, &way.backend(index))?;
     }
     host.set_ring(0, slots)?;
     host.set_pool(POOL, 0, u32::try_from(slots.len()).unwrap_or(0))?;
@@ -162,9 +215,20 @@ pub struct Latency {
 /// # Errors
 /// When the card does not answer, or a frame does not come out.
 pub fn latencies(sizes: impl IntoIterator<Item = usize>) -> Result<Vec<Latency>, HarnessError> {
+    latencies_by(&WAYS[0], sizes)
+}
+
+/// As [`latencies`], by this way.
+///
+/// # Errors
+/// As [`latencies`].
+pub fn latencies_by(
+    way: &Way,
+    sizes: impl IntoIterator<Item = usize>,
+) -> Result<Vec<Latency>, HarnessError> {
     let mut card = RtlCard::new(RtlConfig::default());
     let host = &mut TestHost::new(&mut card)?;
-    program(host, 1, &[0; 7], MissPolicy::Stateless)?;
+    program_by(way, host, 1, &[0; 7], MissPolicy::Stateless)?;
     host.install(&flow(1, 0), 0, 0)?;
     let mut rows = Vec::new();
     for bytes in sizes {
@@ -208,12 +272,26 @@ pub struct Run {
 /// # Errors
 /// When the card does not answer, or a frame comes out wrong.
 pub fn run(bytes: usize, count: u32, gap: u32, flows: u32) -> Result<Run, HarnessError> {
+    run_by(&WAYS[0], bytes, count, gap, flows)
+}
+
+/// As [`run`], by this way.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_by(
+    way: &Way,
+    bytes: usize,
+    count: u32,
+    gap: u32,
+    flows: u32,
+) -> Result<Run, HarnessError> {
     let mut card = RtlCard::new(RtlConfig {
         rx_gap: gap,
         ..RtlConfig::default()
     });
     let host = &mut TestHost::new(&mut card)?;
-    program(host, 4, &[SLOT_OF_NO_FLOW; 7], MissPolicy::Stateless)?;
+    program_by(way, host, 4, &[SLOT_OF_NO_FLOW; 7], MissPolicy::Stateless)?;
     for client in 0..flows {
         host.install(&flow(client, (client % 3) as u16), (client % 4) as u8, 0)?;
     }
@@ -224,7 +302,7 @@ pub fn run(bytes: usize, count: u32, gap: u32, flows: u32) -> Result<Run, Harnes
     }
     host.settle()?;
     let out = sent(host);
-    check(&out, bytes, flows)?;
+    check(way, &out, bytes, flows)?;
     let counters = host.counters()?;
     let count_of = |disposition: Disposition| counters[usize::from(disposition.raw())];
     let drops = Disposition::ALL
@@ -251,20 +329,28 @@ pub fn run(bytes: usize, count: u32, gap: u32, flows: u32) -> Result<Run, Harnes
 const SLOT_OF_NO_FLOW: u16 = 3;
 
 /// Every frame went where its flow says, whole, and those of one flow in order.
-fn check(out: &[SentFrame], bytes: usize, flows: u32) -> Result<(), HarnessError> {
+fn check(way: &Way, out: &[SentFrame], bytes: usize, flows: u32) -> Result<(), HarnessError> {
+    // the outer destination's last four bytes; in l2 no byte names the backend
+    let named = match (way.encap, way.ipv6) {
+        (Encap::L2, _) => None,
+        (_, false) => Some(30..34),
+        (_, true) => Some(50..54),
+    };
     for sent in out {
         let wrong = |what: &str| {
             HarnessError::Protocol(format!("a frame came out with {what}: {:02x?}", sent.bytes))
         };
-        if sent.bytes.len() != bytes + IPIP {
+        if sent.bytes.len() != bytes + way.outer {
             return Err(wrong("another length"));
         }
-        let source: [u8; 4] = [0, sent.bytes[48], sent.bytes[49], sent.bytes[55]];
+        let inner = &sent.bytes[14 + way.outer..];
+        let source: [u8; 4] = [0, inner[14], inner[15], inner[21]];
         let client = u32::from_be_bytes(source);
-        if client >= flows || sent.bytes[34..] != frame(client, bytes)[14..] {
+        if client >= flows || *inner != frame(client, bytes)[14..] {
             return Err(wrong("another payload"));
         }
-        if sent.bytes[30..34] != [10, 0, 0, (client % 3) as u8] {
+        let backend = [10, 0, 0, (client % 3) as u8];
+        if named.clone().is_some_and(|at| sent.bytes[at] != backend) {
             return Err(wrong("another backend"));
         }
     }

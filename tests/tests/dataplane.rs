@@ -1,6 +1,6 @@
 //! The data path's rates, latency and behaviour under overload, exact in cycles, on the RTL.
 
-use guideway_tests::figures::{self, BEAT, IPIP, beats};
+use guideway_tests::figures::{self, BEAT, IPIP, WAYS, beats};
 
 const FLOWS: u32 = 1000;
 
@@ -54,6 +54,36 @@ fn a_frame_takes_the_larger_of_its_beats_in_and_out() {
             (u64::from(count) - 1) * pace + outside,
             "{bytes} bytes in frames of {BEAT}-byte beats"
         );
+    }
+}
+
+/// One packet a cycle where a frame leaves as one beat, and the same latency by every way.
+#[test]
+fn every_encapsulation_keeps_the_pace() {
+    let sizes = [60, 128, 1514];
+    let usual = figures::latencies(sizes).unwrap();
+    for way in &WAYS[1..] {
+        let rows = figures::latencies_by(way, sizes).unwrap();
+        assert_eq!(rows, usual, "{}", way.name);
+        for bytes in [60, 1514] {
+            let count = 600;
+            let (inside, outside) = (beats(bytes), beats(bytes + way.outer));
+            let pace = inside.max(outside);
+            let gap = u32::try_from(pace - inside).unwrap();
+            let run = figures::run_by(way, bytes, count, gap, 100).unwrap();
+            assert_eq!(
+                (run.sent, run.full, run.dropped),
+                (u64::from(count), 0, 0),
+                "{}, {bytes} bytes",
+                way.name
+            );
+            assert_eq!(
+                run.cycles_out,
+                (u64::from(count) - 1) * pace + outside,
+                "{}, {bytes} bytes",
+                way.name
+            );
+        }
     }
 }
 
