@@ -2,7 +2,7 @@
 //! it whole to the new configuration, and no flow leaves its backend meanwhile, whoever began it and whenever.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,24 +17,26 @@ use guideway_sim::harness::frame::PacketSpec;
 use super::exact::holds_exactly;
 use super::fuse::{Blows, Fuse, Fused};
 use super::stage::{ACK, MAC, PATIENCE, SYN, Stage};
+use super::ways::{Flow, Ways, read};
 
 /// Longer than any round: who ends the time of acquaintance is the test.
 const FOREVER: Duration = Duration::from_secs(3600);
 /// How many rounds a flow is followed.
 const FOLLOWED: u32 = 3;
 
-/// A pool: name, ring size, backends with weights.
-type Pool<'a> = (&'a str, u32, &'a [(&'a str, u32)]);
+/// A pool: name, ring size, backends with weights and the keys that say how packets travel to them.
+type Pool<'a> = (&'a str, u32, &'a [(&'a str, u32, &'a str)]);
 
-fn config(mtu: u16, next_hop: u8, pools: &[Pool], vips: &[(&str, &str)]) -> Config {
+fn config(node: &str, next_hop: u8, pools: &[Pool], vips: &[(&str, &str)]) -> Config {
     let mut text = format!(
-        "version = 1\n[card]\ndevice = \"sim\"\n[node]\nname = \"lb1\"\nmac = \"02:00:00:00:00:01\"\nmtu = {mtu}\n\
+        "version = 1\n[card]\ndevice = \"sim\"\n[node]\nname = \"lb1\"\nmac = \"02:00:00:00:00:01\"\n{node}\n\
          [[node.next_hop]]\nmac = \"02:00:00:00:00:{next_hop:02x}\"\n"
     );
     for (name, size, backends) in pools {
         text += &format!("[[pool]]\nname = \"{name}\"\ntable_size = {size}\n");
-        for (address, weight) in *backends {
-            text += &format!("[[pool.backend]]\naddress = \"{address}\"\nweight = {weight}\n");
+        for (address, weight, way) in *backends {
+            text +=
+                &format!("[[pool.backend]]\naddress = \"{address}\"\nweight = {weight}\n{way}\n");
         }
     }
     for (address, pool) in vips {
@@ -45,22 +47,45 @@ fn config(mtu: u16, next_hop: u8, pools: &[Pool], vips: &[(&str, &str)]) -> Conf
     Config::parse("test", &text).unwrap()
 }
 
-/// Two configurations that differ in everything that a plan has a step for. The rings lie such that one pool's new ring takes the
-/// region that another pool's old one leaves.
-fn two_configurations() -> [Config; 2] {
-    let web = [
-        ("10.0.0.1", 1),
-        ("10.0.0.2", 2),
-        ("10.0.0.3", 1),
-        ("10.0.0.4", 0),
-    ];
+const IPIP: &str = "";
+const GRE: &str = "encap = \"gre\"";
+
+fn gre(key: u32) -> String {
+    format!("{GRE}\ngre_key = {key}")
+}
+
+fn l2(station: u8) -> String {
+    format!("encap = \"l2\"\nmac = \"02:00:00:00:01:{station:02x}\"")
+}
+
+/// Two configurations that differ in everything that a plan has a step for: most backends that stay get another way, from each to
+/// each. The rings lie such that one pool's new ring takes the region that another pool's old one leaves.
+pub fn two_configurations() -> [Config; 2] {
     let first = config(
-        1500,
+        "mtu = 1500\nsource_v4 = \"10.0.13.37\"\nsource_v6 = \"fc00:2307::1\"",
         0xfe,
         &[
-            ("web", 1009, &web),
-            ("api", 1021, &[("10.1.0.1", 1), ("10.1.0.2", 1)]),
-            ("old", 251, &[("10.2.0.1", 1)]),
+            (
+                "web",
+                1009,
+                &[
+                    ("10.0.0.1", 1, &gre(7)),
+                    ("10.0.0.2", 2, IPIP),
+                    ("10.0.0.3", 1, GRE),
+                    ("10.0.0.4", 0, IPIP),
+                ],
+            ),
+            (
+                "api",
+                1021,
+                &[
+                    ("10.1.0.1", 1, &l2(1)),
+                    ("10.1.0.2", 1, &gre(7)),
+                    ("10.1.0.3", 1, &l2(2)),
+                    ("fc00::13", 1, GRE),
+                ],
+            ),
+            ("old", 251, &[("10.2.0.1", 1, &l2(3))]),
         ],
         &[
             ("10.200.1.1", "web"),
@@ -70,14 +95,35 @@ fn two_configurations() -> [Config; 2] {
             ("10.200.1.6", "old"),
         ],
     );
-    let web = [("10.0.0.2", 1), ("10.0.0.3", 3), ("10.0.0.5", 2)];
+    // nobody needs an IPv6 source any more
     let second = config(
-        1480,
+        "mtu = 1480\nsource_v4 = \"10.0.13.38\"",
         0xfd,
         &[
-            ("web", 1009, &web),
-            ("api", 1021, &[("10.1.0.1", 1), ("10.1.0.2", 3)]),
-            ("new", 509, &[("10.3.0.1", 1), ("10.3.0.2", 1)]),
+            (
+                "web",
+                1009,
+                &[
+                    ("10.0.0.2", 1, &gre(0)),
+                    ("10.0.0.3", 3, &l2(4)),
+                    ("10.0.0.5", 2, IPIP),
+                ],
+            ),
+            (
+                "api",
+                1021,
+                &[
+                    ("10.1.0.1", 1, &l2(5)),
+                    ("10.1.0.2", 3, &gre(8)),
+                    ("10.1.0.3", 1, IPIP),
+                    ("fc00::13", 1, IPIP),
+                ],
+            ),
+            (
+                "new",
+                509,
+                &[("10.3.0.1", 1, &l2(6)), ("10.3.0.2", 1, IPIP)],
+            ),
         ],
         &[
             ("10.200.1.1", "web"),
@@ -91,9 +137,6 @@ fn two_configurations() -> [Config; 2] {
 
 /// VIPs of both configurations.
 const VIPS: [[u8; 4]; 3] = [[10, 200, 1, 1], [10, 200, 1, 2], [10, 200, 1, 4]];
-
-/// VIP, client's address, client's port.
-type Flow = ([u8; 4], [u8; 4], u16);
 
 fn frame((vip, client, port): Flow, flags: u8) -> Vec<u8> {
     PacketSpec {
@@ -109,18 +152,12 @@ fn frame((vip, client, port): Flow, flags: u8) -> Vec<u8> {
     .frame()
 }
 
-/// The flow that a frame from the card belongs to, and the backend that it goes to.
-fn read(sent: &[u8]) -> (Flow, Ipv4Addr) {
-    let four = |at: usize| <[u8; 4]>::try_from(&sent[at..at + 4]).unwrap();
-    let port = u16::from_be_bytes([sent[54], sent[55]]);
-    ((four(50), four(46), port), four(30).into())
-}
-
 /// Live flows, and where they go.
 #[derive(Default)]
 struct Flows {
     /// The backend of each, once a packet has left for it, and the round in which it began.
-    known: BTreeMap<Flow, (Option<Ipv4Addr>, u32)>,
+    known: BTreeMap<Flow, (Option<IpAddr>, u32)>,
+    ways: Ways,
     opened: u32,
     round: u32,
 }
@@ -141,7 +178,8 @@ impl Flows {
         let mut wait = wait;
         while let Ok(sent) = stage.wire.receive(wait) {
             wait = Duration::ZERO;
-            let (flow, backend) = read(&sent.bytes);
+            let sent = read(&sent.bytes)?;
+            let (flow, backend) = (sent.flow, self.ways.backend(&sent)?);
             seen.push(flow);
             let Some((known, _)) = self.known.get_mut(&flow) else {
                 continue;
@@ -184,7 +222,7 @@ impl Flows {
 }
 
 /// Connects as soon as the simulator has noticed that the last host is gone.
-fn connect(stage: &Stage, fuse: &Fuse) -> Result<Arc<dyn Device>, DeviceError> {
+pub fn connect(stage: &Stage, fuse: &Fuse) -> Result<Arc<dyn Device>, DeviceError> {
     let begun = Instant::now();
     loop {
         match stage.try_connect() {
@@ -197,7 +235,7 @@ fn connect(stage: &Stage, fuse: &Fuse) -> Result<Arc<dyn Device>, DeviceError> {
     }
 }
 
-fn start(
+pub fn start(
     stage: &Stage,
     fuse: &Fuse,
     folder: &Path,
@@ -229,7 +267,10 @@ fn carry_out(host: &mut Host, stage: &Stage, flows: &mut Flows) -> Result<(), Ho
 fn change_and_crash(model: Model, writes: impl Iterator<Item = u32>) {
     let (stage, folder) = (Stage::new(model), tempfile::tempdir().unwrap());
     let configs = two_configurations();
-    let mut flows = Flows::default();
+    let mut flows = Flows {
+        ways: Ways::of(&configs),
+        ..Flows::default()
+    };
     let mut fuse = Fuse::default();
     let (mut host, mut caller, found) = start(&stage, &fuse, folder.path(), &configs[0]).unwrap();
     assert_eq!(found, Found::Blank);
@@ -334,16 +375,4 @@ fn a_host_that_dies_while_it_programs_a_blank_card_leaves_nothing_behind() {
             panic!("write {write} ({blows:?}): {error}");
         }
     }
-}
-
-/// What the helpers above read of a frame is what stands there.
-#[test]
-fn a_sent_frame_is_read_as_it_was_meant() {
-    let inner = frame((VIPS[0], [198, 51, 2, 3], 1027), ACK);
-    let mut sent = vec![0; 34];
-    sent[30..34].copy_from_slice(&[10, 0, 0, 7]);
-    sent.extend_from_slice(&inner[14..]);
-    let expected = ((VIPS[0], [198, 51, 2, 3], 1027), Ipv4Addr::new(10, 0, 0, 7));
-    assert_eq!(read(&sent), expected);
-    assert_eq!(IpAddr::from(expected.1), IpAddr::from([10, 0, 0, 7]));
 }

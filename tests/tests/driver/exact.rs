@@ -5,9 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use guideway::card::{Backend, Card, NextHop, Pool, VipKey};
-use guideway::config::Config;
+use guideway::config::{Config, Encap, Mac};
 use guideway::maglev::{Member, NOBODY, Ring};
-use guideway_hdl::tables::{BackendEntry, BackendState, PoolEntry, SLOT_EMPTY, Table};
+use guideway_hdl::tables::{
+    self, BackendEntry, BackendState, NextHopEntry, PoolEntry, SLOT_EMPTY, Table,
+};
 
 /// Fails with what is wrong.
 pub fn holds_exactly(card: &Card, config: &Config) -> Result<(), String> {
@@ -49,15 +51,7 @@ pub fn holds_exactly(card: &Card, config: &Config) -> Result<(), String> {
         }
     }
     regions(&pools)?;
-    takers(&backends, config)?;
-    let hop = NextHop {
-        destination: config.node.next_hop.unwrap().0,
-        source: config.node.mac.map(|mac| mac.0),
-    };
-    if card.read_next_hops().unwrap()[0] != hop.to_entry() {
-        return Err("another next hop".into());
-    }
-    Ok(())
+    takers(&backends, &card.read_next_hops().unwrap(), config)
 }
 
 /// A pool's ring as the addresses that packets would go to.
@@ -116,32 +110,56 @@ fn regions(pools: &[PoolEntry]) -> Result<(), String> {
     Ok(())
 }
 
-/// Backends that take new flows are the configured ones; others drain.
-fn takers(backends: &[BackendEntry], config: &Config) -> Result<(), String> {
+/// Backends that take new flows are the configured ones, each reached its own way; others drain.
+fn takers(backends: &[BackendEntry], hops: &[NextHopEntry], config: &Config) -> Result<(), String> {
     let known = backends
         .iter()
         .filter(|entry| **entry != BackendEntry::default());
-    let mut up: Vec<IpAddr> = Vec::new();
+    let mut up: Vec<(IpAddr, Encap)> = Vec::new();
     for entry in known {
         let backend = Backend::from_entry(entry).unwrap();
+        let encap = way(&backend, hops, config)?;
         match backend.state {
-            BackendState::Up => up.push(backend.address),
+            BackendState::Up => up.push((backend.address, encap)),
             BackendState::Draining => {}
             BackendState::Down => return Err(format!("{} is down", backend.address)),
         }
     }
-    let mut wanted: Vec<IpAddr> = config
+    let mut wanted: Vec<(IpAddr, Encap)> = config
         .pools
         .iter()
         .flat_map(|pool| &pool.backends)
         .filter(|backend| backend.weight > 0)
-        .map(|backend| backend.address)
+        .map(|backend| (backend.address, backend.encap))
         .collect();
-    up.sort();
-    wanted.sort();
+    up.sort_by_key(|(address, _)| *address);
+    wanted.sort_by_key(|(address, _)| *address);
     if up == wanted {
         Ok(())
     } else {
         Err(format!("{up:?} are up instead of {wanted:?}"))
+    }
+}
+
+/// How the card reaches a backend, its next hop included.
+fn way(backend: &Backend, hops: &[NextHopEntry], config: &Config) -> Result<Encap, String> {
+    let hop = NextHop::from_entry(&hops[usize::from(backend.next_hop.0)]);
+    let encap = match backend.encap {
+        tables::Encap::Ipip => Encap::Ipip,
+        tables::Encap::Gre => Encap::Gre {
+            key: backend.gre_key,
+        },
+        tables::Encap::L2 => Encap::L2 {
+            mac: Mac(hop.destination),
+        },
+        other => return Err(format!("{} in {other:?}", backend.address)),
+    };
+    let by_node = config.node.next_hop.map(|mac| mac.0) == Some(hop.destination);
+    let hop_fits = by_node != matches!(encap, Encap::L2 { .. });
+    let key_fits = backend.gre_key.is_none() || matches!(encap, Encap::Gre { .. });
+    if hop_fits && key_fits && hop.source == config.node.mac.map(|mac| mac.0) {
+        Ok(encap)
+    } else {
+        Err(format!("{backend:?} by {hop:?}"))
     }
 }

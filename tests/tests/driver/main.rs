@@ -8,8 +8,10 @@ mod exact;
 mod fuse;
 mod models;
 mod stage;
+mod ways;
 
 mod adopting;
+mod believed;
 mod crash;
 mod faults;
 mod queues;
