@@ -305,7 +305,7 @@ def random_frame(kinds, sizes=None, wire=True):
     elif kind < 8:
         header = random.choice((34, 54, 54, 58, 66, 65, 64, 14, random.randint(14, 66)))
         needed = random.randint(15, max(15, size)) if random.random() < 0.9 else size + random.randint(1, 20)
-        keep_from = 14 if random.random() < 0.9 else random.randint(0, min(header, 14))
+        keep_from = min(needed, random.choice((14, 14, 18, 22)))
         head = control(kind, header, keep_from, needed, needed, random.choice((IPV4_MALFORMED, 23)), klass=random.choice((1, 2)), **common)
     else:
         head = control(kind, needed=random.choice((0, 14, random.randint(0, size))), **common)

@@ -106,14 +106,14 @@ async def random_frames_with_gaps_and_backpressure(dut):
 
 @cocotb.test()
 async def small_frames_with_all_shifts(dut):
-    """Every header length against many keep lengths: the shifter and `keep` are exact."""
+    """Every header length against many keep lengths, also where more is cut off than put before: the shifter and `keep` are exact."""
     path = FramePath(dut)
     await path.start()
     wants = []
-    for header in range(0, 67):
-        for _ in range(6):
+    for header in range(0, 71):
+        for _ in range(8):
             size = random.randint(20, 300)
-            keep_from = random.choice((min(header, 14), random.randint(0, min(header, 20))))
+            keep_from = random.choice((min(header, 14), random.randint(0, min(header, 20)), random.randint(0, min(header + 63, 127, size - 2))))
             keep_to = random.randint(keep_from + 1, size)
             frame = Frame(control(HIT, header, keep_from, keep_to, seed=random.randrange(256)) + random.randbytes(size - 14))
             wants.append(expect(frame))

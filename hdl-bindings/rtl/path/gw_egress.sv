@@ -1,6 +1,7 @@
 // Purpose: sends admitted frames: header bytes, then the kept bytes of the received frame.
 // Latency: 7 cycles from `egress_valid_i` to `m_valid_o` when nothing waits.
-// Throughput: one beat each cycle, no gap between frames.
+// Throughput: one beat each cycle, no gap between frames; a frame whose kept bytes move forwards (fewer header bytes than
+//   were cut off: layer 2 with a tag removed) takes one cycle more.
 // Drops when: never; gw_admit keeps the queue from running over. Backpressure stops only the reader.
 module gw_egress
   import gw_pkg::*;
@@ -40,6 +41,7 @@ module gw_egress
     logic [6:0]    header_bytes;
     logic [HeaderBytes*8-1:0] header;
     logic [6:0]    shift;  // received byte n leaves as byte n + shift
+    logic          early;  // shift is negative, above -64
     logic [7:0]    beats_in;  // beats to read
     logic [7:0]    beats_out;
     logic [6:0]    last_bytes;  // bytes of the last beat that leaves, 1 to 64
@@ -56,7 +58,8 @@ module gw_egress
     arriving.header_bytes = egress_i.header_bytes;
     arriving.header       = egress_i.header;
     arriving.shift        = egress_i.header_bytes - egress_i.keep_from;
-    total                 = keep_end + 14'(arriving.shift);
+    arriving.early        = egress_i.header_bytes < egress_i.keep_from;
+    total                 = keep_end + {{7{arriving.early}}, arriving.shift};
     arriving.beats_in     = keep_end[13:6] + 8'(keep_end[5:0] != '0);
     arriving.beats_out    = total[13:6] + 8'(total[5:0] != '0);
     arriving.last_bytes   = {total[5:0] == '0, total[5:0]};
@@ -73,37 +76,40 @@ module gw_egress
   );
 
   // ---- reader: one beat that leaves each cycle ------------------------------------------------------------------------
-  // out beat k needs received beats k-1 and k (shift below 64), or k-2 and k-1 (shift 64 and above, `late`).
+  // out beat k needs received beats k-1 and k (shift below 64), k-2 and k-1 (shift 64 and above, `late`), or k and k+1
+  // (`early`: beat 0 is read ahead, in a cycle of its own in which nothing leaves).
   typedef struct packed {
     gw_source_e source;
     logic       first;
     logic       second;
     logic       last;
+    logic       ahead;  // nothing leaves
     logic [5:0] shift;
     logic [6:0] bytes;
   } beat_t;
 
   logic [7:0] k_q, k_d, read_index;
   logic [$clog2(OutDepth + 1)-1:0] credits_q, credits_d;
-  logic issue, late, read, last, out_pop;
+  logic issue, late, read, last, out_pop, ahead, ahead_q;
   logic [1:0] re_q, done_q;
   payload_addr_t raddr_q;
   logic  [Issued:0] valid_q;
   beat_t [Issued:0] beat_q;  // [0] with the address, [TableLatency] with the data, [Issued] coarsely shifted
 
-  assign late       = frame.shift[6];
-  assign read_index = k_q - 8'(late);
+  assign late       = frame.shift[6] && !frame.early;
+  assign ahead      = frame.early && !ahead_q;
+  assign read_index = late ? k_q - 1'b1 : k_q + 8'(ahead_q);
   assign issue      = frame_valid && credits_q != '0;
   assign read       = issue && !(late && k_q == '0) && read_index < frame.beats_in;
-  assign last       = k_q == frame.beats_out - 1'b1;
+  assign last       = k_q == frame.beats_out - 1'b1 && !ahead;
   assign frame_pop  = issue && last;
 
   always_comb begin
     k_d = k_q;
-    if (issue) k_d = last ? '0 : k_q + 1'b1;
+    if (issue && !ahead) k_d = last ? '0 : k_q + 1'b1;
     credits_d = credits_q;
-    if (issue && !out_pop) credits_d = credits_q - 1'b1;
-    if (!issue && out_pop) credits_d = credits_q + 1'b1;
+    if (issue && !ahead && !out_pop) credits_d = credits_q - 1'b1;
+    if (!(issue && !ahead) && out_pop) credits_d = credits_q + 1'b1;
   end
 
   always_ff @(posedge clk_i) begin
@@ -120,12 +126,15 @@ module gw_egress
       beat_q[0].first  <= k_q == '0;
       beat_q[0].second <= k_q == 8'd1;
       beat_q[0].last   <= last;
+      beat_q[0].ahead  <= ahead;
+      ahead_q          <= frame.early && !last;
       beat_q[0].shift  <= frame.shift[5:0];
       beat_q[0].bytes  <= last ? frame.last_bytes : 7'(BeatBytes);
     end
     beat_q[Issued:1] <= beat_q[Issued-1:0];
     if (!rst_ni) begin
       k_q       <= '0;
+      ahead_q   <= 1'b0;
       credits_q <= ($clog2(OutDepth + 1))'(OutDepth);
       re_q      <= '0;
       done_q    <= '0;
@@ -144,7 +153,7 @@ module gw_egress
   gw_delay #(.Width(7 + HeaderBytes * 8), .Cycles(Issued + 1)) u_header (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
-      .valid_i(issue && k_q == '0),
+      .valid_i(issue && k_q == '0 && !ahead),
       .data_i({frame.header_bytes, frame.header}),
       .valid_o(unused_header_valid),
       .data_o({header_bytes, header})
@@ -196,7 +205,7 @@ module gw_egress
   gw_fifo #(.Width(BeatBits + 8), .Depth(OutDepth)) u_out (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
-      .push_i(valid_q[Issued]),
+      .push_i(valid_q[Issued] && !merged.ahead),
       .data_i({out_data, merged.last, merged.bytes}),
       .valid_o(m_valid_o),
       .pop_i(out_pop),
@@ -231,7 +240,7 @@ module gw_egress
       end
       assert (!begun_q || m_valid_o) else $error("gw_egress: a frame starved after its first beat");
       if (egress_valid_i) begin
-        assert (egress_i.keep_from <= egress_i.header_bytes && egress_i.header_bytes <= 7'(HeaderBytes) &&
+        assert (8'(egress_i.keep_from) < 8'(egress_i.header_bytes) + 8'd64 && egress_i.header_bytes <= 7'(HeaderBytes) &&
                 14'(egress_i.keep_from) <= keep_end && total != '0)
         else $error("gw_egress: the decision's lengths contradict each other");
       end
