@@ -21,7 +21,9 @@ package gw_pkg;
   localparam int unsigned TableLatency = 3;
 
   // ---- latencies of the stations from window to decision, in cycles from a station's input to its output -------
-  localparam int unsigned ParseLatency = 4;
+  localparam int unsigned ParseStepLatency = 2;  // one extension header: its length, then the window shifted
+  localparam int unsigned ParseSteps = 3;
+  localparam int unsigned ParseLatency = 3 + ParseSteps * ParseStepLatency + 2;  // tags, view, fields; steps; lengths, rows
   localparam int unsigned VipFoundLatency = 2 + TableLatency + 2;  // rows of the banks, match tables, compare, select
   localparam int unsigned VipEntryLatency = VipFoundLatency + TableLatency;
   localparam int unsigned VipPoolLatency = VipEntryLatency + TableLatency;
@@ -32,7 +34,7 @@ package gw_pkg;
   localparam int unsigned FlowLookupLatency = 2 + FlowLatency + 4;  // gw_flow_lookup: rows, tables, compare, select
   localparam int unsigned BackendLatency = 1 + TableLatency;  // range check, backend entries
   localparam int unsigned VerdictLatency = 3;
-  localparam int unsigned EncapLatency = 1 + TableLatency + 2;  // next hop beside the checksum, then the header
+  localparam int unsigned EncapLatency = 1 + TableLatency + 3;  // next hop beside the checksum, then the header, then its tags
   // window in to decision out
   localparam int unsigned DecisionLatency =
       ParseLatency + FlowHashLatency + RingLookupLatency + BackendLatency + VerdictLatency + EncapLatency;
@@ -71,7 +73,7 @@ package gw_pkg;
     logic       error;  // the MAC's error flag
   } gw_frame_end_t;
 
-  localparam int unsigned HeaderBytes = 66;  // Ethernet 14, VLAN 4, IPv6 40, UDP or GRE with key 8
+  localparam int unsigned HeaderBytes = 70;  // Ethernet 14, two tags 8, IPv6 40, GRE with key or UDP 8
 
   // encap -> admit: everything that the window decided.
   // `when_whole` holds unless the frame's end says otherwise: row 1 (error), 2 (oversize), 3 (runt), then a frame shorter
@@ -82,7 +84,7 @@ package gw_pkg;
     payload_addr_t   payload;
     gw_disposition_e when_whole;
     gw_disposition_e when_short;
-    frame_len_t      needed;  // bytes that the frame must have: 14 + IP length; 0: any
+    frame_len_t      needed;  // bytes that the frame must have: up to the end of the IP packet; 0: any
     gw_egress_class_e egress_class;
     logic            heartbeat_fallback;  // count it when `when_whole` stands
     logic            count_vip;  // count the VIP, whatever admission says (not for when_short, error, oversize)
@@ -91,10 +93,10 @@ package gw_pkg;
     logic [15:0]     backend;
     logic [15:0]     ip_bytes;  // inner IP packet, for the byte counters
     // egress: the frame that leaves is `header`, then the received bytes from `keep_from` to `keep_to`
-    logic [6:0]      header_bytes;  // 0, or 14 (layer 2) to 62 (GRE with key in IPv6); up to HeaderBytes
+    logic [6:0]      header_bytes;  // 0, or 14 (layer 2) to 62 (GRE with key in IPv6), and 4 for each tag; up to HeaderBytes
     logic [HeaderBytes*8-1:0] header;  // byte 0 in bits 7:0
-    logic [6:0]      keep_from;  // 0 (raw) or 14
-    frame_len_t      keep_to;  // 14 + IP length; raw: all ones, meaning the frame's length
+    logic [6:0]      keep_from;  // 0 (raw), or where the IP packet begins: 14, 18, 22
+    frame_len_t      keep_to;  // where it ends; raw: all ones, meaning the frame's length
     gw_rx_completion_t record;  // for the host: everything but phase, index, length, error, timestamp, disposition, class
   } gw_decision_t;
 
@@ -115,6 +117,20 @@ package gw_pkg;
     payload_addr_t payload;
     gw_rx_completion_t record;
   } gw_host_frame_t;
+
+  // ---- inside parse --------------------------------------------------------------------------------------------------
+  localparam int unsigned WalkBytes = WindowBytes - 54;  // of the window behind an IPv6 header
+  // A place in the packet: behind the IP header's fixed part, then one header further with each step.
+  typedef struct packed {
+    logic        ipv6;
+    logic        malformed;  // a header ends beyond the IP length
+    logic        ended;  // the walk ended outside the window, or in transit
+    logic [3:0]  options;  // words of IPv4 options that are still to be skipped
+    logic [7:0]  protocol;  // what begins here
+    logic [15:0] left;  // bytes from here to the end that the IP length names
+    logic [6:0]  room;  // bytes from here to the end of the window
+    logic [WalkBytes*8-1:0] bytes;  // from here on; byte 0 in bits 7:0
+  } gw_walk_t;
 
   // ---- between the stations of the lookup --------------------------------------------------------------------------
   // parse -> vip, hash, verdict: what the window says. The fields below `control_port` hold only while `decided` is 0.
@@ -140,6 +156,8 @@ package gw_pkg;
     logic [7:0]      traffic_class;  // IPv4: TOS
     logic [15:0]     ip_length;  // IPv4 total length, IPv6 payload length
     logic [47:0]     destination_mac;
+    logic [1:0]      tags;  // VLAN tags that count
+    logic [63:0]     tag;  // their bytes, the first one most significant; without meaning beyond `tags`
   } gw_parsed_t;
 
   // vip -> flow, verdict: which VIP the packet is for.

@@ -25,7 +25,7 @@ codes! {
         HostIcmpError = 11 as "host_icmp_error",
         /// To the host: TCP or UDP for no VIP.
         HostUnmatched = 12 as "host_unmatched",
-        /// To the host: a protocol or header that the card does not look into (tags, options, extension headers, other protocols).
+        /// To the host: a protocol or header that the card does not look into (a third tag, a fourth extension header, other protocols).
         HostUnsupported = 13 as "host_unsupported",
         /// To the host: sent to a broadcast or multicast MAC address.
         HostGroup = 14 as "host_group",

@@ -5,6 +5,7 @@
 
 pub mod conformance;
 pub mod frame;
+pub mod headers;
 pub mod katran;
 pub mod outcome;
 mod plan;

@@ -22,6 +22,8 @@ module gw_encap_bench
     input  logic [7:0]               traffic_class_i,
     input  logic [15:0]              ip_length_i,
     input  logic [47:0]              destination_mac_i,
+    input  logic [1:0]               tags_i,
+    input  logic [63:0]              tag_i,
     input  logic [13:0]              needed_i,
     input  logic [5:0]               outer_bytes_i,
     input  logic                     source_zero_i,
@@ -55,6 +57,8 @@ module gw_encap_bench
     parsed.traffic_class   = traffic_class_i;
     parsed.ip_length       = ip_length_i;
     parsed.destination_mac = destination_mac_i;
+    parsed.tags            = tags_i;
+    parsed.tag             = tag_i;
 
     verdict             = '0;
     verdict.encapsulate = encapsulate_i;

@@ -9,6 +9,7 @@ import dataclasses
 from layout import L
 
 MASK = 0xFFFFFFFF
+WINDOW = 128
 
 
 def rotate(x, n):
@@ -89,6 +90,7 @@ class Packet:
     traffic_class: int
     length: int  # of the IP packet
     data: bytes
+    tags: bytes = b""
 
 
 class Card:
@@ -125,20 +127,37 @@ class Card:
     def read(self, frame, wire):
         """Rows 5 to 15: a disposition, or a packet."""
         group = frame[0] & 1
-        ether = int.from_bytes(frame[12:14], "big")
+        tags = self.tags(frame)
+        ether = int.from_bytes(frame[12 + len(tags) : 14 + len(tags)], "big")
+        ip = frame[14 + len(tags) :]
         control = ether in (0x0806, 0x8809, 0x88CC)
         if wire and not group and self.mac_filter and int.from_bytes(frame[:6], "big") != self.mac:
             return "DropMacMismatch", None
         if wire and group:
-            discovery = ether == 0x86DD and len(frame) >= 62 and frame[20] == 58 and 133 <= frame[54] <= 137
+            discovery = ether == 0x86DD and len(ip) >= 48 and ip[6] == 58 and 133 <= ip[40] <= 137
             return ("HostControl" if control or discovery else "HostGroup"), None
         if control:
             return "HostControl", None
         if ether == 0x0800:
-            return self.read_ipv4(frame[14:])
-        if ether == 0x86DD:
-            return self.read_ipv6(frame[14:])
-        return "HostUnsupported", None
+            early, packet = self.read_ipv4(ip)
+        elif ether == 0x86DD:
+            early, packet = self.read_ipv6(ip, WINDOW - 14 - len(tags))
+        else:
+            early, packet = "HostUnsupported", None
+        if packet:
+            packet.tags = tags
+        return early, packet
+
+    @staticmethod
+    def tags(frame):
+        """The tags that count."""
+        found = b""
+        while len(found) < 8 and len(frame) >= 18 + len(found):
+            here = frame[12 + len(found) : 16 + len(found)]
+            if here[:2] not in (b"\x81\x00", b"\x88\xa8", b"\x91\x00"):
+                break
+            found += here
+        return found
 
     def read_ipv4(self, ip):
         if len(ip) < 20 or ip[0] >> 4 != 4:
@@ -148,30 +167,41 @@ class Card:
             return "DropIpv4Malformed", None
         if int.from_bytes(ip[6:8], "big") & 0x3FFF:
             return "HostFragment", None
-        if header > 20:
-            return "HostUnsupported", None
-        payload = ip[20:total]
+        payload = ip[header:total]
         if ip[9] == 1 and len(payload) >= 8 and payload[0] in (3, 11, 12):
             return "HostIcmpError", None
         return self.read_l4(False, ip[12:16], ip[16:20], ip[9], ip[1], payload, ip[:total])
 
-    def read_ipv6(self, ip):
+    def read_ipv6(self, ip, window):
+        """`window`: bytes of the IP packet that may be looked at."""
         if len(ip) < 40 or ip[0] >> 4 != 6:
             return "DropIpv6Malformed", None
-        length = int.from_bytes(ip[4:6], "big")
-        if length + 40 > len(ip):
+        end = 40 + int.from_bytes(ip[4:6], "big")
+        if end > len(ip):
             return "DropIpv6Malformed", None
-        header, payload = ip[6], ip[40 : 40 + length]
-        if header == 44:
+        x, n = 40, ip[6]
+        for _ in range(3):
+            if n not in (0, 43, 60):
+                break
+            if x + 8 > window:
+                return "HostUnsupported", None
+            length = 8 * (ip[x + 1] + 1) if x + 1 < len(ip) else 8
+            if x + length > end:
+                return "DropIpv6Malformed", None
+            if n == 43 and ip[x + 3]:
+                return "HostUnsupported", None
+            n, x = ip[x], x + length
+        if n == 44:
             return "HostFragment", None
-        if header in (0, 43, 50, 51, 60, 135, 139, 140):
+        if x + {6: 20, 17: 8, 58: 8}.get(n, 0) > window:
             return "HostUnsupported", None
-        if header == 58 and length >= 8 and 1 <= payload[0] <= 4:
+        payload = ip[x:end]
+        if n == 58 and len(payload) >= 8 and 1 <= payload[0] <= 4:
             return "HostIcmpError", None
-        if header == 58 and length >= 8 and 133 <= payload[0] <= 137:
+        if n == 58 and len(payload) >= 8 and 133 <= payload[0] <= 137:
             return "HostControl", None
         traffic_class = int.from_bytes(ip[:2], "big") >> 4 & 0xFF
-        return self.read_l4(True, ip[8:24], ip[24:40], header, traffic_class, payload, ip[: 40 + length])
+        return self.read_l4(True, ip[8:24], ip[24:40], n, traffic_class, payload, ip[:end])
 
     def read_l4(self, ipv6, source, destination, protocol, traffic_class, payload, data):
         if protocol not in (6, 17):
@@ -282,7 +312,8 @@ class Card:
         source = hop["source"].to_bytes(6, "big") if hop["source"] else frame[:6]
         ipv6 = packet.ipv6 if backend["encap"] == L.EncapL2 else backend["ipv6"]
         ether = b"\x86\xdd" if ipv6 else b"\x08\x00"
-        out = hop["destination"].to_bytes(6, "big") + source + ether + outer + packet.data
+        tags = {1: b"", 2: b"\x81\x00" + hop["vlan"].to_bytes(2, "big")}.get(hop["vlan_mode"], packet.tags)
+        out = hop["destination"].to_bytes(6, "big") + source + tags + ether + outer + packet.data
         return Decision(disposition, out=out, backend=index, ip_bytes=packet.length)
 
     def gre(self, packet, backend):

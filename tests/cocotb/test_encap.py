@@ -1,4 +1,4 @@
-"""`gw_encap` alone against headers that scapy builds: every encapsulation, family and key, a packet a cycle."""
+"""`gw_encap` alone against headers that scapy builds: every encapsulation, family, key and way with VLAN tags, a packet a cycle."""
 
 import ipaddress
 import random
@@ -7,10 +7,10 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 from layout import L
-from scapy.all import GRE, IP, Ether, IPv6, Raw
+from scapy.all import GRE, IP, Dot1Q, Ether, IPv6, Raw
 
 TOP = "gw_encap_bench"
-LATENCY = 6
+LATENCY = 7
 PREFIX_V4, PREFIX_V6 = 0xAC10_BEEF, 0x0100_0000_0000_0007_0000_0000_DEAD_BEEF  # the low bits are not the prefix
 SOURCE_V4, SOURCE_V6 = 0x0A00_0D25, 0xFC00_2307 << 96 | 0x1337
 ETHER = {4: 0x0800, 6: 0x86DD}
@@ -52,7 +52,10 @@ class Packet:
         address = random.getrandbits(128)
         self.encapsulate = random.random() < 0.95
 
-        destination, hop_source = hops[hop]
+        destination, hop_source, vlan_mode, vlan = hops[hop]
+        received_tags = random.randbytes(4 * random.choice((0, 0, 1, 2)))
+        self.begins = 14 + len(received_tags)  # the inner packet in the received frame
+        tags = {1: b"", 2: bytes(Ether() / Dot1Q(prio=vlan >> 13, id=vlan >> 12 & 1, vlan=vlan & 0xFFF))[12:16]}.get(vlan_mode, received_tags)
         ether = Ether(dst=mac(destination), src=mac(hop_source or received))
         fixed = {4: text(SOURCE_V4, 4), 6: text(SOURCE_V6, 6)}[outer]
         from_ = fixed if kind == L.EncapGre else mixed(bytes(len(source)) if no_source else source, 0 if no_port else port)(outer)
@@ -71,10 +74,12 @@ class Packet:
         self.ports = {
             "encapsulate_i": int(self.encapsulate), "ipv6_i": int(self.inner == 6), "source_address_i": int.from_bytes(source, "big"),
             "source_port_i": port, "traffic_class_i": tos, "ip_length_i": self.length, "destination_mac_i": received,
-            "needed_i": 14 + self.bytes, "outer_bytes_i": len(self.header) - 14, "source_zero_i": int(no_source), "port_zero_i": int(no_port),
+            "tags_i": len(received_tags) // 4, "tag_i": int.from_bytes((received_tags + random.randbytes(8))[:8], "big"),
+            "needed_i": self.begins + self.bytes, "outer_bytes_i": len(self.header) - 14, "source_zero_i": int(no_source), "port_zero_i": int(no_port),
             "entry_i": L.pack("backend_entry", encap=kind, ipv6=int(outer == 6), next_hop=hop, address=address,
                               key_present=int(key is not None), key=key or 0),
         }
+        self.header = self.header[:12] + tags + self.header[12:]
 
 
 async def start(dut):
@@ -87,10 +92,10 @@ async def start(dut):
     for _ in range(4):
         await FallingEdge(dut.clk_i)
     dut.rst_ni.value = 1
-    hops = [(random.getrandbits(48), random.choice((0, random.getrandbits(48)))) for _ in range(L.NextHops)]
-    for index, (destination, source) in enumerate(hops):
+    hops = [(random.getrandbits(48), random.choice((0, random.getrandbits(48))), index % 4, random.getrandbits(16)) for index in range(L.NextHops)]
+    for index, (destination, source, vlan_mode, vlan) in enumerate(hops):
         dut.write_i.value, dut.index_i.value = 1, index
-        dut.wdata_i.value = L.pack("next_hop_entry", destination=destination, source=source)
+        dut.wdata_i.value = L.pack("next_hop_entry", destination=destination, source=source, vlan_mode=vlan_mode, vlan=vlan)
         await FallingEdge(dut.clk_i)
     dut.write_i.value = 0
     for _ in range(4):
@@ -124,7 +129,7 @@ async def run(dut, count, idle):
             continue
         got = (int(dut.header_o.value) & (1 << 8 * size) - 1).to_bytes(size, "little")
         assert got == want.header, f"{got.hex()} instead of {want.header.hex()}"
-        assert (int(dut.keep_from_o.value), int(dut.keep_to_o.value)) == (14, 14 + want.bytes)
+        assert (int(dut.keep_from_o.value), int(dut.keep_to_o.value)) == (want.begins, want.begins + want.bytes)
 
 
 @cocotb.test()

@@ -66,6 +66,9 @@ class World:
             data = tcp(source, address, source_port, port, flags, **options)
         else:
             data = udp(source, address, source_port, port, **options)
+        if random.random() < 0.3:
+            tags = random.choice((b"\x81\x00\x00\x05", b"\x88\xa8\x20\x00\x81\x00\xef\xff", b"\x91\x00\x00\x01"))
+            data = data[:12] + tags + data[12:]
         return data.ljust(60, b"\x5a") if random.random() < 0.7 else data
 
     def bent(self):
@@ -73,7 +76,9 @@ class World:
         data = bytearray(self.known(random.choice((0, 20, 100))))
         kind = random.randrange(8)
         ip = 14
-        ipv6 = data[12:14] == b"\x86\xdd"
+        while data[ip - 2 : ip] in (b"\x81\x00", b"\x88\xa8", b"\x91\x00"):
+            ip += 4
+        ipv6 = data[ip - 2 : ip] == b"\x86\xdd"
         if kind == 0:
             data = data[: random.randrange(1, len(data))]
         elif kind == 1:
@@ -149,8 +154,8 @@ async def build(core):
     """Programs a random world into card and oracle."""
     world = World()
     await core.set_next_hop(0, destination=0x0000DEADBEAF)
-    await core.set_next_hop(1, destination=0x020304050607, source=0x0A0B0C0D0E0F)
-    await core.set_next_hop(15, destination=0xFFFFFFFFFFFF, source=1, vlan=7)
+    await core.set_next_hop(1, destination=0x020304050607, source=0x0A0B0C0D0E0F, vlan_mode=1)
+    await core.set_next_hop(15, destination=0xFFFFFFFFFFFF, source=1, vlan=7, vlan_mode=2)
 
     states = [L.BackendStateUp] * 6 + [L.BackendStateDraining] * 2 + [L.BackendStateDown]
     encaps = [L.EncapIpip] * 8 + [L.EncapGre] * 7 + [L.EncapL2] * 3 + [L.EncapNone, L.EncapGue, 7]

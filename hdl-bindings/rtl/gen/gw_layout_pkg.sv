@@ -34,7 +34,7 @@ package gw_layout_pkg;
     DispositionHostFragment = 6'd10,  // To the host: a fragment.
     DispositionHostIcmpError = 6'd11,  // To the host: an ICMP error.
     DispositionHostUnmatched = 6'd12,  // To the host: TCP or UDP for no VIP.
-    DispositionHostUnsupported = 6'd13,  // To the host: a protocol or header that the card does not look into (tags, options, extension headers, other protocols).
+    DispositionHostUnsupported = 6'd13,  // To the host: a protocol or header that the card does not look into (a third tag, a fourth extension header, other protocols).
     DispositionHostGroup = 6'd14,  // To the host: sent to a broadcast or multicast MAC address.
     DispositionDropPortDisabled = 6'd16,  // Dropped: the port is not enabled.
     DispositionDropIngressFull = 6'd17,  // Dropped at its first beat: the payload ring or descriptor FIFO has no room for a maximum frame.

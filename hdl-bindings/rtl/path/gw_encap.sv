@@ -1,6 +1,7 @@
 // Builds the outer headers (IPIP with Katran's bytes, GRE, layer 2), and with them the decision for gw_admit (CARD.md 5).
 //
-// Latency:    EncapLatency: outer source and length; the checksum in five steps, the next hop read beside it; the header.
+// Latency:    EncapLatency: outer source and length; the checksum in five steps, the next hop read beside it; the header;
+//             its VLAN tags.
 // Throughput: one packet a cycle; never stalls.
 // Drops when: never.
 module gw_encap
@@ -29,6 +30,9 @@ module gw_encap
 
   localparam logic [15:0] EtherIpv4 = 16'h0800;
   localparam logic [15:0] EtherIpv6 = 16'h86dd;
+  localparam logic [15:0] Tpid8021q = 16'h8100;
+  localparam logic [1:0] VlanRemove = 2'd1;  // next_hop.vlan_mode; anything else keeps the received tags
+  localparam logic [1:0] VlanSet = 2'd2;
   localparam logic [7:0] ProtocolIpv4 = 8'd4;
   localparam logic [7:0] ProtocolIpv6 = 8'd41;
   localparam logic [7:0] ProtocolGre = 8'd47;
@@ -58,9 +62,16 @@ module gw_encap
     logic [47:0]  received_mac;
   } parts_t;
 
+  // VLAN tags as gw_tag takes them.
+  typedef struct packed {
+    logic [1:0]  count;
+    logic [63:0] bytes;
+  } tags_t;
+
   // ---- stage 1: outer source and length ----------------------------------------------------------------------------
   logic         [EncapLatency-1:0] valid_q;
   parts_t                          parts_d, parts_q, parts;
+  tags_t                           received_q, received;
   gw_decision_t                    plain_d;  // the decision but for the header
   logic          [AboveBits-1:0]   above_q, above;  // what stands above the header in gw_decision_t
   logic          [BelowBits-1:0]   below_q, below;
@@ -114,7 +125,7 @@ module gw_encap
     plain_d.keep_to = '1;
     if (verdict_i.encapsulate) begin
       plain_d.header_bytes = 7'(EthernetBytes) + 7'(verdict_i.outer_bytes);
-      plain_d.keep_from = 7'(EthernetBytes);
+      plain_d.keep_from = 7'(EthernetBytes) + {3'd0, parsed_i.tags, 2'd0};
       plain_d.keep_to = verdict_i.needed;
     end
     plain_d.record = record_i;
@@ -123,6 +134,7 @@ module gw_encap
   always_ff @(posedge clk_i) begin
     if (valid_i) begin
       parts_q       <= parts_d;
+      received_q    <= '{count: parsed_i.tags, bytes: parsed_i.tag};
       above_q       <= plain_d[$bits(gw_decision_t)-1-:AboveBits];
       below_q       <= plain_d[BelowBits-1:0];
       encapsulate_q <= verdict_i.encapsulate;
@@ -152,17 +164,24 @@ module gw_encap
   end
 
   // ---- beside it: the next hop, and what waits ---------------------------------------------------------------------
-  localparam int unsigned BesideCycles = EncapLatency - 2;
-  localparam int unsigned NextHopWait = EncapLatency - 1 - TableLatency;
+  localparam int unsigned TagLatency = 1;
+  localparam int unsigned HeaderStage = EncapLatency - TagLatency;  // the header's
+  localparam int unsigned BesideCycles = HeaderStage - 2;
+  localparam int unsigned NextHopWait = HeaderStage - 1 - TableLatency;
 
   typedef struct packed {
     logic [47:0] source;
     logic [47:0] destination;
   } macs_t;
+  typedef struct packed {
+    logic [1:0]  mode;
+    logic [15:0] tci;
+  } vlan_t;
 
   logic               hop_valid, macs_valid, parts_valid;
   gw_next_hop_entry_t next_hop;
   macs_t              macs;
+  vlan_t              vlan;
   logic               encapsulated;  // `parts` and `macs` are this packet's
 
   gw_entry_table #(
@@ -194,27 +213,27 @@ module gw_encap
       .data_o ({above, below})
   );
   gw_delay #(
-      .Width ($bits(parts_t)),
+      .Width ($bits(parts_t) + $bits(tags_t)),
       .Cycles(BesideCycles)
   ) u_parts_delay (
       .clk_i  (clk_i),
       .rst_ni (rst_ni),
       .valid_i(valid_q[0] && encapsulate_q),
-      .data_i (parts_q),
+      .data_i ({parts_q, received_q}),
       .valid_o(encapsulated),
-      .data_o (parts)
+      .data_o ({parts, received})
   );
   assign hop_valid = valid_q[TableLatency-1];
   gw_delay #(
-      .Width ($bits(macs_t)),
+      .Width ($bits(macs_t) + $bits(vlan_t)),
       .Cycles(NextHopWait)
   ) u_macs_delay (
       .clk_i  (clk_i),
       .rst_ni (rst_ni),
       .valid_i(hop_valid),
-      .data_i ({next_hop.source, next_hop.destination}),
+      .data_i ({next_hop.source, next_hop.destination, next_hop.vlan_mode, next_hop.vlan}),
       .valid_o(macs_valid),
-      .data_o (macs)
+      .data_o ({macs, vlan})
   );
 
   // ---- stage 6: the header -----------------------------------------------------------------------------------------
@@ -256,27 +275,43 @@ module gw_encap
   logic [BelowBits-1:0] below_out_q;
   header_t              header_q;
   logic [         15:0] checksum;
+  tags_t                tags_d, tags_q;
 
   assign checksum = ~(folded_q[15:0] + {15'd0, folded_q[16]});
+
+  always_comb begin
+    tags_d = received;
+    if (vlan.mode == VlanRemove || !encapsulated) tags_d.count = 2'd0;
+    else if (vlan.mode == VlanSet) tags_d = '{count: 2'd1, bytes: {Tpid8021q, vlan.tci, 32'd0}};
+  end
 
   always_ff @(posedge clk_i) begin
     if (parts_valid) begin
       above_out_q <= above;
       below_out_q <= below;
+      tags_q      <= tags_d;
     end
     if (encapsulated) header_q <= header_of(parts, macs, ipip_source_v6_i[127:32], source_v6_i[127:32], checksum);
   end
 
+  // ---- stage 7: the tags -------------------------------------------------------------------------------------------
+  gw_tag u_tag (
+      .clk_i     (clk_i),
+      .valid_i   (valid_q[HeaderStage-1]),
+      .decision_i({above_out_q, header_q, below_out_q}),  // without `header_bytes` the header means nothing
+      .tags_i    (tags_q.count),
+      .tag_i     (tags_q.bytes),
+      .decision_o(decision_o)
+  );
   assign decision_valid_o = valid_q[EncapLatency-1];
-  assign decision_o = {above_out_q, header_q, below_out_q};  // without `header_bytes` the header means nothing
 
   logic unused_bits;
-  assign unused_bits = ^{plain_d.header, next_hop.reserved_top, next_hop.vlan, next_hop.vlan_mode, ipip_source_v4_i[15:0], ipip_source_v6_i[31:0]};
+  assign unused_bits = ^{plain_d.header, next_hop.reserved_top, ipip_source_v4_i[15:0], ipip_source_v6_i[31:0]};
 
 `ifdef VERILATOR
   always_ff @(posedge clk_i) begin
     if (rst_ni) begin
-      assert (parts_valid == valid_q[EncapLatency-2] && macs_valid == parts_valid)
+      assert (parts_valid == valid_q[HeaderStage-2] && macs_valid == parts_valid)
       else $error("gw_encap: what waits is not in step");
     end
   end

@@ -1,7 +1,7 @@
-// Reads a frame's window: the addresses, ports and lengths that the stations after it use, and the verdicts that need no
+// Reads a frame's window: tags, addresses, ports and lengths that the stations after it use, and the verdicts that need no
 // table (CARD.md 2, rows 4 to 15).
 //
-// Latency:    ParseLatency.
+// Latency:    ParseLatency: tags; the view behind them; fields; a step an extension header; lengths; rows.
 // Throughput: one window a cycle; never stalls.
 // Drops when: never here; it decides drops, which gw_admit carries out.
 //
@@ -21,69 +21,128 @@ module gw_parse
     output gw_parsed_t  parsed_o
 );
 
-  // Byte offsets in the frame.
-  localparam int unsigned Ip = 14;
-  localparam int unsigned Ipv4L4 = Ip + 20;  // without options: with options nothing beyond the header is read
-  localparam int unsigned Ipv6L4 = Ip + 40;
-  localparam int unsigned HeadBytes = Ipv6L4 + 14;  // up to the TCP flags
+  localparam int unsigned Ethernet = 14;
+  localparam int unsigned Tag = 4;
+  localparam int unsigned Ipv4 = 20;  // without options
+  localparam int unsigned Ipv6 = 40;
+  localparam int unsigned ViewBytes = WindowBytes - Ethernet;
 
   localparam logic [15:0] EtherIpv4 = 16'h0800;
   localparam logic [15:0] EtherArp = 16'h0806;
   localparam logic [15:0] EtherIpv6 = 16'h86dd;
   localparam logic [15:0] EtherSlow = 16'h8809;
   localparam logic [15:0] EtherLldp = 16'h88cc;
+  localparam logic [15:0] Tpid8021q = 16'h8100;
+  localparam logic [15:0] Tpid8021ad = 16'h88a8;
+  localparam logic [15:0] TpidOld = 16'h9100;  // outer tag of bridges older than 802.1ad
   localparam logic [7:0] ProtocolIcmp = 8'd1;
   localparam logic [7:0] ProtocolTcp = 8'd6;
   localparam logic [7:0] ProtocolUdp = 8'd17;
   localparam logic [7:0] ProtocolFragment = 8'd44;
   localparam logic [7:0] ProtocolIcmpv6 = 8'd58;
   localparam logic [15:0] PortBgp = 16'd179;
+  localparam logic [6:0] TcpBytes = 7'd20;
+  localparam logic [6:0] UdpBytes = 7'd8;  // and ICMP's
 
-  typedef logic [HeadBytes*8-1:0] head_t;
+  typedef logic [ViewBytes*8-1:0] view_t;
 
   // `n` bytes from `offset`, the first one most significant, as headers have it.
-  function automatic logic [15:0] word16(head_t head, int unsigned offset);
-    return {head[offset*8+:8], head[(offset+1)*8+:8]};
+  function automatic logic [15:0] word16(view_t from, int unsigned offset);
+    return {from[offset*8+:8], from[(offset+1)*8+:8]};
   endfunction
-  function automatic logic [31:0] word32(head_t head, int unsigned offset);
-    return {word16(head, offset), word16(head, offset + 2)};
+  function automatic logic [31:0] word32(view_t from, int unsigned offset);
+    return {word16(from, offset), word16(from, offset + 2)};
   endfunction
-  function automatic logic [127:0] word128(head_t head, int unsigned offset);
-    return {word32(head, offset), word32(head, offset + 4), word32(head, offset + 8), word32(head, offset + 12)};
+  function automatic logic [127:0] word128(view_t from, int unsigned offset);
+    return {word32(from, offset), word32(from, offset + 4), word32(from, offset + 8), word32(from, offset + 12)};
+  endfunction
+  function automatic logic is_tpid(logic [15:0] ether_type);
+    return ether_type inside {Tpid8021q, Tpid8021ad, TpidOld};
   endfunction
   function automatic logic is_neighbour_discovery(logic [7:0] icmp_type);
     return icmp_type inside {[8'd133 : 8'd137]};
   endfunction
 
-  logic [ParseLatency-1:0] valid_q;
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) valid_q <= '0;
-    else valid_q <= {valid_q[ParseLatency-2:0], valid_i};
-  end
-  assign valid_o = valid_q[ParseLatency-1];
-
   // Whether the frame ended in the window is gw_admit's to know: beyond `bytes` nothing is trusted here.
   logic unused_complete;
   assign unused_complete = window_i.complete;
 
-  // ---- stage 1: the bytes --------------------------------------------------------------------------------------
-  head_t         head_q;
-  logic [7:0]    bytes_q;
-  gw_source_e    source_q;
-  gw_inject_t    inject_q;
-  payload_addr_t payload_q;
-
+  logic valid1_q, valid2_q, valid3_q, walked_valid, lengths_valid_q, rows_valid_q;
   always_ff @(posedge clk_i) begin
-    if (valid_i) begin
-      head_q    <= window_i.data[HeadBytes*8-1:0];
-      bytes_q   <= window_i.bytes;
-      source_q  <= window_i.source;
-      inject_q  <= window_i.inject;
-      payload_q <= window_i.payload;
+    valid1_q        <= valid_i && rst_ni;
+    valid2_q        <= valid1_q && rst_ni;
+    valid3_q        <= valid2_q && rst_ni;
+    lengths_valid_q <= walked_valid && rst_ni;
+    rows_valid_q    <= lengths_valid_q && rst_ni;
+  end
+  assign valid_o = rows_valid_q;
+
+  // ---- stage 1: how many tags ------------------------------------------------------------------------------------
+  typedef struct packed {
+    gw_source_e    source;
+    gw_inject_t    inject;
+    payload_addr_t payload;
+    logic [47:0]   destination_mac;
+    logic [1:0]    tags;
+    logic [7:0]    bytes;  // of the frame in the window
+  } front_t;
+
+  front_t                   front1_d, front1_q, front2_q;
+  logic [WindowBytes*8-1:0] data_q;
+  view_t                    start;
+
+  assign start = view_t'(window_i.data);
+  always_comb begin
+    front1_d.source = window_i.source;
+    front1_d.inject = window_i.inject;
+    front1_d.payload = window_i.payload;
+    front1_d.destination_mac = {word32(start, 0), word16(start, 4)};
+    front1_d.bytes = window_i.bytes;
+    front1_d.tags = 2'd0;
+    if (is_tpid(word16(start, 12)) && window_i.bytes >= 8'(Ethernet + Tag)) begin
+      front1_d.tags = is_tpid(word16(start, 16)) && window_i.bytes >= 8'(Ethernet + 2 * Tag) ? 2'd2 : 2'd1;
     end
   end
 
-  // ---- stage 2: the fields ---------------------------------------------------------------------------------------
+  always_ff @(posedge clk_i) begin
+    if (valid_i) begin
+      front1_q <= front1_d;
+      data_q   <= window_i.data;
+    end
+  end
+
+  // ---- stage 2: the view behind them -----------------------------------------------------------------------------
+  logic [15:0] ether_type_d, ether_type_q;
+  logic [63:0] tag_q;
+  view_t       view_d, view_q;
+
+  always_comb begin
+    unique case (front1_q.tags)
+      2'd0: begin
+        ether_type_d = word16(view_t'(data_q), 12);
+        view_d = view_t'(data_q >> Ethernet * 8);
+      end
+      2'd1: begin
+        ether_type_d = word16(view_t'(data_q), 16);
+        view_d = view_t'(data_q >> (Ethernet + Tag) * 8);
+      end
+      default: begin
+        ether_type_d = word16(view_t'(data_q), 20);
+        view_d = view_t'(data_q >> (Ethernet + 2 * Tag) * 8);
+      end
+    endcase
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (valid1_q) begin
+      front2_q     <= front1_q;
+      ether_type_q <= ether_type_d;
+      tag_q        <= {word32(view_t'(data_q), 12), word32(view_t'(data_q), 16)};
+      view_q       <= view_d;
+    end
+  end
+
+  // ---- stage 3: the fields ---------------------------------------------------------------------------------------
   typedef struct packed {
     logic raw;  // row 4
     logic wire_frame;
@@ -93,101 +152,120 @@ module gw_parse
     logic discovery;  // row 6's IPv6 ICMP
     logic ipv4;
     logic ipv6;
-    logic fragment;
-    logic extension;
-    logic tcp;
-    logic udp;
+    logic malformed;  // row 10, as far as the IP header's first bytes tell
+    logic fragment;  // IPv4's
   } facts_t;
-  typedef struct packed {
-    logic       short_header;  // row 10: the IP header does not fit into the frame
-    logic       bad_version;
-    logic [3:0] header_words;  // IHL
-    logic       icmp;
-    logic [7:0] icmp_type;
-  } details_t;
 
-  typedef struct packed {
-    facts_t     facts;
-    details_t   details;
-    gw_parsed_t fields;
-  } found_t;
+  facts_t     facts_d, facts_q, facts;
+  gw_parsed_t fields_d, fields_q, fields;  // ports, flags, protocol and lengths come later
+  gw_walk_t   walk_d, walk_q;
+  logic [7:0] bytes_behind_tags;
+  logic [3:0] header_words;
+  logic       short_total;  // below the header without options
 
-  function automatic found_t read_fields(head_t head, logic [7:0] bytes, gw_source_e source, gw_inject_t inject,
-                                         payload_addr_t payload, logic mac_filter, logic [47:0] mac);
-    found_t found;
-    logic [15:0] ether_type;
-    ether_type = word16(head, 12);
+  always_comb begin
+    bytes_behind_tags = front2_q.bytes - {4'd0, front2_q.tags, 2'd0};
+    header_words = view_q[3:0];
 
-    found.fields = '0;
-    found.fields.source = source;
-    found.fields.inject = inject;
-    found.fields.payload = payload;
-    found.fields.destination_mac = {word32(head, 0), word16(head, 4)};
-    found.fields.ipv6 = ether_type == EtherIpv6;
-    if (found.fields.ipv6) begin
-      found.fields.protocol = head[(Ip+6)*8+:8];
-      found.fields.source_address = word128(head, Ip + 8);
-      found.fields.destination_address = word128(head, Ip + 24);
-      found.fields.source_port = word16(head, Ipv6L4);
-      found.fields.destination_port = word16(head, Ipv6L4 + 2);
-      found.fields.traffic_class = {head[Ip*8+:4], head[(Ip+1)*8+4+:4]};
-      found.fields.ip_length = word16(head, Ip + 4);
-      {found.fields.ack, found.fields.rst, found.fields.syn, found.fields.fin} = {
-        head[(Ipv6L4+13)*8+4], head[(Ipv6L4+13)*8+2], head[(Ipv6L4+13)*8+1], head[(Ipv6L4+13)*8]
-      };
+    fields_d = '0;
+    fields_d.source = front2_q.source;
+    fields_d.inject = front2_q.inject;
+    fields_d.payload = front2_q.payload;
+    fields_d.destination_mac = front2_q.destination_mac;
+    fields_d.tags = front2_q.tags;
+    fields_d.tag = tag_q;
+    fields_d.ipv6 = ether_type_q == EtherIpv6;
+
+    walk_d = '0;
+    walk_d.ipv6 = fields_d.ipv6;
+    if (fields_d.ipv6) begin
+      fields_d.source_address = word128(view_q, 8);
+      fields_d.destination_address = word128(view_q, 24);
+      fields_d.traffic_class = {view_q[3:0], view_q[15:12]};
+      fields_d.ip_length = word16(view_q, 4);
+      short_total = 1'b0;
+      walk_d.protocol = view_q[6*8+:8];
+      walk_d.left = word16(view_q, 4);
+      walk_d.bytes = view_q[Ipv6*8+:WalkBytes*8];
     end else begin
-      found.fields.protocol = head[(Ip+9)*8+:8];
-      found.fields.source_address = 128'(word32(head, Ip + 12));
-      found.fields.destination_address = 128'(word32(head, Ip + 16));
-      found.fields.source_port = word16(head, Ipv4L4);
-      found.fields.destination_port = word16(head, Ipv4L4 + 2);
-      found.fields.traffic_class = head[(Ip+1)*8+:8];
-      found.fields.ip_length = word16(head, Ip + 2);
-      {found.fields.ack, found.fields.rst, found.fields.syn, found.fields.fin} = {
-        head[(Ipv4L4+13)*8+4], head[(Ipv4L4+13)*8+2], head[(Ipv4L4+13)*8+1], head[(Ipv4L4+13)*8]
-      };
+      fields_d.source_address = 128'(word32(view_q, 12));
+      fields_d.destination_address = 128'(word32(view_q, 16));
+      fields_d.traffic_class = view_q[15:8];
+      fields_d.ip_length = word16(view_q, 2);
+      {short_total, walk_d.left} = {1'b0, word16(view_q, 2)} - 17'(Ipv4);
+      walk_d.options = header_words - 4'd5;
+      walk_d.protocol = view_q[9*8+:8];
+      walk_d.bytes = view_q[Ipv4*8+:WalkBytes*8];
     end
+    // for IPv4 the room is less than the window's, which layer 4 never reaches the end of
+    walk_d.room = 7'(WalkBytes) - {3'd0, front2_q.tags, 2'd0};
 
-    found.facts = '0;
-    found.details = '0;
-    found.facts.wire_frame = source == SourceWire;
-    found.facts.raw = source == SourceInject && inject.op == TxOpRaw;
-    found.facts.group = found.facts.wire_frame && head[0];
-    found.facts.mac_mismatch = found.facts.wire_frame && !head[0] && mac_filter &&
-        found.fields.destination_mac != mac;
-    found.facts.link_control = ether_type inside {EtherArp, EtherSlow, EtherLldp};
-    found.facts.ipv4 = ether_type == EtherIpv4;
-    found.facts.ipv6 = found.fields.ipv6;
-    found.facts.discovery = found.fields.ipv6 && bytes >= 8'(Ipv6L4 + 8) && found.fields.protocol == ProtocolIcmpv6 &&
-        is_neighbour_discovery(head[Ipv6L4*8+:8]);
-    found.details.short_header = bytes < (found.fields.ipv6 ? 8'(Ipv6L4) : 8'(Ipv4L4));
-    found.details.bad_version = head[Ip*8+4+:4] != (found.fields.ipv6 ? 4'd6 : 4'd4);
-    found.details.header_words = head[Ip*8+:4];
-    found.facts.fragment = found.fields.ipv6 ? found.fields.protocol == ProtocolFragment
-                                     : (word16(head, Ip + 6) & 16'h3fff) != '0;
-    found.facts.extension = found.fields.ipv6 ? found.fields.protocol inside {8'd0, 8'd43, 8'd50, 8'd51, 8'd60, 8'd135, 8'd139, 8'd140}
-                                      : found.details.header_words > 4'd5;
-    found.details.icmp = found.fields.protocol == (found.fields.ipv6 ? ProtocolIcmpv6 : ProtocolIcmp);
-    found.details.icmp_type = found.fields.ipv6 ? head[Ipv6L4*8+:8] : head[Ipv4L4*8+:8];
-    found.facts.tcp = found.fields.protocol == ProtocolTcp;
-    found.facts.udp = found.fields.protocol == ProtocolUdp;
-    return found;
-  endfunction
-
-  facts_t     facts_q;
-  details_t   details_q;
-  gw_parsed_t fields_q;
+    facts_d.wire_frame = front2_q.source == SourceWire;
+    facts_d.raw = front2_q.source == SourceInject && front2_q.inject.op == TxOpRaw;
+    facts_d.group = facts_d.wire_frame && front2_q.destination_mac[40];
+    facts_d.mac_mismatch = facts_d.wire_frame && !facts_d.group && mac_filter_i && front2_q.destination_mac != mac_i;
+    facts_d.link_control = ether_type_q inside {EtherArp, EtherSlow, EtherLldp};
+    facts_d.ipv4 = ether_type_q == EtherIpv4;
+    facts_d.ipv6 = fields_d.ipv6;
+    facts_d.discovery = fields_d.ipv6 && bytes_behind_tags >= 8'(Ethernet + Ipv6 + 8) && walk_d.protocol == ProtocolIcmpv6 &&
+        is_neighbour_discovery(walk_d.bytes[7:0]);
+    if (fields_d.ipv6) begin
+      facts_d.malformed = bytes_behind_tags < 8'(Ethernet + Ipv6) || view_q[7:4] != 4'd6;
+    end else begin
+      facts_d.malformed = bytes_behind_tags < 8'(Ethernet + Ipv4) || view_q[7:4] != 4'd4 || header_words < 4'd5 || short_total;
+    end
+    facts_d.fragment = facts_d.ipv4 && (word16(view_q, 6) & 16'h3fff) != '0;
+  end
 
   always_ff @(posedge clk_i) begin
-    if (valid_q[0]) begin
-      {facts_q, details_q, fields_q} <= read_fields(head_q, bytes_q, source_q, inject_q, payload_q, mac_filter_i, mac_i);
+    if (valid2_q) begin
+      facts_q  <= facts_d;
+      fields_q <= fields_d;
+      walk_q   <= walk_d;
     end
   end
 
-  // ---- stage 3: what the lengths say -----------------------------------------------------------------------------
+  // ---- the steps, and beside them what waits ---------------------------------------------------------------------
+  logic     [ParseSteps:0] step_valid;
+  gw_walk_t [ParseSteps:0] step_walk;
+  gw_walk_t                walk;
+  logic                    fields_valid;
+
+  assign step_valid[0] = valid3_q;
+  assign step_walk[0]  = walk_q;
+  for (genvar i = 0; i < int'(ParseSteps); i++) begin : gen_step
+    gw_parse_step u_step (
+        .clk_i  (clk_i),
+        .rst_ni (rst_ni),
+        .valid_i(step_valid[i]),
+        .walk_i (step_walk[i]),
+        .valid_o(step_valid[i+1]),
+        .walk_o (step_walk[i+1])
+    );
+  end
+  assign walked_valid = step_valid[ParseSteps];
+  assign walk         = step_walk[ParseSteps];
+
+  gw_delay #(
+      .Width ($bits(facts_t) + $bits(gw_parsed_t)),
+      .Cycles(ParseSteps * ParseStepLatency)
+  ) u_fields_delay (
+      .clk_i  (clk_i),
+      .rst_ni (rst_ni),
+      .valid_i(valid3_q),
+      .data_i ({facts_q, fields_q}),
+      .valid_o(fields_valid),
+      .data_o ({facts, fields})
+  );
+
+  // ---- what the lengths say --------------------------------------------------------------------------------------
   typedef struct packed {
-    logic malformed;  // row 10, as far as the window tells
-    logic l4_short;  // fewer than 8 bytes behind the IP header
+    logic malformed;  // row 10
+    logic fragment;  // row 11
+    logic outside;  // row 12
+    logic tcp;
+    logic udp;
+    logic l4_short;  // fewer than 8 bytes of layer 4
     logic tcp_short;
     logic icmp_error;
     logic icmp_discovery;
@@ -196,45 +274,62 @@ module gw_parse
   facts_t      facts2_q;
   gw_parsed_t  fields2_q, fields2_d;
   lengths_t    lengths_d, lengths_q;
-  logic [16:0] needed;
-  logic [15:0] behind;  // what the IP length would be with no byte behind a header without options
+  logic [16:0] needed_d, needed_q;
+  logic [6:0]  ip_at;  // what the IP length counts from
+  logic [7:0]  icmp_type;
+  view_t       l4;
+  logic        icmp;
+
+  // only layer 4's first bytes are looked at, and malformed packets and fragments are known with the lengths
+  logic unused_bits;
+  assign unused_bits = ^{walk.bytes, walk.ipv6, walk.options, facts2_q.malformed, facts2_q.fragment};
 
   always_comb begin
-    behind = fields_q.ipv6 ? 16'd0 : 16'd20;
-    lengths_d.malformed = details_q.short_header || details_q.bad_version ||
-        (facts_q.ipv4 && (details_q.header_words < 4'd5 || fields_q.ip_length < {10'd0, details_q.header_words, 2'd0}));
-    lengths_d.l4_short = fields_q.ip_length < behind + 16'd8;
-    lengths_d.tcp_short = fields_q.ip_length < behind + 16'd20;
-    lengths_d.icmp_error = details_q.icmp &&
-        (facts_q.ipv6 ? details_q.icmp_type inside {[8'd1 : 8'd4]} : details_q.icmp_type inside {8'd3, 8'd11, 8'd12});
-    lengths_d.icmp_discovery = details_q.icmp && facts_q.ipv6 && is_neighbour_discovery(details_q.icmp_type);
+    l4 = view_t'(walk.bytes[14*8-1:0]);
+    icmp_type = l4[7:0];
+    icmp = walk.protocol == (facts.ipv6 ? ProtocolIcmpv6 : ProtocolIcmp);
+    lengths_d.tcp = walk.protocol == ProtocolTcp;
+    lengths_d.udp = walk.protocol == ProtocolUdp;
+    lengths_d.malformed = facts.malformed || walk.malformed;
+    lengths_d.fragment = facts.fragment || (facts.ipv6 && walk.protocol == ProtocolFragment);
+    lengths_d.outside = walk.ended || walk.room < (lengths_d.tcp ? TcpBytes : UdpBytes);
+    lengths_d.l4_short = walk.left < 16'(UdpBytes);
+    lengths_d.tcp_short = walk.left < 16'(TcpBytes);
+    lengths_d.icmp_error = icmp && (facts.ipv6 ? icmp_type inside {[8'd1 : 8'd4]} : icmp_type inside {8'd3, 8'd11, 8'd12});
+    lengths_d.icmp_discovery = icmp && facts.ipv6 && is_neighbour_discovery(icmp_type);
 
-    needed = {1'b0, fields_q.ip_length} + (fields_q.ipv6 ? 17'(Ipv6L4) : 17'(Ip));
-    fields2_d = fields_q;
-    fields2_d.needed = needed > 17'(FrameMax) ? '1 : 14'(needed);
-    fields2_d.when_short = fields_q.ipv6 ? DispositionDropIpv6Malformed : DispositionDropIpv4Malformed;
+    ip_at = (facts.ipv6 ? 7'(Ethernet + Ipv6) : 7'(Ethernet)) + {3'd0, fields.tags, 2'd0};
+    needed_d = {1'b0, fields.ip_length} + 17'(ip_at);
+
+    fields2_d = fields;
+    fields2_d.protocol = walk.protocol;
+    fields2_d.source_port = word16(l4, 0);
+    fields2_d.destination_port = word16(l4, 2);
+    {fields2_d.ack, fields2_d.rst, fields2_d.syn, fields2_d.fin} = {l4[13*8+4], l4[13*8+2], l4[13*8+1], l4[13*8]};
+    if (!lengths_d.tcp) {fields2_d.ack, fields2_d.rst, fields2_d.syn, fields2_d.fin} = '0;
+    fields2_d.when_short = facts.ipv6 ? DispositionDropIpv6Malformed : DispositionDropIpv4Malformed;
     fields2_d.control_port =
-        (facts_q.tcp && (fields_q.source_port == PortBgp || fields_q.destination_port == PortBgp)) ||
-        (facts_q.udp && fields_q.destination_port inside {16'd3784, 16'd3785, 16'd4784});
-    // flags are TCP's
-    if (!facts_q.tcp) {fields2_d.syn, fields2_d.ack, fields2_d.fin, fields2_d.rst} = '0;
+        (lengths_d.tcp && (fields2_d.source_port == PortBgp || fields2_d.destination_port == PortBgp)) ||
+        (lengths_d.udp && fields2_d.destination_port inside {16'd3784, 16'd3785, 16'd4784});
   end
 
   always_ff @(posedge clk_i) begin
-    if (valid_q[1]) begin
-      facts2_q  <= facts_q;
+    if (walked_valid) begin
+      facts2_q  <= facts;
       fields2_q <= fields2_d;
       lengths_q <= lengths_d;
+      needed_q  <= needed_d;
     end
   end
 
-  // ---- stage 4: the first row that applies -----------------------------------------------------------------------
+  // ---- the first row that applies --------------------------------------------------------------------------------
   gw_parsed_t parsed_d, parsed_q;
   logic       before_row_10;
 
   always_comb begin
     parsed_d = fields2_q;
     parsed_d.decided = 1'b1;
+    parsed_d.needed = needed_q > 17'(FrameMax) ? '1 : 14'(needed_q);
     before_row_10 = 1'b1;
     if (facts2_q.raw) parsed_d.disposition = DispositionForwardRaw;
     else if (facts2_q.mac_mismatch) parsed_d.disposition = DispositionDropMacMismatch;
@@ -245,12 +340,12 @@ module gw_parse
     else begin
       before_row_10 = 1'b0;
       if (lengths_q.malformed) parsed_d.disposition = fields2_q.when_short;
-      else if (facts2_q.fragment) parsed_d.disposition = DispositionHostFragment;
-      else if (facts2_q.extension) parsed_d.disposition = DispositionHostUnsupported;
+      else if (lengths_q.fragment) parsed_d.disposition = DispositionHostFragment;
+      else if (lengths_q.outside) parsed_d.disposition = DispositionHostUnsupported;
       else if (lengths_q.icmp_error && !lengths_q.l4_short) parsed_d.disposition = DispositionHostIcmpError;
       else if (lengths_q.icmp_discovery && !lengths_q.l4_short) parsed_d.disposition = DispositionHostControl;
-      else if (!facts2_q.tcp && !facts2_q.udp) parsed_d.disposition = DispositionHostUnsupported;
-      else if (facts2_q.tcp ? lengths_q.tcp_short : lengths_q.l4_short) parsed_d.disposition = DispositionDropL4Malformed;
+      else if (!lengths_q.tcp && !lengths_q.udp) parsed_d.disposition = DispositionHostUnsupported;
+      else if (lengths_q.tcp ? lengths_q.tcp_short : lengths_q.l4_short) parsed_d.disposition = DispositionDropL4Malformed;
       else parsed_d.decided = 1'b0;
     end
     if (before_row_10) parsed_d.needed = '0;
@@ -262,7 +357,16 @@ module gw_parse
   end
 
   always_ff @(posedge clk_i) begin
-    if (valid_q[2]) parsed_q <= parsed_d;
+    if (lengths_valid_q) parsed_q <= parsed_d;
   end
   assign parsed_o = parsed_q;
+
+`ifdef VERILATOR
+  always_ff @(posedge clk_i) begin
+    if (rst_ni) assert (fields_valid == walked_valid) else $error("gw_parse: what waits is not in step");
+  end
+`else
+  logic unused_valid;
+  assign unused_valid = fields_valid;
+`endif
 endmodule

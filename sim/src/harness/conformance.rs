@@ -5,6 +5,7 @@
 
 mod commands;
 mod encapsulation;
+mod headers;
 mod path;
 mod rings;
 
@@ -46,6 +47,7 @@ pub fn checks() -> Vec<Check> {
         rings::CHECKS,
         path::CHECKS,
         encapsulation::CHECKS,
+        headers::CHECKS,
     ]
     .concat()
 }

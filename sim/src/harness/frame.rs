@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 
+use super::headers::hostile;
 use super::random::Random;
 
 /// A TCP or UDP packet to build.
@@ -90,6 +91,13 @@ pub fn ip_frame(spec: &PacketSpec, protocol: u8, between: &[u8], payload: &[u8])
     out
 }
 
+/// `frame` with tags behind its addresses, each of four bytes.
+#[must_use]
+pub fn tagged(frame: &[u8], tags: &[[u8; 4]]) -> Vec<u8> {
+    let (addresses, rest) = frame.split_at(12.min(frame.len()));
+    [addresses, tags.as_flattened(), rest].concat()
+}
+
 fn octets_v6(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
@@ -106,10 +114,8 @@ pub enum Oddity {
     Icmp,
     /// A fragment.
     Fragment,
-    /// IPv4 options or IPv6 extension headers.
+    /// IPv4 options or IPv6 extension headers that are not what they should be.
     Extended,
-    /// A VLAN tag, or two.
-    Tagged,
     /// Another EtherType, or an 802.3 length.
     OtherEtherType,
     /// Another transport protocol.
@@ -132,7 +138,7 @@ pub enum Oddity {
     Runt,
     /// BGP or BFD.
     Routing,
-    /// Random bits flipped in its first 66 bytes.
+    /// Random bits flipped in its first 110 bytes.
     Flipped,
     /// Noise from its first byte on.
     Noise,
@@ -145,7 +151,6 @@ impl Oddity {
         Self::Icmp,
         Self::Fragment,
         Self::Extended,
-        Self::Tagged,
         Self::OtherEtherType,
         Self::OtherProtocol,
         Self::Group,
@@ -183,24 +188,7 @@ pub fn odd_frame(spec: &PacketSpec, oddity: Oddity, random: &mut Random) -> Vec<
             let field = *random.pick(&[0x2000u16, 0x0001, 0x1fff, 0x3abc, 0x6000]);
             frame[20..22].copy_from_slice(&field.to_be_bytes());
         }
-        Oddity::Extended if v6 => {
-            let header = *random.pick(&[0u8, 43, 50, 51, 60, 135, 139, 140]);
-            frame = ip_frame(
-                spec,
-                header,
-                &[spec.protocol, 0, 0, 0, 0, 0, 0, 0],
-                &spec.transport(),
-            );
-        }
-        Oddity::Extended => {
-            let options = vec![1; 4 * random.between(1, 10)];
-            frame = ip_frame(spec, spec.protocol, &options, &spec.transport());
-        }
-        Oddity::Tagged => {
-            let tag = random.half().to_be_bytes();
-            let kind = *random.pick(&[[0x81, 0x00], [0x88, 0xa8]]);
-            frame.splice(12..12, [kind[0], kind[1], tag[0], tag[1]]);
-        }
+        Oddity::Extended => frame = hostile(spec, random),
         Oddity::OtherEtherType => frame[12..14].copy_from_slice(&random.half().to_be_bytes()),
         Oddity::OtherProtocol => {
             let at = if v6 { 20 } else { 23 };
@@ -246,7 +234,7 @@ pub fn odd_frame(spec: &PacketSpec, oddity: Oddity, random: &mut Random) -> Vec<
         }
         Oddity::Flipped => {
             for _ in 0..random.between(1, 4) {
-                let at = random.below(frame.len().min(66));
+                let at = random.below(frame.len().min(110));
                 frame[at] ^= 1 << random.below(8);
             }
         }

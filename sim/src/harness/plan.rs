@@ -38,7 +38,8 @@ pub(super) fn next_hop(random: &mut Random) -> NextHopEntry {
     NextHopEntry {
         destination: mac(random),
         source: if random.chance(50) { 0 } else { mac(random) },
-        ..NextHopEntry::default()
+        vlan_mode: *random.pick(&[0, 0, 1, 2, 2, 3]),
+        vlan: random.half(),
     }
 }
 

@@ -10,6 +10,7 @@ use guideway_hdl::tables::{
 };
 
 use super::frame::{Oddity, PacketSpec, odd_frame};
+use super::headers::{extended, perhaps_tagged};
 use super::plan::{
     Client, backends, clients, flows, next_hop, pools, state, vips, wide, with_encapsulation,
 };
@@ -203,11 +204,12 @@ impl Scenario {
 
     fn frame(&self, random: &mut Random, clients: &[Client]) -> Vec<u8> {
         let spec = self.packet(random, clients);
-        if random.chance(60) {
-            return spec.frame();
-        }
-        let oddity = *random.pick(Oddity::ALL);
-        let frame = odd_frame(&spec, oddity, random);
+        let frame = match random.below(100) {
+            0..45 => spec.frame(),
+            45..65 => extended(&spec, random),
+            _ => odd_frame(&spec, *random.pick(Oddity::ALL), random),
+        };
+        let frame = perhaps_tagged(&frame, random);
         if self.honest && lies(&frame) {
             return spec.frame();
         }
@@ -287,9 +289,15 @@ fn lies(frame: &[u8]) -> bool {
         Some(bytes) => usize::from(bytes[0]) << 8 | usize::from(bytes[1]),
         None => 0,
     };
-    let promised = match be16(12) {
-        0x0800 => 14 + be16(16),
-        0x86dd => 54 + be16(18),
+    let tag = |at: usize| frame.len() >= at + 6 && matches!(be16(at), 0x8100 | 0x88a8 | 0x9100);
+    let tags = match (tag(12), tag(16)) {
+        (true, true) => 8,
+        (true, false) => 4,
+        (false, _) => 0,
+    };
+    let promised = match be16(12 + tags) {
+        0x0800 => 14 + tags + be16(16 + tags),
+        0x86dd => 54 + tags + be16(18 + tags),
         _ => 0,
     };
     frame.len() > 9216 || promised > frame.len()

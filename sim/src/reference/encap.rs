@@ -16,6 +16,10 @@ const IPV6_IN_IP: u8 = 41;
 const GRE: u8 = 47;
 const TYPE_IPV4: [u8; 2] = [0x08, 0x00];
 const TYPE_IPV6: [u8; 2] = [0x86, 0xdd];
+/// `next_hop.vlan_mode`: no tags.
+const VLAN_REMOVE: u8 = 1;
+/// `next_hop.vlan_mode`: one tag of the next hop's.
+const VLAN_SET: u8 = 2;
 
 /// All that a packet to a backend gets in front: Ethernet header, and what its encapsulation needs.
 ///
@@ -92,6 +96,7 @@ fn ethernet(packet: &Packet, next_hop: &NextHopEntry, ether_type: [u8; 2]) -> Ve
     } else {
         header.extend_from_slice(&next_hop.source.to_be_bytes()[2..]);
     }
+    vlan_tags(&mut header, packet, next_hop);
     header.extend_from_slice(&ether_type);
     header
 }
@@ -112,6 +117,18 @@ fn mixed_port(packet: &Packet, vip: &VipEntry) -> [u8; 2] {
         [0; 2]
     } else {
         packet.source_port.to_be_bytes()
+    }
+}
+
+/// The tags behind the MAC addresses.
+fn vlan_tags(header: &mut Vec<u8>, packet: &Packet, next_hop: &NextHopEntry) {
+    match next_hop.vlan_mode {
+        VLAN_REMOVE => {}
+        VLAN_SET => {
+            header.extend_from_slice(&[0x81, 0x00]);
+            header.extend_from_slice(&next_hop.vlan.to_be_bytes());
+        }
+        _ => header.extend_from_slice(packet.tags.as_bytes()),
     }
 }
 

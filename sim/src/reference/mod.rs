@@ -40,7 +40,7 @@ mod tests;
 pub use flow_hash::{flow_hash, jhash_2words, jhash_16_bytes};
 pub use flow_lookup::{FlowHit, flow_lookup};
 pub use model::ReferenceCard;
-pub use parse::{Packet, Parsed, Source, parse};
+pub use parse::{Packet, Parsed, Source, Tags, parse};
 pub use registers::Config;
 pub use ring_lookup::{RingHit, ring_lookup};
 pub use tables::{Beat, FlowPlace, Tables};

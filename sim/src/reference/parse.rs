@@ -30,11 +30,13 @@ pub enum Source {
     },
 }
 
-/// A TCP or UDP packet of an IP header without options or extensions: all that later stations look at.
+/// A TCP or UDP packet: all that later stations look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet {
     /// The frame's destination MAC address.
     pub destination_mac: [u8; 6],
+    /// Its VLAN tags.
+    pub tags: Tags,
     /// Client.
     pub source: IpAddr,
     /// Virtual address.
@@ -59,6 +61,37 @@ pub struct Packet {
     pub rst: bool,
 }
 
+/// The VLAN tags of a frame that count: none, one or two, each with its TPID, as they were received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tags {
+    bytes: [u8; 8],
+    length: usize,
+}
+
+impl Tags {
+    /// Their bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    fn read(frame: &[u8]) -> Self {
+        let counts = |at: usize| {
+            let tpid = be16(frame, at);
+            frame.len() >= at + 6 && matches!(tpid, 0x8100 | 0x88a8 | 0x9100)
+        };
+        let length = match (counts(12), counts(16)) {
+            (true, true) => 8,
+            (true, false) => 4,
+            (false, _) => 0,
+        };
+        Self {
+            bytes: bytes(frame, 12),
+            length,
+        }
+    }
+}
+
 /// What came of parsing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parsed {
@@ -73,6 +106,14 @@ const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
+const HOP_BY_HOP: u8 = 0;
+const ROUTING: u8 = 43;
+const FRAGMENT: u8 = 44;
+const DESTINATION_OPTIONS: u8 = 60;
+/// Extension headers that are walked.
+const EXTENSIONS_MAX: usize = 3;
+/// Bytes of the window.
+const WINDOW: usize = 128;
 
 fn byte(frame: &[u8], at: usize) -> u8 {
     frame.get(at).copied().unwrap_or(0)
@@ -98,10 +139,13 @@ pub fn parse(config: &Config, frame: &[u8], source: Source) -> Parsed {
     if frame.len() < ETHERNET {
         return Parsed::Final(Disposition::DropRunt);
     }
+    let tags = Tags::read(frame);
     let parsed = match source {
         Source::Raw => Parsed::Final(Disposition::ForwardRaw),
-        Source::Wire { .. } => station(config, frame).map_or_else(|| network(frame), Parsed::Final),
-        Source::Assign { .. } => network(frame),
+        Source::Wire { .. } => {
+            station(config, frame, tags).map_or_else(|| network(frame, tags), Parsed::Final)
+        }
+        Source::Assign { .. } => network(frame, tags),
     };
     match (source, parsed) {
         (Source::Assign { .. }, Parsed::Final(_)) => Parsed::Final(Disposition::DropInjectInvalid),
@@ -110,17 +154,18 @@ pub fn parse(config: &Config, frame: &[u8], source: Source) -> Parsed {
 }
 
 /// Rows 5 to 7: what the destination MAC address decides.
-fn station(config: &Config, frame: &[u8]) -> Option<Disposition> {
+fn station(config: &Config, frame: &[u8], tags: Tags) -> Option<Disposition> {
     let destination: [u8; 6] = bytes(frame, 0);
     if destination[0] & 1 == 0 {
         let mismatch = config.mac_filter && destination != config.mac;
         return mismatch.then_some(Disposition::DropMacMismatch);
     }
-    let discovery = be16(frame, 12) == 0x86dd
-        && frame.len() >= 62
-        && byte(frame, 20) == ICMPV6
-        && is_discovery(byte(frame, 54));
-    if is_control_ethertype(be16(frame, 12)) || discovery {
+    let ethertype = be16(frame, 12 + tags.length);
+    let discovery = ethertype == 0x86dd
+        && frame.len() >= 62 + tags.length
+        && byte(frame, 20 + tags.length) == ICMPV6
+        && is_discovery(byte(frame, 54 + tags.length));
+    if is_control_ethertype(ethertype) || discovery {
         Some(Disposition::HostControl)
     } else {
         Some(Disposition::HostGroup)
@@ -136,93 +181,117 @@ const fn is_discovery(icmpv6_type: u8) -> bool {
 }
 
 /// Rows 8 to 15.
-fn network(frame: &[u8]) -> Parsed {
-    match be16(frame, 12) {
-        0x0800 => ipv4(frame),
-        0x86dd => ipv6(frame),
-        ethertype if is_control_ethertype(ethertype) => Parsed::Final(Disposition::HostControl),
-        _ => Parsed::Final(Disposition::HostUnsupported),
-    }
+fn network(frame: &[u8], tags: Tags) -> Parsed {
+    let parsed = match be16(frame, 12 + tags.length) {
+        0x0800 => ipv4(frame, tags),
+        0x86dd => ipv6(frame, tags),
+        ethertype if is_control_ethertype(ethertype) => Err(Disposition::HostControl),
+        _ => Err(Disposition::HostUnsupported),
+    };
+    parsed.map_or_else(Parsed::Final, Parsed::Packet)
 }
 
-fn ipv4(frame: &[u8]) -> Parsed {
-    let header_bytes = usize::from(byte(frame, 14) & 15) * 4;
-    let total = usize::from(be16(frame, 16));
-    if frame.len() < ETHERNET + 20
-        || byte(frame, 14) >> 4 != 4
+fn ipv4(frame: &[u8], tags: Tags) -> Result<Packet, Disposition> {
+    let ip = ETHERNET + tags.length;
+    let header_bytes = usize::from(byte(frame, ip) & 15) * 4;
+    let total = usize::from(be16(frame, ip + 2));
+    if frame.len() < ip + 20
+        || byte(frame, ip) >> 4 != 4
         || header_bytes < 20
         || total < header_bytes
-        || ETHERNET + total > frame.len()
+        || ip + total > frame.len()
     {
-        return Parsed::Final(Disposition::DropIpv4Malformed);
+        return Err(Disposition::DropIpv4Malformed);
     }
-    if be16(frame, 20) & 0x3fff != 0 {
-        return Parsed::Final(Disposition::HostFragment);
+    if be16(frame, ip + 6) & 0x3fff != 0 {
+        return Err(Disposition::HostFragment);
     }
-    if header_bytes > 20 {
-        return Parsed::Final(Disposition::HostUnsupported);
+    let at = ip + header_bytes;
+    let payload = total - header_bytes;
+    let protocol = byte(frame, ip + 9);
+    if protocol == ICMP && matches!(byte(frame, at), 3 | 11 | 12) && payload >= 8 {
+        return Err(Disposition::HostIcmpError);
     }
-    let protocol = byte(frame, 23);
-    if protocol == ICMP && matches!(byte(frame, 34), 3 | 11 | 12) && total >= 28 {
-        return Parsed::Final(Disposition::HostIcmpError);
-    }
-    transport(
-        frame,
-        34,
-        total - 20,
-        Packet {
-            destination_mac: bytes(frame, 0),
-            source: IpAddr::from(bytes::<4>(frame, 26)),
-            destination: IpAddr::from(bytes::<4>(frame, 30)),
-            protocol,
-            traffic_class: byte(frame, 15),
-            ip_bytes: total,
-            ..NO_PORTS
-        },
-    )
+    let packet = Packet {
+        destination_mac: bytes(frame, 0),
+        tags,
+        source: IpAddr::from(bytes::<4>(frame, ip + 12)),
+        destination: IpAddr::from(bytes::<4>(frame, ip + 16)),
+        protocol,
+        traffic_class: byte(frame, ip + 1),
+        ip_bytes: total,
+        ..NO_PORTS
+    };
+    transport(frame, at, payload, packet)
 }
 
-fn ipv6(frame: &[u8]) -> Parsed {
-    let payload = usize::from(be16(frame, 18));
-    if frame.len() < ETHERNET + 40
-        || byte(frame, 14) >> 4 != 6
-        || ETHERNET + 40 + payload > frame.len()
-    {
-        return Parsed::Final(Disposition::DropIpv6Malformed);
+fn ipv6(frame: &[u8], tags: Tags) -> Result<Packet, Disposition> {
+    let ip = ETHERNET + tags.length;
+    let end = ip + 40 + usize::from(be16(frame, ip + 4));
+    if frame.len() < ip + 40 || byte(frame, ip) >> 4 != 6 || end > frame.len() {
+        return Err(Disposition::DropIpv6Malformed);
     }
-    let next_header = byte(frame, 20);
-    let kind = byte(frame, 54);
-    match next_header {
-        44 => return Parsed::Final(Disposition::HostFragment),
-        0 | 43 | 50 | 51 | 60 | 135 | 139 | 140 => {
-            return Parsed::Final(Disposition::HostUnsupported);
-        }
-        ICMPV6 if payload >= 8 && matches!(kind, 1..=4) => {
-            return Parsed::Final(Disposition::HostIcmpError);
-        }
-        ICMPV6 if payload >= 8 && is_discovery(kind) => {
-            return Parsed::Final(Disposition::HostControl);
-        }
-        _ => {}
+    let (at, protocol) = walk(frame, ip + 40, byte(frame, ip + 6), end)?;
+    if protocol == FRAGMENT {
+        return Err(Disposition::HostFragment);
     }
-    transport(
-        frame,
-        54,
-        payload,
-        Packet {
-            destination_mac: bytes(frame, 0),
-            source: IpAddr::from(bytes::<16>(frame, 22)),
-            destination: IpAddr::from(bytes::<16>(frame, 38)),
-            protocol: next_header,
-            traffic_class: (be16(frame, 14) >> 4 & 0xff) as u8,
-            ip_bytes: payload + 40,
-            ..NO_PORTS
-        },
-    )
+    let header = match protocol {
+        TCP => 20,
+        UDP | ICMPV6 => 8,
+        _ => 0,
+    };
+    if at + header > WINDOW {
+        return Err(Disposition::HostUnsupported);
+    }
+    let kind = byte(frame, at);
+    let payload = end - at;
+    if protocol == ICMPV6 && payload >= 8 && matches!(kind, 1..=4) {
+        return Err(Disposition::HostIcmpError);
+    }
+    if protocol == ICMPV6 && payload >= 8 && is_discovery(kind) {
+        return Err(Disposition::HostControl);
+    }
+    let packet = Packet {
+        destination_mac: bytes(frame, 0),
+        tags,
+        source: IpAddr::from(bytes::<16>(frame, ip + 8)),
+        destination: IpAddr::from(bytes::<16>(frame, ip + 24)),
+        protocol,
+        traffic_class: (be16(frame, ip) >> 4 & 0xff) as u8,
+        ip_bytes: end - ip,
+        ..NO_PORTS
+    };
+    transport(frame, at, payload, packet)
+}
+
+/// The walk over extension headers from `at` on: where layer 4 begins, and its protocol.
+fn walk(frame: &[u8], mut at: usize, mut next: u8, end: usize) -> Result<(usize, u8), Disposition> {
+    for _ in 0..EXTENSIONS_MAX {
+        if !matches!(next, HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS) {
+            break;
+        }
+        if at + 8 > WINDOW {
+            return Err(Disposition::HostUnsupported);
+        }
+        let behind = at + 8 * (usize::from(byte(frame, at + 1)) + 1);
+        if behind > end {
+            return Err(Disposition::DropIpv6Malformed);
+        }
+        if next == ROUTING && byte(frame, at + 3) != 0 {
+            return Err(Disposition::HostUnsupported);
+        }
+        next = byte(frame, at);
+        at = behind;
+    }
+    Ok((at, next))
 }
 
 const NO_PORTS: Packet = Packet {
     destination_mac: [0; 6],
+    tags: Tags {
+        bytes: [0; 8],
+        length: 0,
+    },
     source: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
     destination: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
     protocol: 0,
@@ -237,21 +306,26 @@ const NO_PORTS: Packet = Packet {
 };
 
 /// Rows 14 and 15, and the ports.
-fn transport(frame: &[u8], at: usize, payload: usize, packet: Packet) -> Parsed {
+fn transport(
+    frame: &[u8],
+    at: usize,
+    payload: usize,
+    packet: Packet,
+) -> Result<Packet, Disposition> {
     let needed = match packet.protocol {
         TCP => 20,
         UDP => 8,
-        _ => return Parsed::Final(Disposition::HostUnsupported),
+        _ => return Err(Disposition::HostUnsupported),
     };
     if payload < needed {
-        return Parsed::Final(Disposition::DropL4Malformed);
+        return Err(Disposition::DropL4Malformed);
     }
     let flags = if packet.protocol == TCP {
         byte(frame, at + 13)
     } else {
         0
     };
-    Parsed::Packet(Packet {
+    Ok(Packet {
         source_port: be16(frame, at),
         destination_port: be16(frame, at + 2),
         fin: flags & 0x01 != 0,

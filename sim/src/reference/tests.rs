@@ -4,6 +4,7 @@ mod admission;
 mod conformance;
 mod decide;
 mod faulty;
+mod headers;
 mod katran;
 mod never_panic;
 mod parse;

@@ -210,7 +210,8 @@ fn forward(
         Ok(header) => {
             decision.count_backend = Some(to.index);
             decision.output = header;
-            let inner = frame.iter().skip(14).take(packet.ip_bytes);
+            let before = 14 + packet.tags.as_bytes().len();
+            let inner = frame.iter().skip(before).take(packet.ip_bytes);
             decision.output.extend(inner);
         }
         Err(disposition) => {

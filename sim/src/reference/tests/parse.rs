@@ -124,7 +124,7 @@ fn rows() -> Vec<(&'static str, Vec<u8>, Option<Disposition>)> {
             Some(D::HostGroup),
         ),
         (
-            "VLAN",
+            "the packet read as a tag",
             with(v4(b""), 12, &[0x81, 0]),
             Some(D::HostUnsupported),
         ),
@@ -195,9 +195,14 @@ fn rows() -> Vec<(&'static str, Vec<u8>, Option<Disposition>)> {
             Some(D::HostFragment),
         ),
         (
-            "IPv4 options",
+            "the segment read as options",
             with(v4(b""), 14, &[0x46]),
-            Some(D::HostUnsupported),
+            Some(D::DropL4Malformed),
+        ),
+        (
+            "options beyond the total length",
+            with(v4(b""), 14, &[0x4b]),
+            Some(D::DropIpv4Malformed),
         ),
         (
             "a fragment with options",
@@ -205,9 +210,9 @@ fn rows() -> Vec<(&'static str, Vec<u8>, Option<Disposition>)> {
             Some(D::HostFragment),
         ),
         (
-            "hop by hop",
+            "the ports read as a long hop by hop header",
             with(v6(b""), 20, &[0]),
-            Some(D::HostUnsupported),
+            Some(D::DropIpv6Malformed),
         ),
         ("ESP", with(v6(b""), 20, &[50]), Some(D::HostUnsupported)),
         (
