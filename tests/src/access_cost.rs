@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use guideway::card::flow::{FlowPlace, FlowTarget, flow_key, insert};
 use guideway::card::{
     Backend, BackendId, Card, CardOptions, Control, NextHop, NextHopId, Pool, PoolId, Protocol,
-    QueueOptions, Queues, VipId, VipKey,
+    QueueOptions, Queues, VipId, VipKey, Vlan,
 };
 use guideway::device::{Device, registers};
 use guideway_hdl::descriptors::Expect;
@@ -194,6 +194,7 @@ fn configure(card: &Card) -> Result<()> {
     let hop = NextHop {
         destination: NEXT_HOP,
         source: None,
+        vlan: Vlan::Keep,
     };
     card.write_next_hop(NextHopId(0), &hop)?;
     let backend = Backend {

@@ -46,7 +46,7 @@ pub use counters::{Counters, Imbalance};
 pub use error::CardError;
 pub use ids::{BackendId, NextHopId, PoolId, VipId};
 pub use inspect::{Contents, Inspection, inspect};
-pub use next_hop::NextHop;
+pub use next_hop::{NextHop, Vlan};
 pub use open::Sizes;
 pub use pool::Pool;
 pub use queues::{QueueOptions, Queues, Wake};

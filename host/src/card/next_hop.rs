@@ -1,8 +1,32 @@
 //! The `next_hop` table.
 
 use guideway_hdl::tables::{NextHopEntry, Table};
+use serde::{Deserialize, Serialize};
 
 use super::{Card, CardError, NextHopId, mac_from_bits, mac_to_bits};
+
+/// The VLAN tags of the frames that leave for a next hop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Vlan {
+    /// Those of the received frame.
+    #[default]
+    Keep,
+    /// None.
+    Remove,
+    /// One 802.1Q tag with this TCI: priority in the upper three bits, id in the lower twelve (IEEE 802.1Q 9.6).
+    Set(u16),
+}
+
+impl std::fmt::Display for Vlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Keep => write!(f, "tags as received"),
+            Self::Remove => write!(f, "no tags"),
+            Self::Set(tci) => write!(f, "VLAN {} priority {}", tci & 0xfff, tci >> 13),
+        }
+    }
+}
 
 /// A next hop as the card knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,16 +35,24 @@ pub struct NextHop {
     pub destination: [u8; 6],
     /// Source MAC address; `None`: the received frame's destination.
     pub source: Option<[u8; 6]>,
+    /// Tags of the frames that leave.
+    pub vlan: Vlan,
 }
 
 impl NextHop {
     /// The table's entry.
     #[must_use]
     pub fn to_entry(&self) -> NextHopEntry {
+        let (vlan_mode, vlan) = match self.vlan {
+            Vlan::Keep => (0, 0),
+            Vlan::Remove => (1, 0),
+            Vlan::Set(tci) => (2, tci),
+        };
         NextHopEntry {
             destination: mac_to_bits(self.destination),
             source: self.source.map_or(0, mac_to_bits),
-            ..NextHopEntry::default()
+            vlan_mode,
+            vlan,
         }
     }
 
@@ -30,6 +62,11 @@ impl NextHop {
         Self {
             destination: mac_from_bits(entry.destination),
             source: (entry.source != 0).then(|| mac_from_bits(entry.source)),
+            vlan: match entry.vlan_mode {
+                1 => Vlan::Remove,
+                2 => Vlan::Set(entry.vlan),
+                _ => Vlan::Keep,
+            },
         }
     }
 }
@@ -65,6 +102,7 @@ mod tests {
         let hop = NextHop {
             destination: [2, 0, 0, 0, 0, 1],
             source: None,
+            vlan: Vlan::Keep,
         };
         assert_eq!(
             (hop.to_entry().destination, hop.to_entry().source),
@@ -74,7 +112,17 @@ mod tests {
             source: Some([0, 0, 0xde, 0xad, 0xbe, 0xaf]),
             ..hop
         };
-        for hop in [hop, both] {
+        let set = NextHop {
+            vlan: Vlan::Set(0xe02a),
+            ..both
+        };
+        let remove = NextHop {
+            vlan: Vlan::Remove,
+            ..hop
+        };
+        let entry = set.to_entry();
+        assert_eq!((entry.vlan_mode, entry.vlan), (2, 0xe02a));
+        for hop in [hop, both, set, remove] {
             assert_eq!(
                 NextHop::from_entry(&NextHopEntry::from_words(&hop.to_entry().to_words())),
                 hop

@@ -187,7 +187,7 @@ fn as_tables(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]
             mac.to_string()
         });
     format!(
-        "{}: next hop {hop}, sends from {source}, MTU {}\n\n{pools}\n\n{backends}\n\n{vips}",
-        node.name, node.mtu
+        "{}: next hop {hop} with {}, sends from {source}, MTU {}\n\n{pools}\n\n{backends}\n\n{vips}",
+        node.name, node.vlan, node.mtu
     )
 }

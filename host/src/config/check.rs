@@ -12,6 +12,7 @@ use guideway_hdl::tables;
 use super::problem::Problem;
 use super::schema::{self, At};
 use super::{Backend, Card, Config, Encap, Mac, Node, Pool, Protocol, Unmatched, Vip};
+use crate::card::Vlan;
 use crate::device::{AddressError, DeviceAddress};
 use crate::maglev::Algorithm;
 
@@ -19,6 +20,8 @@ use crate::maglev::Algorithm;
 const MTU_MIN: i64 = 576;
 /// The largest MTU of `node.mtu`: a jumbo frame's IP packet.
 const MTU_MAX: i64 = 9202;
+/// The largest VLAN id: 4095 is reserved (IEEE 802.1Q 9.6).
+const VLAN_MAX: i64 = 4094;
 /// The largest weight.
 const WEIGHT_MAX: i64 = 65_535;
 
@@ -148,7 +151,7 @@ impl Checker {
 
     fn node(&mut self, node: schema::Node) -> Node {
         let mac = node.mac.as_ref().and_then(|mac| self.mac("node.mac", mac));
-        let next_hop = self.next_hop(&node.next_hop);
+        let (next_hop, vlan) = self.next_hop(&node.next_hop);
         let unmatched = match node.unmatched.as_ref().map(|text| text.get_ref().as_str()) {
             None | Some("host") => Unmatched::Host,
             Some("drop") => Unmatched::Drop,
@@ -184,31 +187,37 @@ impl Checker {
             mtu: u16::try_from(self.number("node.mtu", node.mtu.as_ref(), MTU_MIN, MTU_MAX, 1500))
                 .unwrap_or_default(),
             next_hop,
+            vlan,
         }
     }
 
-    fn next_hop(&mut self, hops: &[At<schema::NextHop>]) -> Option<Mac> {
-        let mut found = None;
+    fn next_hop(&mut self, hops: &[At<schema::NextHop>]) -> (Option<Mac>, Vlan) {
+        let mut found = (None, Vlan::Keep);
         for (i, hop) in hops.iter().enumerate() {
             let keys = hop.get_ref();
-            for (name, later) in [("address", &keys.address), ("vlan", &keys.vlan)] {
-                if let Some(value) = later {
-                    self.problem(
-                        &format!("node.next_hop.{name}"),
-                        value.span(),
-                        "not supported yet",
-                        "give the next hop's mac",
-                    );
-                }
+            if let Some(address) = &keys.address {
+                self.problem(
+                    "node.next_hop.address",
+                    address.span(),
+                    "not supported yet",
+                    "give the next hop's mac",
+                );
             }
-            match &keys.mac {
-                Some(mac) => found = found.or(self.mac("node.next_hop.mac", mac)),
-                None => self.problem(
-                    "node.next_hop.mac",
-                    hop.span(),
-                    "the next hop has no MAC address",
-                    "add mac = \"02:...\"",
-                ),
+            let mac = match &keys.mac {
+                Some(mac) => self.mac("node.next_hop.mac", mac),
+                None => {
+                    self.problem(
+                        "node.next_hop.mac",
+                        hop.span(),
+                        "the next hop has no MAC address",
+                        "add mac = \"02:...\"",
+                    );
+                    None
+                }
+            };
+            let vlan = self.vlan(keys);
+            if i == 0 {
+                found = (mac, vlan);
             }
             if i == 1 {
                 self.problem(
@@ -220,6 +229,48 @@ impl Checker {
             }
         }
         found
+    }
+
+    fn vlan(&mut self, keys: &schema::NextHop) -> Vlan {
+        let id = match &keys.vlan {
+            None => None,
+            Some(value) => match (value.get_ref().as_str(), value.get_ref().as_integer()) {
+                (Some("keep"), _) => None,
+                (Some("remove"), _) => {
+                    self.priority_without_id(keys);
+                    return Vlan::Remove;
+                }
+                (_, Some(id @ 0..=VLAN_MAX)) => Some(id),
+                _ => {
+                    self.problem(
+                        "node.next_hop.vlan",
+                        value.span(),
+                        format!("{} is not a VLAN", value.get_ref()),
+                        "write \"keep\", \"remove\", or a VLAN id from 0 to 4094",
+                    );
+                    return Vlan::Keep;
+                }
+            },
+        };
+        let Some(id) = id else {
+            self.priority_without_id(keys);
+            return Vlan::Keep;
+        };
+        let key = "node.next_hop.vlan_priority";
+        let priority = self.number(key, keys.vlan_priority.as_ref(), 0, 7, 0);
+        Vlan::Set(u16::try_from(priority << 13 | id).unwrap_or_default())
+    }
+
+    /// A priority belongs to the tag that is set.
+    fn priority_without_id(&mut self, keys: &schema::NextHop) {
+        if let Some(priority) = &keys.vlan_priority {
+            self.problem(
+                "node.next_hop.vlan_priority",
+                priority.span(),
+                "there is no tag that could carry the priority",
+                "give the VLAN id too: vlan = 42",
+            );
+        }
     }
 
     fn pools(&mut self, pools: &[At<schema::Pool>]) -> Vec<Pool> {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::card::Vlan;
 use crate::device::DeviceAddress;
 use crate::maglev::{Algorithm, Member};
 pub use encap::Encap;
@@ -63,6 +64,8 @@ pub struct Node {
     pub mtu: u16,
     /// Where encapsulated frames are sent.
     pub next_hop: Option<Mac>,
+    /// What becomes of VLAN tags on the way there.
+    pub vlan: Vlan,
 }
 
 /// What becomes of frames for no VIP.

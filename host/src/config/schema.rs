@@ -63,8 +63,8 @@ pub struct NextHop {
     pub mac: Option<At<String>>,
     /// Later.
     pub address: Option<At<toml::Value>>,
-    /// Later.
     pub vlan: Option<At<toml::Value>>,
+    pub vlan_priority: Option<At<i64>>,
 }
 
 /// `[[pool]]`.

@@ -210,10 +210,31 @@ fn rows() -> Vec<(
         ),
         (
             "mac = \"00:00:de:ad:be:af\"",
-            "vlan = 7",
-            15,
+            "mac = \"00:00:de:ad:be:af\"\nvlan = 4095",
+            16,
             "node.next_hop.vlan",
-            "not supported yet",
+            "not a VLAN",
+        ),
+        (
+            "mac = \"00:00:de:ad:be:af\"",
+            "mac = \"00:00:de:ad:be:af\"\nvlan = \"set\"",
+            16,
+            "node.next_hop.vlan",
+            "not a VLAN",
+        ),
+        (
+            "mac = \"00:00:de:ad:be:af\"",
+            "mac = \"00:00:de:ad:be:af\"\nvlan = 7\nvlan_priority = 8",
+            17,
+            "node.next_hop.vlan_priority",
+            "out of range",
+        ),
+        (
+            "mac = \"00:00:de:ad:be:af\"",
+            "mac = \"00:00:de:ad:be:af\"\nvlan_priority = 1",
+            16,
+            "node.next_hop.vlan_priority",
+            "no tag",
         ),
         (
             "encap = \"ipip\"",
@@ -394,6 +415,21 @@ fn rows() -> Vec<(
             "unknown field",
         ),
     ]
+}
+
+#[test]
+fn tags_are_kept_removed_or_set() {
+    let mac = "mac = \"00:00:de:ad:be:af\"";
+    let vlan = |keys: &str| {
+        let text = GOOD.replace(mac, &format!("{mac}\n{keys}"));
+        Config::parse("lb.toml", &text).unwrap().node.vlan
+    };
+    assert_eq!(vlan(""), Vlan::Keep);
+    assert_eq!(vlan("vlan = \"keep\""), Vlan::Keep);
+    assert_eq!(vlan("vlan = \"remove\""), Vlan::Remove);
+    assert_eq!(vlan("vlan = 42"), Vlan::Set(42));
+    assert_eq!(vlan("vlan = 42\nvlan_priority = 7"), Vlan::Set(0xe02a));
+    assert_eq!(Vlan::Set(0xe02a).to_string(), "VLAN 42 priority 7");
 }
 
 #[test]

@@ -44,6 +44,7 @@ pub fn next_hop(id: u8, state: &State) -> Option<NextHop> {
     Some(NextHop {
         destination,
         source: state.node.mac,
+        vlan: state.node.vlan,
     })
 }
 

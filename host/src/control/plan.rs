@@ -64,14 +64,16 @@ pub fn plan(old: &State, new: &State) -> Vec<Step> {
     if old.node != new.node {
         steps.push(Step::Node);
     }
-    if (old.node.next_hop, old.node.mac) != (new.node.next_hop, new.node.mac) {
+    let hop = |state: &State| (state.node.next_hop, state.node.mac, state.node.vlan);
+    if hop(old) != hop(new) {
         steps.push(Step::NextHop(0));
     }
-    let sender_changed = old.node.mac != new.node.mac;
+    let link = |state: &State| (state.node.mac, state.node.vlan);
+    let link_changed = link(old) != link(new);
     let stations = new
         .stations
         .iter()
-        .filter(|station| sender_changed || !old.stations.contains(station));
+        .filter(|station| link_changed || !old.stations.contains(station));
     steps.extend(stations.map(|&(id, _)| Step::NextHop(id)));
     let known: HashMap<u16, &Backend> = old
         .backends

@@ -13,6 +13,7 @@ use guideway_hdl::tables::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::card::Vlan;
 use crate::config::{Config, Encap, Mac, Protocol, Unmatched};
 use crate::maglev::{Algorithm, Member, NOBODY, Ring};
 
@@ -44,6 +45,8 @@ pub struct State {
 pub struct Node {
     pub mac: Option<[u8; 6]>,
     pub next_hop: Option<[u8; 6]>,
+    #[serde(default)]
+    pub vlan: Vlan,
     pub source_v4: Ipv4Addr,
     pub source_v6: Ipv6Addr,
     pub ipip_source_v4: Ipv4Addr,
@@ -222,6 +225,7 @@ impl Node {
         Self {
             mac: None,
             next_hop: None,
+            vlan: Vlan::Keep,
             source_v4: v4,
             source_v6: v6,
             ipip_source_v4: v4,
@@ -236,6 +240,7 @@ impl Node {
         Self {
             mac: node.mac.map(|mac| mac.0),
             next_hop: node.next_hop.map(|mac| mac.0),
+            vlan: node.vlan,
             source_v4: node.source_v4.unwrap_or(Ipv4Addr::UNSPECIFIED),
             source_v6: node.source_v6.unwrap_or(Ipv6Addr::UNSPECIFIED),
             ipip_source_v4: node.ipip_source_v4,

@@ -36,7 +36,7 @@ pub enum NotAClientPacket {
     /// It ends within a header.
     #[error("the frame ends within a header")]
     Truncated,
-    /// Neither IPv4 nor IPv6, or with options, extension headers or fragments that the card does not punt.
+    /// Neither IPv4 nor IPv6, a fragment, or behind headers that the card does not walk.
     #[error("the card does not punt such a packet")]
     Other,
 }
@@ -47,7 +47,7 @@ impl ClientPacket {
     /// # Errors
     /// When the frame is none that the card may punt.
     pub fn read(frame: &[u8]) -> Result<Self, NotAClientPacket> {
-        let (packet, (_, ether_type)) = ethernet(frame)?;
+        let (packet, ether_type) = ethernet(frame)?;
         let (transport, header) = match ether_type {
             0x0800 => ipv4(packet)?,
             0x86dd => ipv6(packet)?,
@@ -58,7 +58,7 @@ impl ClientPacket {
             17 => Protocol::Udp,
             _ => return Err(NotAClientPacket::Other),
         };
-        if !header.plain {
+        if !header.for_the_vip {
             return Err(NotAClientPacket::Other);
         }
         let (rest, (source_port, destination_port)) = ports(transport)?;
@@ -79,6 +79,13 @@ impl ClientPacket {
     }
 }
 
+/// 802.1Q, 802.1ad, and the outer tag of older bridges.
+const TPIDS: [u16; 3] = [0x8100, 0x88a8, 0x9100];
+const TAGS_MAX: usize = 2;
+const EXTENSIONS_MAX: usize = 3;
+const HOP_BY_HOP: u8 = 0;
+const ROUTING: u8 = 43;
+const DESTINATION_OPTIONS: u8 = 60;
 const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
@@ -89,31 +96,45 @@ struct IpHeader {
     source: IpAddr,
     destination: IpAddr,
     protocol: u8,
-    /// Without options, and no fragment.
-    plain: bool,
+    /// No fragment, and at the end of its route.
+    for_the_vip: bool,
 }
 
 impl From<nom::Err<nom::error::Error<&[u8]>>> for NotAClientPacket {
-    fn from(_: nom::Err<nom::error::Error<&[u8]>>) -> Self {
-        Self::Truncated
+    fn from(error: nom::Err<nom::error::Error<&[u8]>>) -> Self {
+        match error {
+            nom::Err::Failure(_) => Self::Other,
+            nom::Err::Error(_) | nom::Err::Incomplete(_) => Self::Truncated,
+        }
     }
 }
 
-/// The two addresses as one field, and the EtherType.
-fn ethernet(frame: &[u8]) -> IResult<&[u8], (&[u8], u16)> {
-    (take(12usize), be_u16).parse(frame)
+/// The EtherType behind the addresses and up to two VLAN tags.
+fn ethernet(frame: &[u8]) -> IResult<&[u8], u16> {
+    let (mut rest, (_addresses, mut ether_type)) = (take(12usize), be_u16).parse(frame)?;
+    for _ in 0..TAGS_MAX {
+        if !TPIDS.contains(&ether_type) {
+            break;
+        }
+        (rest, (_, ether_type)) = (be_u16, be_u16).parse(rest)?;
+    }
+    Ok((rest, ether_type))
 }
 
 fn ipv4(packet: &[u8]) -> IResult<&[u8], IpHeader> {
     let (rest, (version_ihl, _tos, _length, _id, fragment, _ttl, protocol, _checksum)) =
         (be_u8, be_u8, be_u16, be_u16, be_u16, be_u8, be_u8, be_u16).parse(packet)?;
     let (rest, (source, destination)) = (be_u32, be_u32).parse(rest)?;
-    let plain = version_ihl == 0x45 && fragment & 0x3fff == 0;
+    let options = match version_ihl {
+        0x45..=0x4f => usize::from(version_ihl & 15) * 4 - 20,
+        _ => return Err(malformed(packet)),
+    };
+    let (rest, _) = take(options).parse(rest)?;
     let header = IpHeader {
         source: Ipv4Addr::from(source).into(),
         destination: Ipv4Addr::from(destination).into(),
         protocol,
-        plain,
+        for_the_vip: fragment & 0x3fff == 0,
     };
     Ok((rest, header))
 }
@@ -121,13 +142,41 @@ fn ipv4(packet: &[u8]) -> IResult<&[u8], IpHeader> {
 fn ipv6(packet: &[u8]) -> IResult<&[u8], IpHeader> {
     let (rest, (first, _length, protocol, _hops)) = (be_u32, be_u16, be_u8, be_u8).parse(packet)?;
     let (rest, (source, destination)) = (be_u128, be_u128).parse(rest)?;
+    if first >> 28 != 6 {
+        return Err(malformed(packet));
+    }
+    let (rest, (protocol, arrived)) = extensions(rest, protocol)?;
     let header = IpHeader {
         source: Ipv6Addr::from(source).into(),
         destination: Ipv6Addr::from(destination).into(),
         protocol,
-        plain: first >> 28 == 6,
+        for_the_vip: arrived,
     };
     Ok((rest, header))
+}
+
+/// Over up to three extension headers: the protocol behind them, and whether no routing header has segments left.
+fn extensions(mut rest: &[u8], mut next: u8) -> IResult<&[u8], (u8, bool)> {
+    let mut arrived = true;
+    for _ in 0..EXTENSIONS_MAX {
+        if !matches!(next, HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS) {
+            break;
+        }
+        let (behind, (following, units, _type, segments_left)) =
+            (be_u8, be_u8, be_u8, be_u8).parse(rest)?;
+        arrived &= next != ROUTING || segments_left == 0;
+        (rest, _) = take(usize::from(units) * 8 + 4).parse(behind)?;
+        next = following;
+    }
+    Ok((rest, (next, arrived)))
+}
+
+/// No packet of this version; told as a packet of no known kind.
+fn malformed(packet: &[u8]) -> nom::Err<nom::error::Error<&[u8]>> {
+    nom::Err::Failure(nom::error::Error::new(
+        packet,
+        nom::error::ErrorKind::Verify,
+    ))
 }
 
 fn ports(transport: &[u8]) -> IResult<&[u8], (u16, u16)> {
@@ -192,17 +241,71 @@ mod tests {
         assert!(packet.source.is_ipv6() && !packet.opens);
     }
 
+    /// `frame` with bytes put in at `at`.
+    fn between(frame: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
+        [&frame[..at], bytes, &frame[at..]].concat()
+    }
+
+    #[test]
+    fn tags_and_options_are_passed_over() {
+        let plain = tcp4(true, false);
+        let expected = ClientPacket::read(&plain);
+        let mut options = between(&plain, 34, &[1; 40]);
+        options[14] = 0x4f;
+        for frame in [&plain, &options] {
+            let one = between(frame, 12, &[0x81, 0, 0x20, 5]);
+            let two = between(&one, 12, &[0x88, 0xa8, 0, 0]);
+            let three = between(&two, 12, &[0x91, 0, 0, 1]);
+            for tagged in [frame, &one, &two] {
+                assert_eq!(ClientPacket::read(tagged), expected);
+            }
+            assert_eq!(ClientPacket::read(&three), Err(NotAClientPacket::Other));
+        }
+    }
+
+    #[test]
+    fn extension_headers_are_passed_over() {
+        let udp = |headers: &[u8], first: u8| {
+            let builder = PacketBuilder::ethernet2([2; 6], [4; 6])
+                .ipv6([1; 16], [2; 16], 64)
+                .udp(53, 443);
+            let mut frame = Vec::new();
+            builder.write(&mut frame, b"").unwrap();
+            frame[20] = first;
+            ClientPacket::read(&between(&frame, 54, headers))
+        };
+        let expected = udp(&[], 17);
+        assert!(expected.is_ok());
+        let hop = [43, 0, 1, 4, 0, 0, 0, 0];
+        let routing = [60, 0, 4, 0, 0, 0, 0, 0];
+        let destination = [[17, 1, 1, 12, 0, 0, 0, 0], [0; 8]].concat();
+        let chain = [hop.as_slice(), &routing, &destination].concat();
+        assert_eq!(udp(&chain, 0), expected);
+        let fourth = [[0, 0, 1, 4, 0, 0, 0, 0].as_slice(), &chain].concat();
+        assert_eq!(udp(&fourth, 60), Err(NotAClientPacket::Other));
+        let mut in_transit = chain.clone();
+        in_transit[8 + 3] = 1;
+        assert_eq!(udp(&in_transit, 0), Err(NotAClientPacket::Other));
+        let fragment = [44, 0, 1, 4, 0, 0, 0, 0, 17, 0, 0, 1, 0, 0, 0, 0];
+        assert_eq!(udp(&fragment, 0), Err(NotAClientPacket::Other));
+        let mut long = chain;
+        long[1] = 255;
+        assert_eq!(udp(&long, 0), Err(NotAClientPacket::Truncated));
+    }
+
     #[test]
     fn what_the_card_never_punts_is_refused() {
-        let mut options = tcp4(true, false);
-        options[14] = 0x46;
+        let mut version = tcp4(true, false);
+        version[14] = 0x55;
+        let mut words = tcp4(true, false);
+        words[14] = 0x44;
         let mut fragment = tcp4(true, false);
         fragment[20] = 0x20;
         let mut icmp = tcp4(true, false);
         icmp[23] = 1;
         let mut arp = tcp4(true, false);
         arp[12..14].copy_from_slice(&[8, 6]);
-        for frame in [options, fragment, icmp, arp] {
+        for frame in [version, words, fragment, icmp, arp] {
             assert_eq!(ClientPacket::read(&frame), Err(NotAClientPacket::Other));
         }
         for length in 0..48 {

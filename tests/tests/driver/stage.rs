@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use guideway::card::{
     Backend, BackendId, Card, CardOptions, Control, NextHop, NextHopId, Pool, PoolId, Protocol,
-    SecretSource, VipId, VipKey, Waiting,
+    SecretSource, VipId, VipKey, Vlan, Waiting,
 };
 use guideway::device::Device;
 use guideway::device::vfio_user::VfioUser;
@@ -149,6 +149,7 @@ pub fn configure(card: &Card) {
         &NextHop {
             destination: [0, 0, 0xde, 0xad, 0xbe, 0xaf],
             source: None,
+            vlan: Vlan::Keep,
         },
     )
     .unwrap();

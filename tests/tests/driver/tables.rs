@@ -3,6 +3,7 @@
 use guideway::card::flow::{FlowPlace, FlowTarget, delete, flow_key, insert, record_key, relocate};
 use guideway::card::{
     BackendId, CardError, NextHop, NextHopId, Pool, PoolId, Protocol, VipId, VipKey, VipMatchTable,
+    Vlan,
 };
 use guideway_hdl::descriptors::{Command, Expect, Opcode, Status};
 use guideway_hdl::tables::{FlowRecord, Table, VipEntry, bank_row};
@@ -184,6 +185,7 @@ fn what_lies_beyond_a_table_is_refused(model: Model) {
         &NextHop {
             destination: [0; 6],
             source: None,
+            vlan: Vlan::Keep,
         },
     ));
     refused(card.write_ring((1 << 20) - 32, &[0; 33]));

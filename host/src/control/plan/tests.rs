@@ -78,6 +78,24 @@ fn another_encapsulation_is_one_write_of_the_backend() {
 }
 
 #[test]
+fn other_tags_are_a_write_of_every_next_hop() {
+    let next = |before: &State, vlan: &str| {
+        let text = format!(
+            "version = 1\n[card]\ndevice = \"sim\"\n[[node.next_hop]]\nmac = \"02:00:00:00:00:09\"\n{vlan}\n[[pool]]\nname = \"web\"\n\
+             table_size = 1009\n[[pool.backend]]\naddress = \"10.0.0.1\"\nencap = \"l2\"\nmac = \"02:00:00:00:00:05\"\n"
+        );
+        before.next(&Config::parse("test", &text).unwrap()).unwrap()
+    };
+    let kept = next(&State::default(), "");
+    let set = next(&kept, "vlan = 42");
+    let removed = next(&set, "vlan = \"remove\"");
+    use Step::*;
+    for (before, after) in [(&kept, &set), (&set, &removed), (&removed, &kept)] {
+        assert_eq!(plan(before, after), [Node, NextHop(0), NextHop(1), Commit]);
+    }
+}
+
+#[test]
 fn a_backend_that_goes_is_told_after_the_swap() {
     let first = State::default()
         .next(&config(

@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use guideway::card::flow::{FlowPlace, FlowTarget, flow_key, insert, record_key};
 use guideway::card::{
     Backend, BackendId, Card, CardOptions, NextHop, NextHopId, Pool, PoolId, SecretSource, VipId,
+    Vlan,
 };
 use guideway::device::PciAddress;
 use guideway_hdl::descriptors::{Expect, Status};
@@ -82,6 +83,11 @@ fn backends(card: &Card, random: &mut Random) -> Result<usize> {
         let hop = NextHop {
             destination: [2, bytes[1], bytes[2], bytes[3], bytes[4], bytes[5]],
             source: (i % 2 == 0).then_some([2, 0, 0, 0, bytes[6], bytes[7]]),
+            vlan: match i % 3 {
+                0 => Vlan::Keep,
+                1 => Vlan::Remove,
+                _ => Vlan::Set(u16::from_be_bytes([bytes[0], bytes[7]])),
+            },
         };
         card.write_next_hop(NextHopId(i as u8), &hop)?;
         hops.push(hop);
