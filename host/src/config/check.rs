@@ -425,6 +425,7 @@ impl Checker {
                     "change or remove one",
                 );
             }
+            self.no_loop(&vip.address, address, pools);
             checked.push(Vip {
                 name,
                 address,
@@ -434,6 +435,27 @@ impl Checker {
             });
         }
         checked
+    }
+
+    /// What is sent to a backend must not come back as a packet for a VIP. In layer 2 the station decides where it goes.
+    fn no_loop(&mut self, key: &At<String>, address: IpAddr, pools: &[Pool]) {
+        let comes_back = |backend: &Backend| {
+            backend.address == address && !matches!(backend.encap, Encap::L2 { .. })
+        };
+        if let Some(pool) = pools
+            .iter()
+            .find(|pool| pool.backends.iter().any(comes_back))
+        {
+            self.problem(
+                "vip.address",
+                key.span(),
+                format!(
+                    "{address} is a backend of pool {:?} too: packets sent there would come back to this node",
+                    pool.name
+                ),
+                "give the backend an address of its own, or reach it by encap = \"l2\"",
+            );
+        }
     }
 
     fn on_miss(&mut self, on_miss: Option<&At<String>>) {

@@ -237,6 +237,13 @@ fn rows() -> Vec<(
             "no tag",
         ),
         (
+            "address = \"10.200.1.1\"",
+            "address = \"10.0.0.1\"",
+            26,
+            "vip.address",
+            "come back to this node",
+        ),
+        (
             "encap = \"ipip\"",
             "encap = \"gue\"",
             18,
@@ -430,6 +437,15 @@ fn tags_are_kept_removed_or_set() {
     assert_eq!(vlan("vlan = 42"), Vlan::Set(42));
     assert_eq!(vlan("vlan = 42\nvlan_priority = 7"), Vlan::Set(0xe02a));
     assert_eq!(Vlan::Set(0xe02a).to_string(), "VLAN 42 priority 7");
+}
+
+#[test]
+fn an_l2_backend_may_have_the_vips_address() {
+    let l2 = GOOD.replace(
+        "address = \"10.0.0.1\"",
+        "address = \"10.200.1.1\"\nencap = \"l2\"\nmac = \"02:00:00:00:00:05\"",
+    );
+    assert!(Config::parse("lb.toml", &l2).is_ok());
 }
 
 #[test]
