@@ -337,7 +337,7 @@ async def payload_stays_until_its_reader_has_read_it(dut):
     path.tx.stall = 0.85
     wire, injects = [], []
     beats = 0
-    while beats < 4 * 4096:
+    while beats < 8 * 4096:
         # first for the host alone, as much as its buffers take, then for the wire out
         for kinds, share in (((PUNT, GROUP, FRAGMENT), 1800), ((HIT, HIT, HIT, PUNT), 1800)):
             end = beats + share
