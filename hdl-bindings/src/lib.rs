@@ -28,6 +28,7 @@ pub const PCI_DEVICE: u16 = 0x6757;
 /// Every layout, in the order in which `gw_layout_pkg.sv` lists them.
 pub const LAYOUTS: &[Layout] = &[
     tables::VipMatch::LAYOUT,
+    tables::VipPrefix::LAYOUT,
     tables::VipEntry::LAYOUT,
     tables::PoolEntry::LAYOUT,
     tables::BackendEntry::LAYOUT,
@@ -70,6 +71,7 @@ pub const CONSTANTS: &[(&str, u64)] = &[
     ("Banks", tables::BANKS as u64),
     ("FlowWays", tables::FLOW_WAYS as u64),
     ("VipMatchRows", tables::VIP_MATCH_ROWS as u64),
+    ("VipPrefixes", tables::VIP_PREFIXES as u64),
     ("RingSizeMax", tables::RING_SIZE_MAX as u64),
     ("SlotEmpty", tables::SLOT_EMPTY as u64),
     ("SecretBits", tables::SECRET_WORDS as u64 * 32),

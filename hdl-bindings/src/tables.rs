@@ -27,6 +27,8 @@ pub const FLOW_WAYS: usize = 4;
 pub const FLOW_ROWS: usize = FLOWS / BANKS / FLOW_WAYS;
 /// Rows of a VIP-match bank in the default build.
 pub const VIP_MATCH_ROWS: usize = 128;
+/// VIP prefixes that the default build holds.
+pub const VIP_PREFIXES: usize = 64;
 /// Largest ring: the prime that Maglev and Katran use.
 pub const RING_SIZE_MAX: u32 = 65537;
 /// A ring slot that names no backend.
@@ -63,6 +65,8 @@ codes! {
         VipCounter = 8 as "vip_counter",
         /// `CounterEntry`, index = backend. Read only.
         BackendCounter = 9 as "backend_counter",
+        /// `VipPrefix`, in any order.
+        VipPrefix = 10 as "vip_prefix",
     }
 }
 
@@ -79,12 +83,13 @@ impl Table {
             Self::NextHop => NEXT_HOPS,
             Self::Flow => FLOWS,
             Self::Counter => 64,
+            Self::VipPrefix => VIP_PREFIXES,
         }
     }
     /// Whether WRITE may address it.
     #[must_use]
     pub const fn is_writable(self) -> bool {
-        self.raw() <= 5
+        self.raw() <= Self::NextHop.raw() || matches!(self, Self::VipPrefix)
     }
 }
 
@@ -103,6 +108,26 @@ layout! {
         valid: bool [1],
         /// The VIP that it names.
         vip: u16 [12],
+    }
+}
+
+layout! {
+    /// A VIP of many addresses: a packet for none of the keys in [`VipMatch`] is matched by the longest of these.
+    pub struct VipPrefix as "gw_vip_prefix_t": 192 {
+        /// Destination port; 0: any.
+        port: u16 [16],
+        /// IP protocol: 6 or 17.
+        protocol: u8 [8],
+        /// The prefix is of IPv6.
+        ipv6: bool [1],
+        /// Prefix, in the place of the addresses in [`VipMatch`]. Bits behind `length` are not looked at.
+        address: u128 [128],
+        /// The entry is in use.
+        valid: bool [1],
+        /// The VIP that it names.
+        vip: u16 [12],
+        /// Length in bits, of an IPv4 prefix 0 to 32, of an IPv6 prefix 0 to 128.
+        length: u8 [8],
     }
 }
 

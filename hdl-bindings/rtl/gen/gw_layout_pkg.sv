@@ -1,6 +1,6 @@
 // Generated from hdl-bindings/src by `make generate`: change it there.
 package gw_layout_pkg;
-  localparam logic [31:0] LayoutHash = 32'h1b7fdc5c;
+  localparam logic [31:0] LayoutHash = 32'hd7af1cee;
   localparam int unsigned Magic = 1196900697;
   localparam int unsigned CardResetKey = 1380275013;
   localparam int unsigned Vips = 256;
@@ -12,6 +12,7 @@ package gw_layout_pkg;
   localparam int unsigned Banks = 4;
   localparam int unsigned FlowWays = 4;
   localparam int unsigned VipMatchRows = 128;
+  localparam int unsigned VipPrefixes = 64;
   localparam int unsigned RingSizeMax = 65537;
   localparam int unsigned SlotEmpty = 65535;
   localparam int unsigned SecretBits = 192;
@@ -99,7 +100,8 @@ package gw_layout_pkg;
     TableFlow = 4'd6,  // `FlowRecord`, index = (bank x ways + way) x rows + row. Written by INSERT, MOVE and DELETE only.
     TableCounter = 4'd7,  // `CounterEntry` with `packets` alone, index = counter. Read only.
     TableVipCounter = 4'd8,  // `CounterEntry`, index = VIP. Read only.
-    TableBackendCounter = 4'd9  // `CounterEntry`, index = backend. Read only.
+    TableBackendCounter = 4'd9,  // `CounterEntry`, index = backend. Read only.
+    TableVipPrefix = 4'd10  // `VipPrefix`, in any order.
   } gw_table_e;
 
   // What a VIP's misses do.
@@ -179,6 +181,18 @@ package gw_layout_pkg;
     logic [7:0] protocol;  // IP protocol: 6 or 17.
     logic [15:0] port;  // Destination port; 0 in an any-port key.
   } gw_vip_match_t;
+
+  // A VIP of many addresses: a packet for none of the keys in [`VipMatch`] is matched by the longest of these.
+  typedef struct packed {
+    logic [17:0] reserved_top;
+    logic [7:0] length;  // Length in bits, of an IPv4 prefix 0 to 32, of an IPv6 prefix 0 to 128.
+    logic [11:0] vip;  // The VIP that it names.
+    logic valid;  // The entry is in use.
+    logic [127:0] address;  // Prefix, in the place of the addresses in [`VipMatch`]. Bits behind `length` are not looked at.
+    logic ipv6;  // The prefix is of IPv6.
+    logic [7:0] protocol;  // IP protocol: 6 or 17.
+    logic [15:0] port;  // Destination port; 0: any.
+  } gw_vip_prefix_t;
 
   // A VIP's properties.
   typedef struct packed {

@@ -1,10 +1,11 @@
-// Finds a packet's VIP by its exact, then by its any-port key, and reads the VIP's and its pool's entry (CARD.md 3).
+// Finds a packet's VIP by its exact, then by its any-port key, then by the longest prefix, and reads the VIP's and its pool's entry (CARD.md 3).
 //
 // Latency:    VipFoundLatency to `found_o`, VipEntryLatency to `entry_o`, VipPoolLatency to `pool_o`.
 // Throughput: one packet a cycle; never stalls.
 // Drops when: never.
 //
 //   rows in segments, rows, match tables (TableLatency), compare, select, vip table (TableLatency), pool table (TableLatency)
+//   the prefix table beside the first four
 //
 // An ASSIGN of the host names its VIP itself. What parse decided reads no table.
 module gw_vip_lookup
@@ -104,8 +105,8 @@ module gw_vip_lookup
     logic [11:0] vip;  // the ASSIGN's
   } beside_t;
 
-  logic                      rvalid_match, rvalid_vip, rvalid_pool;
-  logic      [BeatBits-1:0]  rdata_match, rdata_vip, rdata_pool;
+  logic                      rvalid_match, rvalid_prefix, rvalid_vip, rvalid_pool;
+  logic      [BeatBits-1:0]  rdata_match, rdata_prefix, rdata_vip, rdata_pool;
   gw_vip_match_t [Banks-1:0] exact, any;
   logic                      compare_valid;
   beside_t                   beside, compare;
@@ -142,6 +143,22 @@ module gw_vip_lookup
       .any_o      (any)
   );
 
+  logic        prefix_hit;
+  logic [11:0] prefix_vip;
+  gw_vip_prefix_table #(
+      .Latency(2 + TableLatency + 1)
+  ) u_vip_prefix_table (
+      .clk_i      (clk_i),
+      .rst_ni     (rst_ni),
+      .table_req_i(table_req_i),
+      .rvalid_o   (rvalid_prefix),
+      .rdata_o    (rdata_prefix),
+      .search_i   (search),
+      .key_i      (key),
+      .hit_o      (prefix_hit),
+      .vip_o      (prefix_vip)
+  );
+
   // ---- compare, select -----------------------------------------------------------------------------------------
   typedef struct packed {
     logic        hit;
@@ -166,13 +183,14 @@ module gw_vip_lookup
     end
   end
 
-  // The any-port hits come first and are overwritten by exact ones; in both, the lowest bank comes last and stays.
+  // A prefix is overwritten by any-port hits, those by exact ones; in both, the lowest bank comes last and stays.
   always_comb begin
     found_d = '0;
     if (assigned_select_q) begin
       found_d.matched = assigned_vip_q < 12'(Vips);
       found_d.vip = assigned_vip_q;
     end
+    if (search_select_q && prefix_hit) found_d = '{matched: 1'b1, any_port: 1'b1, vip: prefix_vip};
     for (int b = Banks - 1; b >= 0; b--) begin
       if (search_select_q && any_q[b].hit) found_d = '{matched: 1'b1, any_port: 1'b1, vip: any_q[b].vip};
     end
@@ -258,6 +276,6 @@ module gw_vip_lookup
       .entry_o    (pool_o)
   );
 
-  assign rvalid_o = rvalid_match | rvalid_vip | rvalid_pool;
-  assign rdata_o  = rdata_match | rdata_vip | rdata_pool;
+  assign rvalid_o = rvalid_match | rvalid_prefix | rvalid_vip | rvalid_pool;
+  assign rdata_o  = rdata_match | rdata_prefix | rdata_vip | rdata_pool;
 endmodule

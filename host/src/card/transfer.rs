@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use guideway_hdl::descriptors::{Command, Opcode, RING_ENTRY_BYTES};
-use guideway_hdl::tables::{BANKS, Table, VIP_MATCH_ROWS};
+use guideway_hdl::tables::{BANKS, Table, VIP_MATCH_ROWS, VIP_PREFIXES};
 
 use super::{Card, CardError};
 
@@ -14,6 +14,7 @@ impl Card {
         let sizes = self.sizes();
         match table {
             Table::VipMatch => (BANKS * VIP_MATCH_ROWS) as u32,
+            Table::VipPrefix => VIP_PREFIXES as u32,
             Table::Vip | Table::VipCounter => sizes.vips,
             Table::Pool => sizes.pools,
             Table::Ring => sizes.ring_slots / guideway_hdl::tables::RING_SLOTS_PER_BEAT as u32,

@@ -7,6 +7,7 @@ mod commands;
 mod encapsulation;
 mod headers;
 mod path;
+mod prefixes;
 mod rings;
 
 use guideway_hdl::tables::{
@@ -46,6 +47,7 @@ pub fn checks() -> Vec<Check> {
         commands::CHECKS,
         rings::CHECKS,
         path::CHECKS,
+        prefixes::CHECKS,
         encapsulation::CHECKS,
         headers::CHECKS,
     ]

@@ -106,6 +106,9 @@ fn program(host: &mut TestHost<'_>, scenario: &Scenario) -> Result<Vec<usize>, H
             host.add_match(key)?;
         }
     }
+    for (index, prefix) in &scenario.prefixes {
+        host.set_prefix(*index, prefix)?;
+    }
     let mut places = Vec::new();
     for plan in &scenario.flows {
         let (bank, way) = host.install(&plan.record, plan.bank, plan.way)?;
@@ -151,6 +154,7 @@ fn take(host: &mut TestHost<'_>, step: &Step) -> Result<Option<u8>, HarnessError
         Step::Time(micros) => host.pass_time(*micros)?,
         Step::Heartbeat(micros) => host.write(at::HEARTBEAT, *micros),
         Step::Backend(backend, entry) => host.set_backend(*backend, entry)?,
+        Step::Prefix(index, prefix) => host.set_prefix(*index, prefix)?,
         Step::Control(value) => host.write(at::CONTROL, *value),
     }
     Ok(None)

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use guideway_hdl::tables::{
-    BackendEntry, BackendState, Encap, FlowRecord, NextHopEntry, SLOT_EMPTY, VipEntry, VipMatch,
+    BackendEntry, BackendState, Encap, FlowRecord, NextHopEntry, SLOT_EMPTY, VIP_PREFIXES, VIPS,
+    VipEntry, VipMatch, VipPrefix,
 };
 
 use super::random::Random;
@@ -156,8 +157,70 @@ pub(super) fn vips(random: &mut Random, pools: &[PoolPlan]) -> Vec<VipPlan> {
         .collect()
 }
 
-pub(super) fn clients(random: &mut Random, vips: &[VipPlan]) -> Vec<Client> {
+/// A prefix around the address of a VIP's key or around any other; seldom of a VIP that is not there.
+pub(super) fn prefix(random: &mut Random, vips: &[VipPlan]) -> VipPrefix {
+    let plan = random.pick(vips);
+    let key = random.pick(&plan.keys);
+    let (vip, key) = (plan.vip, *key);
+    let most = if key.ipv6 { 128 } else { 32 };
+    let length = match random.below(20) {
+        0 => random.byte(),
+        1 => 0,
+        _ => random.below(most + 1) as u8,
+    };
+    let below = if random.chance(50) {
+        0
+    } else {
+        wide(random) >> 100
+    };
+    VipPrefix {
+        port: if random.chance(60) { 0 } else { key.port },
+        protocol: key.protocol,
+        ipv6: key.ipv6 ^ random.chance(2),
+        address: key.address ^ below,
+        valid: random.chance(95),
+        vip: if random.chance(97) {
+            vip
+        } else {
+            random.half() & 0xfff
+        },
+        length,
+    }
+}
+
+pub(super) fn prefixes(random: &mut Random, vips: &[VipPlan]) -> Vec<(usize, VipPrefix)> {
+    let count = *random.pick(&[0, 1, 4, 16, VIP_PREFIXES]);
+    (0..count)
+        .map(|_| (random.below(VIP_PREFIXES), prefix(random, vips)))
+        .collect()
+}
+
+pub(super) fn clients(
+    random: &mut Random,
+    vips: &[VipPlan],
+    prefixes: &[(usize, VipPrefix)],
+) -> Vec<Client> {
     let mut clients = Vec::new();
+    for (_, prefix) in prefixes {
+        // inside, at the edge, or just outside
+        let most = if prefix.ipv6 { 128 } else { 32 };
+        let free = most - u32::from(prefix.length).min(most);
+        let inside = wide(random) & !u128::MAX.checked_shl(free).unwrap_or(0);
+        let edge = 1u128.checked_shl(free).filter(|_| random.chance(15));
+        let key = VipMatch {
+            protocol: prefix.protocol,
+            ipv6: prefix.ipv6,
+            address: prefix.address ^ inside ^ edge.unwrap_or(0),
+            ..VipMatch::default()
+        };
+        let port = match prefix.port {
+            0 => random.half(),
+            port if random.chance(80) => port,
+            port => port ^ 1,
+        };
+        let vip = Some(prefix.vip).filter(|vip| usize::from(*vip) < VIPS);
+        clients.push(client(random, vip, &key, port));
+    }
     for plan in vips {
         let keys = &plan.keys;
         for _ in 0..random.between(2, 12) {

@@ -6,13 +6,15 @@
 
 use guideway_hdl::descriptors::TxOp;
 use guideway_hdl::tables::{
-    BackendEntry, FlowRecord, NextHopEntry, SECRET_WORDS, VipEntry, VipMatch,
+    BackendEntry, FlowRecord, NextHopEntry, SECRET_WORDS, VIP_PREFIXES, VipEntry, VipMatch,
+    VipPrefix,
 };
 
 use super::frame::{Oddity, PacketSpec, odd_frame};
 use super::headers::{extended, perhaps_tagged};
 use super::plan::{
-    Client, backends, clients, flows, next_hop, pools, state, vips, wide, with_encapsulation,
+    Client, backends, clients, flows, next_hop, pools, prefix, prefixes, state, vips, wide,
+    with_encapsulation,
 };
 use super::random::Random;
 
@@ -77,6 +79,8 @@ pub enum Step {
     Heartbeat(u32),
     /// A backend changes.
     Backend(u16, BackendEntry),
+    /// An entry of the prefix table changes.
+    Prefix(usize, VipPrefix),
     /// The control register changes.
     Control(u32),
 }
@@ -110,6 +114,8 @@ pub struct Scenario {
     pub pools: Vec<PoolPlan>,
     /// VIPs.
     pub vips: Vec<VipPlan>,
+    /// Prefixes, and their places.
+    pub prefixes: Vec<(usize, VipPrefix)>,
     /// Flows.
     pub flows: Vec<FlowPlan>,
     /// What happens.
@@ -130,7 +136,8 @@ impl Scenario {
         let backends = backends(random);
         let pools = pools(random, &backends);
         let vips = vips(random, &pools);
-        let clients = clients(random, &vips);
+        let prefixes = prefixes(random, &vips);
+        let clients = clients(random, &vips, &prefixes);
         let flows = flows(random, &clients, &backends);
         let mac = [2, random.byte(), random.byte(), random.byte(), 0, 1];
         let mut scenario = Self {
@@ -155,6 +162,7 @@ impl Scenario {
             backends,
             pools,
             vips,
+            prefixes,
             flows,
             steps: Vec::new(),
         };
@@ -174,6 +182,7 @@ impl Scenario {
                 1 => Step::Heartbeat(*random.pick(&[0, 1, 3000, 1_000_000])),
                 2 => Step::Release,
                 3 => self.backend_change(random),
+                4 if random.chance(30) => self.prefix_change(random),
                 4 if random.chance(30) => Step::Control(1 | random.word() & 6),
                 5..=8 => self.inject(random, clients),
                 _ => self.batch(random, clients, (frames - made).min(BATCH_FRAMES)),
@@ -265,6 +274,14 @@ impl Scenario {
             ends_punt: random.chance(60),
             bytes: self.frame(random, clients).into_iter().take(9216).collect(),
         }
+    }
+
+    fn prefix_change(&self, random: &mut Random) -> Step {
+        let place = match self.prefixes.is_empty() {
+            false if random.chance(70) => random.pick(&self.prefixes).0,
+            _ => random.below(VIP_PREFIXES),
+        };
+        Step::Prefix(place, prefix(random, &self.vips))
     }
 
     fn backend_change(&self, random: &mut Random) -> Step {

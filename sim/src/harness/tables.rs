@@ -4,6 +4,7 @@ use guideway_hdl::descriptors::{Command, Expect, Opcode, Status};
 use guideway_hdl::tables::{
     BANKS, BackendEntry, CounterEntry, FLOW_ROWS, FLOW_WAYS, FlowKey, FlowRecord, NextHopEntry,
     PoolEntry, RING_SLOTS_PER_BEAT, SLOT_EMPTY, Table, VIP_MATCH_ROWS, VipEntry, VipMatch,
+    VipPrefix,
 };
 use guideway_hdl::verdict::{Disposition, PortCounter};
 
@@ -114,6 +115,14 @@ impl TestHost<'_> {
         self.used_matches.push((bank, row));
         let index = bank * VIP_MATCH_ROWS + row;
         self.write_table(Table::VipMatch, index, &[beat(&key.to_bytes())])
+    }
+
+    /// Writes a prefix of a VIP.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn set_prefix(&mut self, index: usize, prefix: &VipPrefix) -> Result<(), HarnessError> {
+        self.write_table(Table::VipPrefix, index, &[beat(&prefix.to_bytes())])
     }
 
     /// Writes a ring's slots from `base` (a multiple of 32) on; the last beat is filled up with empty slots.

@@ -6,7 +6,7 @@
 use guideway_hdl::tables::{
     BACKENDS, BackendEntry, FLOW_ROWS, FLOW_WAYS, FLOWS, FlowKey, FlowRecord, NEXT_HOPS,
     NextHopEntry, POOLS, PoolEntry, RING_SLOTS, RING_SLOTS_PER_BEAT, SLOT_EMPTY, Table,
-    VIP_MATCH_ROWS, VIPS, VipEntry, VipMatch,
+    VIP_MATCH_ROWS, VIP_PREFIXES, VIPS, VipEntry, VipMatch, VipPrefix,
 };
 
 /// A table entry as it lies in host memory.
@@ -35,6 +35,7 @@ impl FlowPlace {
 #[derive(Clone)]
 pub struct Tables {
     vip_match: Vec<VipMatch>,
+    vip_prefix: Vec<VipPrefix>,
     vip: Vec<VipEntry>,
     pool: Vec<PoolEntry>,
     ring: Vec<u16>,
@@ -47,6 +48,7 @@ impl Default for Tables {
     fn default() -> Self {
         Self {
             vip_match: vec![VipMatch::default(); Table::VipMatch.entries()],
+            vip_prefix: vec![VipPrefix::default(); VIP_PREFIXES],
             vip: vec![VipEntry::default(); VIPS],
             pool: vec![PoolEntry::default(); POOLS],
             ring: vec![0; RING_SLOTS],
@@ -65,6 +67,12 @@ impl Tables {
             .get(bank * VIP_MATCH_ROWS + row)
             .copied()
             .unwrap_or_default()
+    }
+
+    /// All prefixes, those not in use too.
+    #[must_use]
+    pub fn vip_prefixes(&self) -> &[VipPrefix] {
+        &self.vip_prefix
     }
 
     /// A VIP's entry; one that the card does not hold reads as all zero.
@@ -119,6 +127,7 @@ impl Tables {
     pub fn read(&self, table: Table, index: usize) -> Beat {
         match table {
             Table::VipMatch => beat(self.vip_match.get(index).map(VipMatch::to_bytes)),
+            Table::VipPrefix => beat(self.vip_prefix.get(index).map(VipPrefix::to_bytes)),
             Table::Vip => beat(self.vip.get(index).map(VipEntry::to_bytes)),
             Table::Pool => beat(self.pool.get(index).map(PoolEntry::to_bytes)),
             Table::Backend => beat(self.backend.get(index).map(BackendEntry::to_bytes)),
@@ -147,6 +156,11 @@ impl Tables {
     pub fn write(&mut self, table: Table, index: usize, data: &Beat) {
         match table {
             Table::VipMatch => put(&mut self.vip_match, index, VipMatch::from_bytes(&low(data))),
+            Table::VipPrefix => put(
+                &mut self.vip_prefix,
+                index,
+                VipPrefix::from_bytes(&low(data)),
+            ),
             Table::Vip => put(&mut self.vip, index, VipEntry::from_bytes(&low(data))),
             Table::Pool => put(&mut self.pool, index, PoolEntry::from_bytes(&low(data))),
             Table::Backend => put(
@@ -218,6 +232,7 @@ mod tests {
             tables.write(table, last, &[0xff; 64]);
             let used = match table {
                 Table::VipMatch => VipMatch::LAYOUT.fields,
+                Table::VipPrefix => VipPrefix::LAYOUT.fields,
                 Table::Vip => VipEntry::LAYOUT.fields,
                 Table::Pool => PoolEntry::LAYOUT.fields,
                 Table::Backend => BackendEntry::LAYOUT.fields,

@@ -1,6 +1,8 @@
 //! Which VIP a packet is for (`CARD.md` 3).
 
-use guideway_hdl::tables::{BANKS, VIPS, VipMatch};
+use std::cmp::Reverse;
+
+use guideway_hdl::tables::{BANKS, VIPS, VipMatch, VipPrefix};
 
 use super::{Config, Packet, Tables};
 
@@ -9,11 +11,11 @@ use super::{Config, Packet, Tables};
 pub struct VipHit {
     /// The VIP.
     pub vip: u16,
-    /// Found by its any-port key.
+    /// Found by its any-port key or by a prefix.
     pub any_port: bool,
 }
 
-/// Looks a packet's destination up: exactly, then with port 0.
+/// Looks a packet's destination up: exactly, then with port 0, then among the prefixes.
 #[must_use]
 pub fn vip_lookup(tables: &Tables, config: &Config, packet: &Packet) -> Option<VipHit> {
     find(tables, config, packet, packet.destination_port)
@@ -22,10 +24,12 @@ pub fn vip_lookup(tables: &Tables, config: &Config, packet: &Packet) -> Option<V
             any_port: false,
         })
         .or_else(|| {
-            find(tables, config, packet, 0).map(|vip| VipHit {
-                vip,
-                any_port: true,
-            })
+            let any = find(tables, config, packet, 0);
+            any.or_else(|| longest_prefix(tables.vip_prefixes(), packet))
+                .map(|vip| VipHit {
+                    vip,
+                    any_port: true,
+                })
         })
 }
 
@@ -47,4 +51,30 @@ fn find(tables: &Tables, config: &Config, packet: &Packet, port: u16) -> Option<
         let exists = usize::from(entry.vip) < VIPS;
         (entry.valid && same && exists).then_some(entry.vip)
     })
+}
+
+fn longest_prefix(prefixes: &[VipPrefix], packet: &Packet) -> Option<u16> {
+    prefixes
+        .iter()
+        .filter(|prefix| prefix.valid && usize::from(prefix.vip) < VIPS && covers(prefix, packet))
+        .min_by_key(|prefix| Reverse((address_bits(prefix), prefix.port != 0)))
+        .map(|prefix| prefix.vip)
+}
+
+/// Bits of the 128 that must agree.
+fn address_bits(prefix: &VipPrefix) -> u32 {
+    let length = u32::from(prefix.length);
+    if prefix.ipv6 {
+        length.min(128)
+    } else {
+        96 + length.min(32)
+    }
+}
+
+fn covers(prefix: &VipPrefix, packet: &Packet) -> bool {
+    let agreeing = (prefix.address ^ packet.destination_value()).leading_zeros();
+    prefix.ipv6 == packet.is_ipv6()
+        && prefix.protocol == packet.protocol
+        && (prefix.port == 0 || prefix.port == packet.destination_port)
+        && agreeing >= address_bits(prefix)
 }
