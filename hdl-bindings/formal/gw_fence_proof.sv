@@ -12,7 +12,6 @@ module gw_fence_proof (
   logic        done;
   logic        started_q = 1'b0;
   logic        fence_q;  // a fence is under way, and its first cycle is over
-  logic        answered_q;  // it is done
   logic [15:0] inside_q;  // windows without their decision
   logic [15:0] before_q;  // those of them that entered before the fence
   logic [1:0]  late_q;  // cycles for which `before_q` has been 0
@@ -30,16 +29,13 @@ module gw_fence_proof (
     started_q <= 1'b1;
     if (!started_q) assume (!rst_ni);
     if (!rst_ni) begin
-      inside_q   <= '0;
-      fence_q    <= 1'b0;
-      answered_q <= 1'b0;
+      inside_q <= '0;
+      fence_q  <= 1'b0;
     end else begin
       assume (!(decision_i && inside_q == '0));
       assume (!(window_i && inside_q == 16'h7fff && !decision_i));
-      assume (!(answered_q && start_i));  // the caller takes `start_i` away with `done_o`
       inside_q   <= inside_q + 16'(window_i) - 16'(decision_i);
-      fence_q    <= start_i && !done;
-      answered_q <= done;
+      fence_q  <= start_i && !done;
       if (start_i && !fence_q) before_q <= inside_q + 16'(window_i) - 16'(decision_i);
       else if (decision_i && before_q != '0) before_q <= before_q - 1'b1;
       late_q <= start_i && fence_q && before_q == '0 ? late_q + 1'b1 : '0;
@@ -56,7 +52,7 @@ module gw_fence_proof (
       if (fence_q) begin
         assert (before_q <= inside_q);
         if (before_q != '0) assert (dut.mark_q - dut.decided_q == before_q);
-        else assert (dut.decided_q - dut.mark_q <= 16'(late_q) + 16'd1 );
+        else assert (dut.decided_q - dut.mark_q <= 16'(late_q) + 16'd1);
       end
       cover (rst_ni && done && inside_q >= 16'd2);
       cover (rst_ni && fence_q && before_q == 16'd3 && inside_q == 16'd5);

@@ -4,7 +4,10 @@
 // Drops when: never; `wire_full_o` makes gw_ingress refuse frames before the queue of waiting wire windows runs over.
 module gw_window_arbiter
   import gw_pkg::*;
-(
+#(
+    parameter int unsigned Depth = 32,  // wire windows that can wait
+    parameter int unsigned Slots = 16  // one of them is an inject's, whatever the wire does
+) (
     input  logic       clk_i,
     input  logic       rst_ni,
     input  logic       wire_valid_i,
@@ -16,20 +19,19 @@ module gw_window_arbiter
     output logic       window_valid_o,
     output gw_window_t window_o
 );
-  localparam int unsigned Depth = 32;
-  localparam int unsigned Slots = 16;
+  localparam int unsigned SlotBits = $clog2(Slots);
   // Windows of frames that had begun when `wire_full_o` rose: at most two.
   localparam int unsigned Margin = 4;
 
   logic waiting, push, pop, inject_turn, take_inject, wire_pending;
   gw_window_t oldest, window_q;
   logic valid_q;
-  logic [3:0] since_q, since_d;  // wire windows since the last inject, saturating
+  logic [SlotBits-1:0] since_q, since_d;  // wire windows since the last inject, saturating
   logic unused_full;
   logic [$clog2(Depth + 1)-1:0] unused_level;
 
   assign wire_pending   = waiting || wire_valid_i;
-  assign inject_turn    = since_q == 4'(Slots - 1);
+  assign inject_turn    = since_q == SlotBits'(Slots - 1);
   assign take_inject    = inject_valid_i && (!wire_pending || inject_turn);
   assign inject_ready_o = take_inject;
   assign pop            = waiting && !take_inject;
