@@ -54,6 +54,8 @@ pub mod core {
     pub const SECRET: u32 = 0x080;
     /// Words that belong to the host.
     pub const SCRATCH: u32 = 0x100;
+    /// Outer destination port of GUE.
+    pub const GUE_PORT: u32 = 0x180;
 }
 
 /// Rings and DMA: offsets from the start of BAR0.
@@ -151,6 +153,7 @@ mod tests {
             ("in_flight", core::IN_FLIGHT),
             ("secret", core::SECRET),
             ("scratch", core::SCRATCH),
+            ("gue_port", core::GUE_PORT),
         ] {
             assert_eq!(offset("addrmap gw_core_regs", name), expected, "{name}");
         }

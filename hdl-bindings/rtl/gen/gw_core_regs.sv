@@ -250,6 +250,7 @@ module gw_core_regs (
         logic in_flight;
         logic secret[24];
         logic scratch[32];
+        logic gue_port;
     } decoded_reg_strb_t;
     decoded_reg_strb_t decoded_reg_strb;
     logic decoded_err;
@@ -299,6 +300,7 @@ module gw_core_regs (
         for(int i0=0; i0<32; i0++) begin
             decoded_reg_strb.scratch[i0] = cpuif_req_masked & (cpuif_addr == 9'h100 + (9)'(i0) * 9'h4);
         end
+        decoded_reg_strb.gue_port = cpuif_req_masked & (cpuif_addr == 9'h180);
         decoded_err = '0;
     end
 
@@ -397,6 +399,12 @@ module gw_core_regs (
                 logic load_next;
             } value;
         } scratch[32];
+        struct {
+            struct {
+                logic [15:0] next;
+                logic load_next;
+            } port;
+        } gue_port;
     } field_combo_t;
     field_combo_t field_combo;
 
@@ -470,6 +478,11 @@ module gw_core_regs (
                 logic [31:0] value;
             } value;
         } scratch[32];
+        struct {
+            struct {
+                logic [15:0] value;
+            } port;
+        } gue_port;
     } field_storage_t;
     field_storage_t field_storage;
 
@@ -833,6 +846,29 @@ module gw_core_regs (
         end
         assign hwif_out.scratch[i0].value.value = field_storage.scratch[i0].value.value;
     end
+    // Field: gw_core_regs.gue_port.port
+    always_comb begin
+        automatic logic [15:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.gue_port.port.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.gue_port && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.gue_port.port.value & ~decoded_wr_biten[15:0]) | (decoded_wr_data[15:0] & decoded_wr_biten[15:0]);
+            load_next_c = '1;
+        end
+        field_combo.gue_port.port.next = next_c;
+        field_combo.gue_port.port.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.gue_port.port.value <= 16'h17c0;
+        end else begin
+            if(field_combo.gue_port.port.load_next) begin
+                field_storage.gue_port.port.value <= field_combo.gue_port.port.next;
+            end
+        end
+    end
+    assign hwif_out.gue_port.port.value = field_storage.gue_port.port.value;
 
     //--------------------------------------------------------------------------
     // Write response
@@ -946,6 +982,9 @@ module gw_core_regs (
             if(rd_mux_addr == 9'h100 + (9)'(i0) * 9'h4) begin
                 readback_data_var[31:0] = field_storage.scratch[i0].value.value;
             end
+        end
+        if(rd_mux_addr == 9'h180) begin
+            readback_data_var[15:0] = field_storage.gue_port.port.value;
         end
         readback_data = readback_data_var;
         readback_done = decoded_req & ~decoded_req_is_wr;

@@ -14,6 +14,7 @@ pub mod heartbeat;
 pub mod card_reset;
 pub mod mac_high;
 pub mod egress_threshold;
+pub mod gue_port;
 
 
 // Instances of named component types
@@ -70,7 +71,7 @@ impl GwCoreRegs<'static> {
 
 impl<'io, IO> GwCoreRegs<'io, IO> {
     /// Size in bytes of the underlying memory
-    pub const SIZE: usize = 0x180;
+    pub const SIZE: usize = 0x184;
 
     /// # Safety
     ///
@@ -321,6 +322,15 @@ impl<'io, IO: peakrdl_rust::io::RegisterIO> GwCoreRegs<'io, IO> {
 
         // SAFETY: All elements have been initialized above
         unsafe { core::mem::transmute(array) }
+    }
+
+    /// UDP port of GUE
+    ///
+    /// Outer destination port; 6080 as Katran's, unless the host writes another.
+    #[inline(always)]
+    #[must_use]
+    pub const fn gue_port(&self) -> peakrdl_rust::reg::Reg<'io, gue_port::GuePort, IO> {
+        unsafe { peakrdl_rust::reg::Reg::from_ptr_with(self.ptr.wrapping_byte_add(0x180).cast(), self.io) }
     }
 
 
