@@ -121,6 +121,9 @@ fn sends_katrans_bytes() {
         println!("skipped: GUIDEWAY_KATRAN_FIXTURES names no folder with Katran's fixtures");
         return;
     };
-    let cases = katran::check_ipip(&mut RtlCard::new(RtlConfig::default()), &folder).unwrap();
-    assert!(cases >= 8, "only {cases} cases are within the scope");
+    for set in &katran::SETS {
+        let card = &mut RtlCard::new(RtlConfig::default());
+        let cases = katran::check(card, &folder, set).unwrap();
+        assert!(cases >= 9, "only {cases} cases of {set:?} are within the scope");
+    }
 }

@@ -5,6 +5,7 @@
 
 mod commands;
 mod encapsulation;
+mod gue;
 mod headers;
 mod path;
 mod prefixes;
@@ -49,6 +50,7 @@ pub fn checks() -> Vec<Check> {
         path::CHECKS,
         prefixes::CHECKS,
         encapsulation::CHECKS,
+        gue::CHECKS,
         headers::CHECKS,
     ]
     .concat()

@@ -1,6 +1,6 @@
 //! Katran's packet fixtures on a card: what Katran sends, the card sends byte for byte.
 //!
-//! Owns the reading of `ipip_base.json` and a small Maglev (version 1) of its own, so that the card's rings here do not come
+//! Owns the reading of the sets and a small Maglev (version 1) of its own, so that the card's rings here do not come
 //! from the product's builder. The fixtures are not part of the project: tests take their folder as an argument.
 
 use std::net::IpAddr;
@@ -18,18 +18,66 @@ use crate::registers::core as at;
 
 const RING: u32 = 65537;
 
-/// A VIP of Katran's configuration: address, port, protocol, hashed by destination port only, and its pool.
-type FixtureVip = (&'static str, u16, u8, bool, u8);
+/// A VIP of Katran's configuration: address, port, protocol, hashed by destination port only, and where its packets go.
+type FixtureVip = (&'static str, u16, u8, bool, To);
 
-/// The VIPs of the set that are within the card's scope.
+#[derive(Clone, Copy, Debug)]
+enum To {
+    /// The ring of the IPv4 backends.
+    Ring,
+    /// This backend alone: the IPv6 ring is not built here.
+    Backend(u16),
+    /// Nowhere: a VIP without backends.
+    Nobody,
+}
+
+/// A set of fixtures: its file, how packets travel, the VIPs that are within the card's scope.
+#[derive(Clone, Copy, Debug)]
+pub struct Set {
+    file: &'static str,
+    encap: Encap,
+    vips: &'static [FixtureVip],
+}
+
+/// The sets that the card is held against.
+pub const SETS: [Set; 3] = [
+    Set {
+        file: "ipip_base.json",
+        encap: Encap::Ipip,
+        vips: VIPS,
+    },
+    Set {
+        file: "gue_base.json",
+        encap: Encap::Gue,
+        vips: VIPS,
+    },
+    Set {
+        file: "gue_cidr_vip.json",
+        encap: Encap::Gue,
+        vips: CIDR_VIPS,
+    },
+];
+
 const VIPS: &[FixtureVip] = &[
-    ("10.200.1.1", 80, 17, false, 0),
-    ("10.200.1.1", 80, 6, false, 0),
-    ("10.200.1.2", 0, 6, false, 0),
-    ("10.200.1.4", 0, 6, true, 0),
-    ("10.200.1.3", 80, 6, false, 1),
-    ("fc00:1::1", 80, 6, false, 2),
-    ("10.200.1.6", 80, 17, false, 0),
+    ("10.200.1.1", 80, 17, false, To::Ring),
+    ("10.200.1.1", 80, 6, false, To::Ring),
+    ("10.200.1.2", 0, 6, false, To::Ring),
+    ("10.200.1.4", 0, 6, true, To::Ring),
+    ("10.200.1.3", 80, 6, false, To::Backend(4)),
+    ("fc00:1::1", 80, 6, false, To::Backend(6)),
+    ("10.200.1.6", 80, 17, false, To::Ring),
+    ("10.200.1.99", 80, 6, false, To::Nobody),
+    ("fc00:1::11", 80, 17, false, To::Nobody),
+];
+
+/// Katran's prefixes as the addresses that the cases name: what is compared are the frames that leave.
+const CIDR_VIPS: &[FixtureVip] = &[
+    ("fc00:1::100", 0, 6, false, To::Backend(4)),
+    ("fc00:1::200", 0, 6, false, To::Backend(4)),
+    ("fc00:1::400", 0, 6, false, To::Backend(4)),
+    ("fc00:2::100", 443, 6, false, To::Backend(7)),
+    ("fc00:3::100", 0, 17, false, To::Backend(8)),
+    ("fc00:4::100", 443, 17, false, To::Backend(10)),
 ];
 
 /// What a fixture expects.
@@ -75,12 +123,12 @@ pub fn read_json(folder: &Path, name: &str) -> Result<Value, HarnessError> {
     serde_json::from_slice(&bytes).map_err(|error| broken(format!("{name}: {error}")))
 }
 
-/// The cases of `ipip_base.json` within the scope of TCP and UDP: no ICMP, QUIC, fragments or options.
+/// The cases of a set within the scope of TCP and UDP: no ICMP, QUIC, fragments or options.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn ipip_cases(folder: &Path) -> Result<Vec<FixtureCase>, HarnessError> {
-    let set = read_json(folder, "ipip_base.json")?;
+pub fn cases(folder: &Path, set: &Set) -> Result<Vec<FixtureCase>, HarnessError> {
+    let set = read_json(folder, set.file)?;
     let cases = set["cases"].as_array().ok_or_else(|| broken("no cases"))?;
     let mut in_scope = Vec::new();
     for case in cases {
@@ -103,10 +151,10 @@ pub fn ipip_cases(folder: &Path) -> Result<Vec<FixtureCase>, HarnessError> {
 ///
 /// # Errors
 /// The first case that the card treats otherwise than Katran.
-pub fn check_ipip(card: &mut dyn Card, folder: &Path) -> Result<usize, HarnessError> {
-    let cases = ipip_cases(folder)?;
+pub fn check(card: &mut dyn Card, folder: &Path, set: &Set) -> Result<usize, HarnessError> {
+    let cases = cases(folder, set)?;
     let mut host = TestHost::new(card)?;
-    program(&mut host)?;
+    program(&mut host, set)?;
     for case in &cases {
         host.push(case.input.clone(), false);
         host.settle()?;
@@ -128,42 +176,53 @@ pub fn check_ipip(card: &mut dyn Card, folder: &Path) -> Result<usize, HarnessEr
     Ok(cases.len())
 }
 
-/// The fixtures' configuration: backends 1 to 3 are IPv4, 4 to 6 IPv6.
-fn program(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
+/// The fixtures' configuration: backends 1 to 3 are IPv4, 4 to 11 IPv6.
+fn program(host: &mut TestHost<'_>, set: &Set) -> Result<(), HarnessError> {
     let random = &mut Random::new(42);
     host.set_secrets(std::array::from_fn(|_| {
         std::array::from_fn(|_| random.word())
     }));
     host.write(at::IPIP_SOURCE_V4, 0xac10_0000);
     host.write(at::IPIP_SOURCE_V6, 0x0100_0000);
+    host.write(at::SOURCE_V4, 0x0a00_0d25);
+    host.write_wide(at::SOURCE_V6, 0xfc00_2307 << 96 | 0x1337);
+    host.write(at::GUE_PORT, 9886);
     let next_hop = NextHopEntry {
         destination: 0x0000_dead_beaf,
         ..NextHopEntry::default()
     };
     host.set_next_hop(0, &next_hop)?;
-    for last in 1..=3u16 {
-        let entry = |ipv6, address: u128| BackendEntry {
-            state: BackendState::Up.raw(),
-            encap: Encap::Ipip.raw(),
-            ipv6,
-            address,
-            ..BackendEntry::default()
-        };
-        host.set_backend(last, &entry(false, 0x0a00_0000 | u128::from(last)))?;
+    let entry = |ipv6, address: u128| BackendEntry {
+        state: BackendState::Up.raw(),
+        encap: set.encap.raw(),
+        ipv6,
+        address,
+        ..BackendEntry::default()
+    };
+    for last in 1..=8u16 {
+        if last <= 3 {
+            host.set_backend(last, &entry(false, 0x0a00_0000 | u128::from(last)))?;
+        }
         host.set_backend(last + 3, &entry(true, 0xfc00 << 112 | u128::from(last)))?;
     }
     let hashes = [1, 2, 3].map(|last| (last, address_hash([10, 0, 0, last as u8])));
     host.set_ring(0, &maglev(&hashes))?;
     host.set_pool(0, 0, RING)?;
-    // the IPv6 ring is not built here: these pools hold the backend that the fixtures name for the VIP's flows
-    for (pool, base, backend) in [(1, 0x2_0000, 4), (2, 0x2_0020, 6)] {
-        host.set_ring(base, &[backend; 2])?;
-        host.set_pool(pool, base, 2)?;
-    }
-    for (vip, (address, port, protocol, destination_port_only, pool)) in (0u16..).zip(VIPS) {
+    for (vip, (address, port, protocol, destination_port_only, to)) in (0u16..).zip(set.vips) {
+        let pool = match to {
+            To::Ring => 0,
+            To::Nobody => 63,
+            To::Backend(backend) => {
+                let base = 0x2_0000 + 32 * u32::from(*backend);
+                let pool = u8::try_from(*backend).unwrap_or(0);
+                host.set_ring(base, &[*backend; 2])?;
+                host.set_pool(pool, base, 2)?;
+                pool
+            }
+        };
         let address: IpAddr = address.parse().map_err(broken)?;
         let entry = VipEntry {
-            pool: *pool,
+            pool,
             miss_policy: MissPolicy::Stateless.raw(),
             hash_destination_port_only: *destination_port_only,
             mtu: 1500,

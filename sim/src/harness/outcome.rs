@@ -86,6 +86,9 @@ fn program(host: &mut TestHost<'_>, scenario: &Scenario) -> Result<Vec<usize>, H
     host.write(at::SOURCE_V4, scenario.source_v4);
     host.write_wide(at::IPIP_SOURCE_V6, scenario.ipip_source_v6);
     host.write_wide(at::SOURCE_V6, scenario.source_v6);
+    if scenario.gue_port != 6080 {
+        host.write(at::GUE_PORT, scenario.gue_port.into()); // else it is what it is at power on
+    }
     host.set_secrets(scenario.secrets);
     for (index, next_hop) in (0u8..).zip(&scenario.next_hops) {
         host.set_next_hop(index, next_hop)?;

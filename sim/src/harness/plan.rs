@@ -82,8 +82,9 @@ pub(super) fn backends(random: &mut Random) -> Vec<(u16, BackendEntry)> {
 pub(super) fn with_encapsulation(random: &mut Random, entry: BackendEntry) -> BackendEntry {
     let encap = match random.below(20) {
         0 => random.byte() & 7,
-        1..=8 => Encap::Ipip.raw(),
-        9..=16 => Encap::Gre.raw(),
+        1..=6 => Encap::Ipip.raw(),
+        7..=11 => Encap::Gre.raw(),
+        12..=17 => Encap::Gue.raw(),
         _ => Encap::L2.raw(),
     };
     BackendEntry {

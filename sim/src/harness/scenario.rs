@@ -100,10 +100,12 @@ pub struct Scenario {
     pub ipip_source_v4: u32,
     /// Prefix of IPIP's outer IPv6 source.
     pub ipip_source_v6: u128,
-    /// GRE's outer IPv4 source.
+    /// Outer IPv4 source of GRE and GUE.
     pub source_v4: u32,
-    /// GRE's outer IPv6 source.
+    /// Outer IPv6 source of GRE and GUE.
     pub source_v6: u128,
+    /// Outer destination port of GUE.
+    pub gue_port: u16,
     /// The banks' secrets.
     pub secrets: [[u32; SECRET_WORDS]; 4],
     /// Next hops from index 0 on.
@@ -157,6 +159,11 @@ impl Scenario {
             },
             source_v4: random.word(),
             source_v6: wide(random),
+            gue_port: if random.chance(50) {
+                6080
+            } else {
+                random.half()
+            },
             secrets: std::array::from_fn(|_| std::array::from_fn(|_| random.word())),
             next_hops,
             backends,

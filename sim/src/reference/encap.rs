@@ -1,6 +1,6 @@
 //! Encapsulation (`CARD.md` 5): the headers that go before an inner packet.
 //!
-//! Owns Ethernet, outer IP and GRE headers. Which backend the packet goes to is decided before.
+//! Owns Ethernet, outer IP, GRE and UDP headers. Which backend the packet goes to is decided before.
 
 use std::net::IpAddr;
 
@@ -13,6 +13,7 @@ use super::{Config, Packet};
 const HOP_LIMIT: u8 = 64;
 const IPV4_IN_IP: u8 = 4;
 const IPV6_IN_IP: u8 = 41;
+const UDP: u8 = 17;
 const GRE: u8 = 47;
 const TYPE_IPV4: [u8; 2] = [0x08, 0x00];
 const TYPE_IPV6: [u8; 2] = [0x86, 0xdd];
@@ -21,13 +22,14 @@ const VLAN_REMOVE: u8 = 1;
 /// `next_hop.vlan_mode`: one tag of the next hop's.
 const VLAN_SET: u8 = 2;
 
-/// All that a packet to a backend gets in front: Ethernet header, and what its encapsulation needs.
+/// All that a packet to a backend gets in front: Ethernet header, and what its encapsulation needs. `inner` is the IP packet.
 ///
 /// # Errors
 /// `drop_encap_unsupported` when the backend's encapsulation is none that the card knows, `drop_too_big` beyond the VIP's MTU.
 pub fn encap(
     config: &Config,
     packet: &Packet,
+    inner: &[u8],
     vip: &VipEntry,
     backend: &BackendEntry,
     next_hop: &NextHopEntry,
@@ -37,7 +39,7 @@ pub fn encap(
     } else {
         TYPE_IPV4
     };
-    let (protocol, between) = match Encap::from_raw(backend.encap) {
+    let (protocol, mut between) = match Encap::from_raw(backend.encap) {
         Some(Encap::L2) => {
             fits(packet.ip_bytes, vip)?;
             return Ok(ethernet(packet, next_hop, inner_type));
@@ -45,14 +47,16 @@ pub fn encap(
         Some(Encap::Ipip) if packet.is_ipv6() => (IPV6_IN_IP, Vec::new()),
         Some(Encap::Ipip) => (IPV4_IN_IP, Vec::new()),
         Some(Encap::Gre) => (GRE, gre(backend, inner_type)),
+        Some(Encap::Gue) => (UDP, gue(config, packet, vip, backend)),
         _ => return Err(Disposition::DropEncapUnsupported),
     };
     let carried = between.len() + packet.ip_bytes;
+    let own_source = matches!(protocol, GRE | UDP);
     let outer_type = if backend.ipv6 { TYPE_IPV6 } else { TYPE_IPV4 };
     let mut header = ethernet(packet, next_hop, outer_type);
     if backend.ipv6 {
         fits(40 + carried, vip)?;
-        let source = if protocol == GRE {
+        let source = if own_source {
             config.source_v6.to_be_bytes()
         } else {
             ipip_source_v6(config, packet, vip)
@@ -62,7 +66,7 @@ pub fn encap(
     } else {
         let total = 20 + carried;
         fits(total, vip)?;
-        let source = if protocol == GRE {
+        let source = if own_source {
             config.source_v4.to_be_bytes()
         } else {
             ipip_source_v4(config, packet, vip)
@@ -70,6 +74,12 @@ pub fn encap(
         let to = (backend.address & 0xffff_ffff) as u32;
         let tos = packet.traffic_class;
         ipv4_header(&mut header, tos, length(total), protocol, source, to);
+    }
+    if protocol == UDP {
+        // the addresses end the header that was just written
+        let addresses = &header[header.len() - if backend.ipv6 { 32 } else { 8 }..];
+        let checksum = udp_checksum(addresses, &between, inner);
+        between[6..].copy_from_slice(&checksum.to_be_bytes());
     }
     header.extend(between);
     Ok(header)
@@ -111,7 +121,36 @@ fn gre(backend: &BackendEntry, protocol_type: [u8; 2]) -> Vec<u8> {
     header
 }
 
-/// The source port's bytes, high and low, as IPIP's outer source mixes them in.
+/// The UDP header of GUE; its checksum is still 0.
+fn gue(config: &Config, packet: &Packet, vip: &VipEntry, backend: &BackendEntry) -> Vec<u8> {
+    let [high, low] = mixed_port(packet, vip);
+    let s = client_end(packet, vip);
+    let source_port = match (packet.is_ipv6(), backend.ipv6) {
+        (_, false) => [s[2] ^ low, s[3] ^ high],
+        (false, true) => [s[2] ^ high, s[3] ^ low],
+        (true, true) => [s[0] ^ high, s[1] ^ low],
+    };
+    let mut header = source_port.to_vec();
+    header.extend(config.gue_port.to_be_bytes());
+    header.extend(length(8 + packet.ip_bytes).to_be_bytes());
+    header.extend([0, 0]);
+    header
+}
+
+/// RFC 768 and RFC 8200 8.1: over pseudo header (of which IPv6's longer fields are zeros), UDP header and what it carries.
+fn udp_checksum(addresses: &[u8], header: &[u8], carried: &[u8]) -> u16 {
+    let mut covered = addresses.to_vec();
+    covered.extend([0, UDP]);
+    covered.extend(&header[4..6]);
+    covered.extend(header);
+    covered.extend(carried);
+    match internet_checksum(&covered) {
+        0 => 0xffff,
+        checksum => checksum,
+    }
+}
+
+/// The source port's bytes, high and low, as outer sources and ports mix them in.
 fn mixed_port(packet: &Packet, vip: &VipEntry) -> [u8; 2] {
     if vip.hash_no_source_port {
         [0; 2]
@@ -192,11 +231,11 @@ fn ipv6_header(
     out.extend_from_slice(&destination.to_be_bytes());
 }
 
-/// The Internet checksum (RFC 1071) over an even number of bytes.
+/// The Internet checksum (RFC 1071); an odd byte counts as if a 0 followed.
 fn internet_checksum(bytes: &[u8]) -> u16 {
     let mut sum: u32 = bytes
-        .chunks_exact(2)
-        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
+        .chunks(2)
+        .map(|pair| u32::from(u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)])))
         .sum();
     while sum >> 16 != 0 {
         sum = (sum & 0xffff) + (sum >> 16);

@@ -22,15 +22,19 @@ pub struct Config {
     pub ipip_source_v4: u32,
     /// Prefix of IPIP's outer IPv6 source.
     pub ipip_source_v6: u128,
-    /// GRE's outer IPv4 source.
+    /// Outer IPv4 source of GRE and GUE.
     pub source_v4: u32,
-    /// GRE's outer IPv6 source.
+    /// Outer IPv6 source of GRE and GUE.
     pub source_v6: u128,
+    /// Outer destination port of GUE.
+    pub gue_port: u16,
     /// The banks' secrets.
     pub secrets: [[u32; SECRET_WORDS]; BANKS],
 }
 
-const WORDS: usize = 0x180 / 4;
+const WORDS: usize = 0x184 / 4;
+/// GUE's port after a card reset: Katran's.
+const GUE_PORT_DEFAULT: u32 = 6080;
 
 /// The registers that keep what the host writes.
 #[derive(Clone)]
@@ -43,6 +47,7 @@ impl Default for Registers {
         let mut words = [0; WORDS];
         let first = at::EGRESS_THRESHOLD as usize / 4;
         words[first..first + 4].fill(0x1000);
+        words[at::GUE_PORT as usize / 4] = GUE_PORT_DEFAULT;
         Self { words }
     }
 }
@@ -93,6 +98,7 @@ impl Registers {
             ipip_source_v6: v6(at::IPIP_SOURCE_V6),
             source_v4: self.read(at::SOURCE_V4),
             source_v6: v6(at::SOURCE_V6),
+            gue_port: (self.read(at::GUE_PORT) & 0xffff) as u16,
             secrets: std::array::from_fn(|bank| {
                 std::array::from_fn(|word| self.words[secret + bank * SECRET_WORDS + word])
             }),
@@ -107,7 +113,7 @@ fn writable(offset: u32) -> u32 {
         at::MAC_HIGH => 0x1_ffff,
         at::MAC_LOW | at::IPIP_SOURCE_V4 | at::SOURCE_V4 | at::CARD_RESET => u32::MAX,
         at::IPIP_SOURCE_V6..at::EGRESS_THRESHOLD => u32::MAX,
-        at::EGRESS_THRESHOLD..at::TIME_US_LOW => 0xffff,
+        at::EGRESS_THRESHOLD..at::TIME_US_LOW | at::GUE_PORT => 0xffff,
         at::SECRET..=0x17c => u32::MAX,
         _ => 0,
     }

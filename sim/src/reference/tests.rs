@@ -34,6 +34,7 @@ fn config() -> Config {
         ipip_source_v6: 1 << 120,
         source_v4: 0x0a00_0d25,
         source_v6: 0xfc00_2307 << 96 | 0x1337,
+        gue_port: 6080,
         ..Config::default()
     }
 }

@@ -206,12 +206,13 @@ fn forward(
 ) {
     decision.ip_bytes = packet.ip_bytes as u64;
     let next_hop = tables.next_hop(to.entry.next_hop);
-    match encap(config, packet, &to.vip, &to.entry, &next_hop) {
+    let before = 14 + packet.tags.as_bytes().len();
+    let inner = frame.get(before..before + packet.ip_bytes);
+    let inner = inner.unwrap_or_default();
+    match encap(config, packet, inner, &to.vip, &to.entry, &next_hop) {
         Ok(header) => {
             decision.count_backend = Some(to.index);
             decision.output = header;
-            let before = 14 + packet.tags.as_bytes().len();
-            let inner = frame.iter().skip(before).take(packet.ip_bytes);
             decision.output.extend(inner);
         }
         Err(disposition) => {

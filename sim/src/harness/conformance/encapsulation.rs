@@ -38,7 +38,7 @@ type Row = (
 );
 
 /// IPv4: 192.168.1.1:4000 to 10.200.1.1, TOS 0xb8, 45 bytes. IPv6: [2001:db8::a1b2:c3d4]:4000, 65 bytes.
-/// IPIP from 172.16.0.0/16 and 0100::/96, GRE from 10.0.13.37 and fc00:2307::1337, to 10.0.0.1 and fc00::1.
+/// IPIP from 172.16.0.0/16 and 0100::/96, GRE and GUE from 10.0.13.37 and fc00:2307::1337, to 10.0.0.1 and fc00::1.
 const ROWS: &[Row] = &[
     (
         Encap::Ipip,
@@ -106,12 +106,38 @@ const ROWS: &[Row] = &[
             "6b80000000492f40fc002307000000000000000000001337fc000000000000000000000000000001200086dd00000007",
         ),
     ),
+    (
+        Encap::Gue,
+        false,
+        None,
+        (
+            0x0800,
+            "45b8004900000000401158c70a000d250a000001a10e17c00035bc27",
+        ),
+        (
+            0x0800,
+            "45b8005d00000000401158b30a000d250a00000163db17c000497a62",
+        ),
+    ),
+    (
+        Encap::Gue,
+        true,
+        Some(7),
+        (
+            0x86dd,
+            "6b80000000351140fc002307000000000000000000001337fc0000000000000000000000000000010ea117c00035417a",
+        ),
+        (
+            0x86dd,
+            "6b80000000491140fc002307000000000000000000001337fc000000000000000000000000000001ae1217c000492310",
+        ),
+    ),
     (Encap::L2, false, None, (0x0800, ""), (0x86dd, "")),
     (Encap::L2, true, Some(7), (0x0800, ""), (0x86dd, "")),
 ];
 
 /// Both VIPs on one backend, misses by the ring.
-fn both_families(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
+pub(super) fn both_families(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
     balance(host, MissPolicy::Stateless)?;
     host.write(at::SOURCE_V4, 0x0a00_0d25);
     host.write_wide(at::IPIP_SOURCE_V6, 1 << 120);
@@ -127,7 +153,7 @@ fn both_families(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
     })
 }
 
-fn set_mtu(host: &mut TestHost<'_>, mtu: u16) -> Result<(), HarnessError> {
+pub(super) fn set_mtu(host: &mut TestHost<'_>, mtu: u16) -> Result<(), HarnessError> {
     let entry = VipEntry {
         pool: POOL,
         miss_policy: MissPolicy::Stateless.raw(),
@@ -138,7 +164,7 @@ fn set_mtu(host: &mut TestHost<'_>, mtu: u16) -> Result<(), HarnessError> {
     host.set_vip(VIP_V6, &entry)
 }
 
-fn through(encap: u8, ipv6: bool, key: Option<u32>) -> BackendEntry {
+pub(super) fn through(encap: u8, ipv6: bool, key: Option<u32>) -> BackendEntry {
     BackendEntry {
         encap,
         ipv6,
@@ -149,7 +175,7 @@ fn through(encap: u8, ipv6: bool, key: Option<u32>) -> BackendEntry {
     }
 }
 
-fn client_packet(ipv6: bool) -> PacketSpec {
+pub(super) fn client_packet(ipv6: bool) -> PacketSpec {
     let mut spec = packet(4000);
     spec.traffic_class = 0xb8;
     if ipv6 {
@@ -159,7 +185,7 @@ fn client_packet(ipv6: bool) -> PacketSpec {
     spec
 }
 
-fn hex(digits: &str) -> Vec<u8> {
+pub(super) fn hex(digits: &str) -> Vec<u8> {
     let digit = |at: usize| digits.get(at..at + 2);
     (0..digits.len())
         .step_by(2)
@@ -221,7 +247,7 @@ fn count_sent(host: &mut TestHost<'_>) -> Result<u64, HarnessError> {
 fn unknown(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
     both_families(host)?;
     let mut drops = 0;
-    for encap in [Encap::None.raw(), Encap::Gue.raw(), 5, 6, 7] {
+    for encap in [Encap::None.raw(), 5, 6, 7] {
         for (ipv6, mtu) in [(false, 1500), (true, 0)] {
             set_mtu(host, mtu)?; // an unknown encapsulation is told before a size
             host.set_backend(BACKEND, &through(encap, ipv6, None))?;

@@ -372,6 +372,7 @@ fn registers(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
         (at::EGRESS_THRESHOLD + 4, 0xffff),
         (at::SECRET + 23 * 4, u32::MAX),
         (at::SCRATCH + 31 * 4, u32::MAX),
+        (at::GUE_PORT, 0xffff),
         (at::IPIP_SOURCE_V6 + 12, u32::MAX),
         (at::SOURCE_V6 + 4, u32::MAX),
         (at::MAGIC, 0),
