@@ -205,6 +205,9 @@ module gw_core
   logic          [1:0]             egress_re, host_re;
   payload_addr_t                   egress_raddr, host_raddr;
   logic [1:0][BeatBits-1:0]        egress_payload, host_payload;
+  logic          [1:0]             sum_re;
+  payload_addr_t                   sum_raddr;
+  logic [1:0][SumBits-1:0]         sum;
   logic                            wire_began, wire_refused, inject_whole, intake_empty;
   gw_disposition_e                 wire_refused_disposition;
   logic          [6:0]             wire_bytes;
@@ -236,6 +239,9 @@ module gw_core
       .egress_re_i               (egress_re),
       .egress_raddr_i            (egress_raddr),
       .egress_rdata_o            (egress_payload),
+      .sum_re_i                  (sum_re),
+      .sum_raddr_i               (sum_raddr),
+      .sum_rdata_o               (sum),
       .host_re_i                 (host_re),
       .host_raddr_i              (host_raddr),
       .host_rdata_o              (host_payload),
@@ -337,6 +343,9 @@ module gw_core
       .payload_re_o   (egress_re),
       .payload_raddr_o(egress_raddr),
       .payload_rdata_i(egress_payload),
+      .sum_re_o       (sum_re),
+      .sum_raddr_o    (sum_raddr),
+      .sum_rdata_i    (sum),
       .m_valid_o      (m_axis_tx_tvalid),
       .m_ready_i      (m_axis_tx_tready),
       .m_data_o       (m_axis_tx_tdata),

@@ -73,6 +73,13 @@ package gw_pkg;
     logic       error;  // the MAC's error flag
   } gw_frame_end_t;
 
+  // ingress -> sum ring: the sum of the 16-bit words of one frame's IP packet, some cycles after the frame's end.
+  localparam int unsigned SumBits = 22;
+  typedef struct packed {
+    payload_addr_t     payload;  // where the frame begins in its ring
+    logic [SumBits-1:0] sum;  // not folded to 16 bits
+  } gw_ip_sum_t;
+
   localparam int unsigned HeaderBytes = 70;  // Ethernet 14, two tags 8, IPv6 40, GRE with key or UDP 8
 
   // encap -> admit: everything that the window decided.
@@ -93,7 +100,9 @@ package gw_pkg;
     logic [15:0]     backend;
     logic [15:0]     ip_bytes;  // inner IP packet, for the byte counters
     // egress: the frame that leaves is `header`, then the received bytes from `keep_from` to `keep_to`
-    logic [6:0]      header_bytes;  // 0, or 14 (layer 2) to 62 (GRE with key in IPv6), and 4 for each tag; up to HeaderBytes
+    logic            checksum;  // the header's last two bytes are the UDP checksum, which egress puts there
+    logic [15:0]     checksum_part;  // sum of what it covers before the inner packet
+    logic [6:0]      header_bytes;  // 0, or 14 (layer 2) to 62 (GRE with key, GUE in IPv6), and 4 for each tag; up to HeaderBytes
     logic [HeaderBytes*8-1:0] header;  // byte 0 in bits 7:0
     logic [6:0]      keep_from;  // 0 (raw), or where the IP packet begins: 14, 18, 22
     frame_len_t      keep_to;  // where it ends; raw: all ones, meaning the frame's length
@@ -104,6 +113,8 @@ package gw_pkg;
   typedef struct packed {
     gw_source_e    source;
     payload_addr_t payload;
+    logic          checksum;
+    logic [15:0]   checksum_part;
     logic [6:0]    header_bytes;
     logic [HeaderBytes*8-1:0] header;
     logic [6:0]    keep_from;
@@ -271,8 +282,9 @@ package gw_pkg;
     logic [47:0]  mac;  // most significant byte first
     logic [31:0]  ipip_source_v4;
     logic [127:0] ipip_source_v6;  // register word 0 is the most significant
-    logic [31:0]  source_v4;  // of GRE
+    logic [31:0]  source_v4;  // of GRE and GUE
     logic [127:0] source_v6;
+    logic [15:0]  gue_port;
     logic [3:0][15:0] egress_threshold;
     logic [Banks-1:0][SecretBits-1:0] secret;
   } gw_config_t;

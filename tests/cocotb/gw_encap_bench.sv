@@ -9,6 +9,7 @@ module gw_encap_bench
     input  logic [127:0]             ipip_source_v6_i,
     input  logic [31:0]              source_v4_i,
     input  logic [127:0]             source_v6_i,
+    input  logic [15:0]              gue_port_i,
     // a next hop's entry
     input  logic                     write_i,
     input  logic [19:0]              index_i,
@@ -34,6 +35,8 @@ module gw_encap_bench
     output logic [HeaderBytes*8-1:0] header_o,
     output logic [6:0]               keep_from_o,
     output logic [13:0]              keep_to_o,
+    output logic                     checksum_o,
+    output logic [15:0]              checksum_part_o,
     output logic [15:0]              ip_bytes_o
 );
   gw_table_req_t table_req;
@@ -76,6 +79,7 @@ module gw_encap_bench
       .ipip_source_v6_i(ipip_source_v6_i),
       .source_v4_i     (source_v4_i),
       .source_v6_i     (source_v6_i),
+      .gue_port_i      (gue_port_i),
       .table_req_i     (table_req),
       .rvalid_o        (rvalid),
       .rdata_o         (rdata),
@@ -91,5 +95,7 @@ module gw_encap_bench
   assign header_o       = decision.header;
   assign keep_from_o    = decision.keep_from;
   assign keep_to_o      = decision.keep_to;
+  assign checksum_o     = decision.checksum;
+  assign checksum_part_o = decision.checksum_part;
   assign ip_bytes_o     = decision.ip_bytes;
 endmodule

@@ -70,6 +70,9 @@ module gw_frame_path_bench
   logic [1:0] egress_re, host_re, egress_done, host_done;
   payload_addr_t egress_raddr, host_raddr;
   logic [1:0][BeatBits-1:0] egress_rdata, host_rdata;
+  logic [1:0] sum_re;
+  payload_addr_t sum_raddr;
+  logic [1:0][SumBits-1:0] sum_rdata;
 
   gw_intake u_intake (
       .clk_i(clk_i), .rst_ni(rst_ni), .wire_enable_i(port_enable_i && ready_i), .inject_enable_i(ready_i),
@@ -81,6 +84,7 @@ module gw_frame_path_bench
       .end_valid_o(end_valid), .end_ready_i(end_ready), .end_o(frame_end),
       .free_valid_i(free_valid), .free_beats_i(free_beats),
       .egress_re_i(egress_re), .egress_raddr_i(egress_raddr), .egress_rdata_o(egress_rdata),
+      .sum_re_i(sum_re), .sum_raddr_i(sum_raddr), .sum_rdata_o(sum_rdata),
       .host_re_i(host_re), .host_raddr_i(host_raddr), .host_rdata_o(host_rdata),
       .wire_began_o(began), .wire_bytes_o(bytes), .wire_refused_o(refused),
       .wire_refused_disposition_o(refused_disposition), .inject_whole_o(whole), .empty_o(intake_empty)
@@ -140,6 +144,7 @@ module gw_frame_path_bench
   gw_egress u_egress (
       .clk_i(clk_i), .rst_ni(rst_ni), .egress_valid_i(egress_valid), .egress_i(egress), .done_o(egress_done),
       .payload_re_o(egress_re), .payload_raddr_o(egress_raddr), .payload_rdata_i(egress_rdata),
+      .sum_re_o(sum_re), .sum_raddr_o(sum_raddr), .sum_rdata_i(sum_rdata),
       .m_valid_o(tx_valid_o), .m_ready_i(tx_ready_i), .m_data_o(tx_data_o), .m_keep_o(tx_keep_o), .m_last_o(tx_last_o),
       .sent_o(sent), .sent_bytes_o(sent_bytes), .empty_o(stations_empty[1])
   );

@@ -58,6 +58,7 @@ def bank_row(key, key_bits, secret, rows):
 
 
 def internet_checksum(data):
+    data += bytes(len(data) % 2)
     total = sum(int.from_bytes(data[i : i + 2], "big") for i in range(0, len(data), 2))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
@@ -102,6 +103,7 @@ class Card:
         self.host_alive = False
         self.prefix_v4, self.prefix_v6 = 0xAC100000, 0x0100 << 112
         self.source_v4, self.source_v6 = 0x0A000D25, 0xFC002307 << 96 | 0x1337
+        self.gue_port = 6080
 
     def entry(self, struct, table, index):
         return table.get(index) or L.unpack(struct, 0)
@@ -303,7 +305,7 @@ class Card:
     # ---- section 5 ----
     def forward(self, disposition, packet, frame, vip, index):
         backend = self.entry("backend_entry", self.backends, index)
-        if backend["encap"] not in (L.EncapIpip, L.EncapGre, L.EncapL2):
+        if backend["encap"] not in (L.EncapIpip, L.EncapGre, L.EncapGue, L.EncapL2):
             return Decision("DropEncapUnsupported")
         outer = b"" if backend["encap"] == L.EncapL2 else self.outer(packet, vip, backend)
         if len(outer) + packet.length > vip["mtu"]:
@@ -324,22 +326,38 @@ class Card:
         s = bytes(len(packet.source)) if vip["hash_destination_port_only"] else packet.source
         s = s[-4:]
         high, low = divmod(0 if vip["hash_no_source_port"] else packet.source_port, 256)
-        gre, protocol = b"", 41 if packet.ipv6 else 4
+        behind, protocol = b"", 41 if packet.ipv6 else 4
         if backend["encap"] == L.EncapGre:
-            gre, protocol = self.gre(packet, backend), 47
-        length = len(gre) + packet.length
+            behind, protocol = self.gre(packet, backend), 47
+        if backend["encap"] == L.EncapGue:
+            behind, protocol = self.gue(packet, backend, s, high, low), 17
+        length = len(behind) + packet.length
         if not backend["ipv6"]:
             source = (self.prefix_v4 >> 16).to_bytes(2, "big") + bytes([s[2] ^ low, s[3] ^ high])
-            if gre:
+            if behind:
                 source = self.source_v4.to_bytes(4, "big")
             # beyond the field's end the frame is dropped all the same: the MTU has 14 bits
             header = bytes([0x45, packet.traffic_class]) + (length + 20 & 0xFFFF).to_bytes(2, "big") + bytes(4) + bytes([64, protocol])
             addresses = source + (backend["address"] & MASK).to_bytes(4, "big")
             checksum = internet_checksum(header + bytes(2) + addresses)
-            return header + checksum.to_bytes(2, "big") + addresses + gre
+            return header + checksum.to_bytes(2, "big") + addresses + self.with_checksum(protocol, addresses, behind, packet)
         source = (self.prefix_v6 >> 32).to_bytes(12, "big") + bytes([s[0] ^ high, s[1] ^ low, s[2], s[3]])
-        if gre:
+        if behind:
             source = self.source_v6.to_bytes(16, "big")
         first = 6 << 28 | packet.traffic_class << 20
         header = first.to_bytes(4, "big") + (length & 0xFFFF).to_bytes(2, "big") + bytes([protocol, 64])
-        return header + source + backend["address"].to_bytes(16, "big") + gre
+        addresses = source + backend["address"].to_bytes(16, "big")
+        return header + addresses + self.with_checksum(protocol, addresses, behind, packet)
+
+    def gue(self, packet, backend, s, high, low):
+        ports = bytes([s[2] ^ low, s[3] ^ high])
+        if backend["ipv6"]:
+            ports = bytes([s[0] ^ high, s[1] ^ low]) if packet.ipv6 else bytes([s[2] ^ high, s[3] ^ low])
+        return ports + self.gue_port.to_bytes(2, "big") + (packet.length + 8 & 0xFFFF).to_bytes(2, "big") + bytes(2)
+
+    @staticmethod
+    def with_checksum(protocol, addresses, behind, packet):
+        if protocol != 17:
+            return behind
+        checksum = internet_checksum(addresses + bytes([0, 17]) + behind[4:6] + behind + packet.data)
+        return behind[:6] + (checksum or 0xFFFF).to_bytes(2, "big")

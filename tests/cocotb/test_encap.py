@@ -7,12 +7,13 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 from layout import L
-from scapy.all import GRE, IP, Dot1Q, Ether, IPv6, Raw
+from scapy.all import GRE, IP, UDP, Dot1Q, Ether, IPv6, Raw
 
 TOP = "gw_encap_bench"
 LATENCY = 7
 PREFIX_V4, PREFIX_V6 = 0xAC10_BEEF, 0x0100_0000_0000_0007_0000_0000_DEAD_BEEF  # the low bits are not the prefix
 SOURCE_V4, SOURCE_V6 = 0x0A00_0D25, 0xFC00_2307 << 96 | 0x1337
+GUE_PORT = 9886
 ETHER = {4: 0x0800, 6: 0x86DD}
 
 
@@ -33,13 +34,22 @@ def mixed(source, port):
         text(int.from_bytes((PREFIX_V6 >> 32).to_bytes(12, "big") + bytes([s[0] ^ high, s[1] ^ low, s[2], s[3]]), "big"), 6))
 
 
+def gue_port(source, port, inner, outer):
+    """GUE's source port, by CARD.md 5."""
+    high, low = port >> 8, port & 255
+    s = source[-4:]
+    first, second = {(4, 4): (s[2] ^ low, s[3] ^ high), (6, 4): (s[2] ^ low, s[3] ^ high),
+                     (4, 6): (s[2] ^ high, s[3] ^ low), (6, 6): (s[0] ^ high, s[1] ^ low)}[inner, outer]
+    return first << 8 | second
+
+
 class Packet:
     """A packet, its backend, and what must leave before it."""
 
     def __init__(self, hops):
         self.inner = random.choice((4, 6))
         outer = random.choice((4, 6))
-        kind = random.choice((L.EncapIpip, L.EncapGre, L.EncapGre, L.EncapL2))
+        kind = random.choice((L.EncapIpip, L.EncapGre, L.EncapGre, L.EncapGue, L.EncapGue, L.EncapL2))
         key = random.getrandbits(32) if random.getrandbits(1) else None
         hop = random.randrange(len(hops))
         source = random.randbytes(4 if self.inner == 4 else 16)
@@ -58,19 +68,27 @@ class Packet:
         tags = {1: b"", 2: bytes(Ether() / Dot1Q(prio=vlan >> 13, id=vlan >> 12 & 1, vlan=vlan & 0xFFF))[12:16]}.get(vlan_mode, received_tags)
         ether = Ether(dst=mac(destination), src=mac(hop_source or received))
         fixed = {4: text(SOURCE_V4, 4), 6: text(SOURCE_V6, 6)}[outer]
-        from_ = fixed if kind == L.EncapGre else mixed(bytes(len(source)) if no_source else source, 0 if no_port else port)(outer)
-        protocol = 47 if kind == L.EncapGre else {4: 4, 6: 41}[self.inner]
+        seen = bytes(len(source)) if no_source else source, 0 if no_port else port
+        from_ = fixed if kind in (L.EncapGre, L.EncapGue) else mixed(*seen)(outer)
+        protocol = {L.EncapGre: 47, L.EncapGue: 17}.get(kind, {4: 4, 6: 41}[self.inner])
         between = b""
         if kind == L.EncapGre:
             between = GRE(proto=ETHER[self.inner]) if key is None else GRE(proto=ETHER[self.inner], key_present=1, key=key)
         # scapy counts the lengths over a body as long as the inner packet
         body = Raw(bytes(between) + bytes(self.bytes))
+        if kind == L.EncapGue:
+            body = UDP(sport=gue_port(*seen, self.inner, outer), dport=GUE_PORT) / Raw(bytes(self.bytes))
         if kind == L.EncapL2:
             self.header = bytes(ether)[:12] + ETHER[self.inner].to_bytes(2, "big")
         elif outer == 4:
             self.header = bytes(ether / IP(src=from_, dst=text(address, 4), tos=tos, id=0, ttl=64, proto=protocol) / body)[: -self.bytes]
         else:
             self.header = bytes(ether / IPv6(src=from_, dst=text(address, 6), tc=tos, fl=0, hlim=64, nh=protocol) / body)[: -self.bytes]
+        # Over an inner packet of zeros the checksum is that of what stands before it.
+        self.checksum = None
+        if kind == L.EncapGue:
+            self.checksum = int.from_bytes(self.header[-2:], "big")
+            self.header = self.header[:-2] + bytes(2)
         self.ports = {
             "encapsulate_i": int(self.encapsulate), "ipv6_i": int(self.inner == 6), "source_address_i": int.from_bytes(source, "big"),
             "source_port_i": port, "traffic_class_i": tos, "ip_length_i": self.length, "destination_mac_i": received,
@@ -88,6 +106,7 @@ async def start(dut):
         getattr(dut, name).value = 0
     dut.ipip_source_v4_i.value, dut.ipip_source_v6_i.value = PREFIX_V4, PREFIX_V6
     dut.source_v4_i.value, dut.source_v6_i.value = SOURCE_V4, SOURCE_V6
+    dut.gue_port_i.value = GUE_PORT
     Clock(dut.clk_i, 2, "ns").start()
     for _ in range(4):
         await FallingEdge(dut.clk_i)
@@ -130,6 +149,10 @@ async def run(dut, count, idle):
         got = (int(dut.header_o.value) & (1 << 8 * size) - 1).to_bytes(size, "little")
         assert got == want.header, f"{got.hex()} instead of {want.header.hex()}"
         assert (int(dut.keep_from_o.value), int(dut.keep_to_o.value)) == (want.begins, want.begins + want.bytes)
+        assert int(dut.checksum_o.value) == int(want.checksum is not None)
+        if want.checksum is not None:
+            part = int(dut.checksum_part_o.value)
+            assert (~part & 0xFFFF or 0xFFFF) == want.checksum, f"{part:#x} does not give {want.checksum:#x}"
 
 
 @cocotb.test()

@@ -158,7 +158,7 @@ async def build(core):
     await core.set_next_hop(15, destination=0xFFFFFFFFFFFF, source=1, vlan=7, vlan_mode=2)
 
     states = [L.BackendStateUp] * 6 + [L.BackendStateDraining] * 2 + [L.BackendStateDown]
-    encaps = [L.EncapIpip] * 8 + [L.EncapGre] * 7 + [L.EncapL2] * 3 + [L.EncapNone, L.EncapGue, 7]
+    encaps = [L.EncapIpip] * 6 + [L.EncapGre] * 5 + [L.EncapGue] * 5 + [L.EncapL2] * 3 + [L.EncapNone, 7]
     for index in [*range(24), 63, 1023]:
         ipv6 = random.random() < 0.5
         generation = random.randrange(256)

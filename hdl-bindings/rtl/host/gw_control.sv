@@ -126,6 +126,7 @@ module gw_control
     config_o.mac            = {from_regs.mac_high.high.value, from_regs.mac_low.value.value};
     config_o.ipip_source_v4 = from_regs.ipip_source_v4.value.value;
     config_o.source_v4      = from_regs.source_v4.value.value;
+    config_o.gue_port       = from_regs.gue_port.port.value;
     for (int unsigned i = 0; i < 4; i++) begin
       config_o.ipip_source_v6[127-32*i-:32] = from_regs.ipip_source_v6[i].value.value;
       config_o.source_v6[127-32*i-:32]      = from_regs.source_v6[i].value.value;

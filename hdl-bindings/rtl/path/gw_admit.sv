@@ -164,6 +164,8 @@ module gw_admit
     if (forward) begin
       egress_q.source       <= decision_q.source;
       egress_q.payload      <= decision_q.payload;
+      egress_q.checksum     <= decision_q.checksum;
+      egress_q.checksum_part <= decision_q.checksum_part;
       egress_q.header_bytes <= decision_q.header_bytes;
       egress_q.header       <= decision_q.header;
       egress_q.keep_from    <= decision_q.keep_from;

@@ -374,6 +374,7 @@ module gw_decide
       .ipip_source_v6_i(config_i.ipip_source_v6),
       .source_v4_i     (config_i.source_v4),
       .source_v6_i     (config_i.source_v6),
+      .gue_port_i      (config_i.gue_port),
       .table_req_i     (table_req_i),
       .rvalid_o        (next_hop_rvalid),
       .rdata_o         (next_hop_rdata),

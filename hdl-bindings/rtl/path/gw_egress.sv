@@ -1,4 +1,4 @@
-// Purpose: sends admitted frames: header bytes, then the kept bytes of the received frame.
+// Purpose: sends admitted frames: header bytes, with the UDP checksum where there is one, then the kept bytes of the received frame.
 // Latency: 7 cycles from `egress_valid_i` to `m_valid_o` when nothing waits.
 // Throughput: one beat each cycle, no gap between frames; a frame whose kept bytes move forwards (fewer header bytes than
 //   were cut off: layer 2 with a tag removed) takes one cycle more.
@@ -19,6 +19,11 @@ module gw_egress
     output payload_addr_t                     payload_raddr_o,
     input  logic          [1:0][BeatBits-1:0] payload_rdata_i,
 
+    // gw_sum_ring of wire [0] and inject [1]
+    output logic          [1:0]              sum_re_o,
+    output payload_addr_t                    sum_raddr_o,
+    input  logic          [1:0][SumBits-1:0] sum_rdata_i,
+
     // m_axis_tx
     output logic                 m_valid_o,
     input  logic                 m_ready_i,
@@ -38,6 +43,8 @@ module gw_egress
   typedef struct packed {
     gw_source_e    source;
     payload_addr_t payload;
+    logic          checksum;
+    logic [15:0]   checksum_part;
     logic [6:0]    header_bytes;
     logic [HeaderBytes*8-1:0] header;
     logic [6:0]    shift;  // received byte n leaves as byte n + shift
@@ -55,6 +62,8 @@ module gw_egress
     keep_end              = egress_i.keep_to < egress_i.length ? egress_i.keep_to : egress_i.length;
     arriving.source       = egress_i.source;
     arriving.payload      = egress_i.payload;
+    arriving.checksum     = egress_i.checksum;
+    arriving.checksum_part = egress_i.checksum_part;
     arriving.header_bytes = egress_i.header_bytes;
     arriving.header       = egress_i.header;
     arriving.shift        = egress_i.header_bytes - egress_i.keep_from;
@@ -147,16 +156,43 @@ module gw_egress
   assign done_o          = done_q;
 
   // The header meets the frame's first beat, and stays for the second.
-  logic                     unused_header_valid;
+  logic                     unused_header_valid, header_leaves, with_checksum;
   logic [6:0]               header_bytes;
   logic [HeaderBytes*8-1:0] header;
-  gw_delay #(.Width(7 + HeaderBytes * 8), .Cycles(Issued + 1)) u_header (
+  assign header_leaves = issue && k_q == '0 && !ahead;
+  gw_delay #(.Width(8 + HeaderBytes * 8), .Cycles(Issued + 1)) u_header (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
-      .valid_i(issue && k_q == '0 && !ahead),
-      .data_i({frame.header_bytes, frame.header}),
+      .valid_i(header_leaves),
+      .data_i({frame.checksum, frame.header_bytes, frame.header}),
       .valid_o(unused_header_valid),
-      .data_o({header_bytes, header})
+      .data_o({with_checksum, header_bytes, header})
+  );
+
+  // ---- the checksum, ready with the header ------------------------------------------------------------------------------
+  logic        sum_valid;
+  gw_source_e  sum_source;
+  logic [15:0] checksum_part, checksum;
+
+  assign sum_re_o[0] = header_leaves && frame.checksum && frame.source == SourceWire;
+  assign sum_re_o[1] = header_leaves && frame.checksum && frame.source == SourceInject;
+  assign sum_raddr_o = frame.payload;
+
+  gw_delay #(.Width(17), .Cycles(TableLatency)) u_checksum_part (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .valid_i(header_leaves && frame.checksum),
+      .data_i({frame.source, frame.checksum_part}),
+      .valid_o(sum_valid),
+      .data_o({sum_source, checksum_part})
+  );
+  gw_checksum u_checksum (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .valid_i(sum_valid),
+      .part_i(checksum_part),
+      .sum_i(sum_rdata_i[sum_source]),
+      .checksum_o(checksum)
   );
 
   // ---- shift: first by words of 8 bytes, then by bytes, then the header over it ---------------------------------------
@@ -190,6 +226,22 @@ module gw_egress
       end else if (merged.second && header_bytes[6]) begin
         header_beat = BeatBits'(header >> BeatBits);
         header_here = 7'(header_bytes[5:0]);
+      end
+      // The checksum ends the header: 14 bytes, 0 to 2 tags, 28 or 48 bytes.
+      if (with_checksum && merged.first) begin
+        unique case (header_bytes)
+          7'd42: header_beat[40*8+:16] = {checksum[7:0], checksum[15:8]};
+          7'd46: header_beat[44*8+:16] = {checksum[7:0], checksum[15:8]};
+          7'd50: header_beat[48*8+:16] = {checksum[7:0], checksum[15:8]};
+          7'd62: header_beat[60*8+:16] = {checksum[7:0], checksum[15:8]};
+          default: ;
+        endcase
+      end else if (with_checksum && merged.second) begin
+        unique case (header_bytes)
+          7'd66: header_beat[0*8+:16] = {checksum[7:0], checksum[15:8]};
+          7'd70: header_beat[4*8+:16] = {checksum[7:0], checksum[15:8]};
+          default: ;
+        endcase
       end
       header_mask = header_here[6] ? '1 : ~({BeatBits{1'b1}} << {header_here[5:0], 3'b0});
     end

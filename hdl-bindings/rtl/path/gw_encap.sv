@@ -1,4 +1,4 @@
-// Builds the outer headers (IPIP with Katran's bytes, GRE, layer 2), and with them the decision for gw_admit (CARD.md 5).
+// Builds the outer headers (IPIP and GUE with Katran's bytes, GRE, layer 2), and with them the decision for gw_admit (CARD.md 5).
 //
 // Latency:    EncapLatency: outer source and length; the checksum in five steps, the next hop read beside it; the header;
 //             its VLAN tags.
@@ -14,6 +14,7 @@ module gw_encap
     input  logic              [       127:0] ipip_source_v6_i,
     input  logic              [        31:0] source_v4_i,
     input  logic              [       127:0] source_v6_i,
+    input  logic              [        15:0] gue_port_i,
     input  gw_table_req_t                    table_req_i,
     output logic                             rvalid_o,
     output logic              [BeatBits-1:0] rdata_o,
@@ -34,6 +35,7 @@ module gw_encap
   localparam logic [1:0] VlanRemove = 2'd1;  // next_hop.vlan_mode; anything else keeps the received tags
   localparam logic [1:0] VlanSet = 2'd2;
   localparam logic [7:0] ProtocolIpv4 = 8'd4;
+  localparam logic [7:0] ProtocolUdp = 8'd17;
   localparam logic [7:0] ProtocolIpv6 = 8'd41;
   localparam logic [7:0] ProtocolGre = 8'd47;
   localparam logic [7:0] Ttl = 8'd64;
@@ -41,6 +43,7 @@ module gw_encap
   localparam int unsigned Ipv4Bytes = 20;
   localparam int unsigned Ipv6Bytes = 40;
   localparam int unsigned GreBytes = 8;  // with key
+  localparam int unsigned UdpBytes = 8;
 
   localparam int unsigned HeaderBits = HeaderBytes * 8;
   localparam int unsigned BelowBits = $bits(decision_o.keep_from) + $bits(decision_o.keep_to) + $bits(gw_rx_completion_t);
@@ -52,11 +55,14 @@ module gw_encap
     logic         outer_ipv6;
     logic         inner_ipv6;
     logic         gre;
+    logic         udp;
     logic         key_present;
     logic [7:0]   protocol;
     logic [31:0]  key;
     logic [7:0]   traffic_class;
     logic [15:0]  length;  // the outer header's length field
+    logic [15:0]  udp_length;
+    logic [15:0]  source_port;  // of UDP
     logic [31:0]  source_low;  // the outer source's last 32 bits (IPv4: all)
     logic [127:0] destination;
     logic [47:0]  received_mac;
@@ -79,6 +85,8 @@ module gw_encap
   logic                     [15:0] port;
   logic                     [15:0] added;  // to the inner length field, which makes the outer one
   logic                     [31:0] client;
+  logic                     [15:0] swapped;  // the client's last two bytes and its port's, in Katran's order
+  logic                            own_source;  // the outer source is the card's
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) valid_q <= '0;
@@ -90,18 +98,25 @@ module gw_encap
     client = verdict_i.source_zero ? '0 : parsed_i.source_address[31:0];
 
     parts_d.gre = verdict_i.entry.encap == EncapGre;
+    parts_d.udp = verdict_i.entry.encap == EncapGue;
+    own_source = parts_d.gre || parts_d.udp;
     parts_d.outer_ipv6 = verdict_i.entry.ipv6;
     parts_d.inner_ipv6 = parsed_i.ipv6;
     parts_d.type_ipv6 = verdict_i.entry.encap == EncapL2 ? parsed_i.ipv6 : verdict_i.entry.ipv6;
     parts_d.key_present = verdict_i.entry.key_present;
     parts_d.key = verdict_i.entry.key;
     if (parts_d.gre) parts_d.protocol = ProtocolGre;
+    else if (parts_d.udp) parts_d.protocol = ProtocolUdp;
     else parts_d.protocol = parsed_i.ipv6 ? ProtocolIpv6 : ProtocolIpv4;
     parts_d.traffic_class = parsed_i.traffic_class;
     parts_d.destination = verdict_i.entry.address;
     parts_d.received_mac = parsed_i.destination_mac;
-    if (parts_d.outer_ipv6) parts_d.source_low = parts_d.gre ? source_v6_i[31:0] : client ^ {port, 16'd0};
-    else parts_d.source_low = parts_d.gre ? source_v4_i : {ipip_source_v4_i[31:16], client[15:0] ^ {port[7:0], port[15:8]}};
+    swapped = client[15:0] ^ {port[7:0], port[15:8]};
+    if (parts_d.outer_ipv6) parts_d.source_low = own_source ? source_v6_i[31:0] : client ^ {port, 16'd0};
+    else parts_d.source_low = own_source ? source_v4_i : {ipip_source_v4_i[31:16], swapped};
+    if (parts_d.outer_ipv6) parts_d.source_port = (parsed_i.ipv6 ? client[31:16] : client[15:0]) ^ port;
+    else parts_d.source_port = swapped;
+    parts_d.udp_length = parsed_i.ip_length + (parsed_i.ipv6 ? 16'(Ipv6Bytes + UdpBytes) : 16'(UdpBytes));
     // An IPv6 header is not in its own length. gw_verdict saw to it that this is at most the MTU.
     added = 16'(verdict_i.outer_bytes);
     if (parsed_i.ipv6 && !parts_d.outer_ipv6) added = added + 16'(Ipv6Bytes);
@@ -124,6 +139,7 @@ module gw_encap
     plain_d.ip_bytes = parsed_i.ip_length + (parsed_i.ipv6 ? 16'(Ipv6Bytes) : 16'd0);
     plain_d.keep_to = '1;
     if (verdict_i.encapsulate) begin
+      plain_d.checksum = parts_d.udp;
       plain_d.header_bytes = 7'(EthernetBytes) + 7'(verdict_i.outer_bytes);
       plain_d.keep_from = 7'(EthernetBytes) + {3'd0, parsed_i.tags, 2'd0};
       plain_d.keep_to = verdict_i.needed;
@@ -162,6 +178,21 @@ module gw_encap
     if (valid_q[2]) sum_q <= 19'(sum_fields_q) + 19'(sum_addresses_q);
     if (valid_q[3]) folded_q <= 17'(sum_q[15:0]) + 17'(sum_q[18:16]);
   end
+
+  // ---- stages 2 to 7: what the UDP checksum covers before the inner packet ------------------------------------------
+  logic [15:0] checksum_part;
+  gw_udp_sum u_udp_sum (
+      .clk_i             (clk_i),
+      .rst_ni            (rst_ni),
+      .valid_i           (valid_q[0] && encapsulate_q && parts_q.udp),
+      .ipv6_i            (parts_q.outer_ipv6),
+      .source_i          ({source_v6_i[127:32], parts_q.source_low}),
+      .destination_i     (parts_q.destination),
+      .source_port_i     (parts_q.source_port),
+      .destination_port_i(gue_port_i),
+      .length_i          (parts_q.udp_length),
+      .sum_o             (checksum_part)
+  );
 
   // ---- beside it: the next hop, and what waits ---------------------------------------------------------------------
   localparam int unsigned TagLatency = 1;
@@ -239,12 +270,14 @@ module gw_encap
   // ---- stage 6: the header -----------------------------------------------------------------------------------------
   typedef logic [HeaderBits-1:0] header_t;
 
-  function automatic header_t header_of(parts_t from, macs_t hop, logic [95:0] ipip_prefix, logic [95:0] gre_prefix, logic [15:0] checksum);
+  function automatic header_t header_of(parts_t from, macs_t hop, logic [95:0] ipip_prefix, logic [95:0] own_prefix, logic [15:0] gue_port,
+                                        logic [15:0] checksum);
     header_t written;  // first byte in the top bits
     header_t turned;  // byte 0 in bits 7:0
-    logic [GreBytes*8-1:0] gre;
+    logic [GreBytes*8-1:0] tail;
     // What stands beyond `header_bytes` means nothing: GRE is always written, and more than an Ethernet header too.
-    gre = {2'b00, from.key_present, 13'd0, from.inner_ipv6 ? EtherIpv6 : EtherIpv4, from.key};
+    tail = {2'b00, from.key_present, 13'd0, from.inner_ipv6 ? EtherIpv6 : EtherIpv4, from.key};
+    if (from.udp) tail = {from.source_port, gue_port, from.udp_length, 16'd0};  // gw_egress knows the checksum
     written = '0;
     written[HeaderBits-1-:EthernetBytes*8] = {
       hop.destination, hop.source == '0 ? from.received_mac : hop.source, from.type_ipv6 ? EtherIpv6 : EtherIpv4
@@ -253,9 +286,9 @@ module gw_encap
       written[(HeaderBytes-EthernetBytes)*8-1-:(Ipv6Bytes+GreBytes)*8] = {
         4'd6, from.traffic_class, 20'd0,  // no flow label
         from.length, from.protocol, Ttl,
-        from.gre ? gre_prefix : ipip_prefix, from.source_low,
+        from.gre || from.udp ? own_prefix : ipip_prefix, from.source_low,
         from.destination,
-        gre
+        tail
       };
     end else begin
       written[(HeaderBytes-EthernetBytes)*8-1-:(Ipv4Bytes+GreBytes)*8] = {
@@ -264,7 +297,7 @@ module gw_encap
         Ttl, from.protocol, checksum,
         from.source_low,
         from.destination[31:0],
-        gre
+        tail
       };
     end
     for (int unsigned i = 0; i < HeaderBytes; i++) turned[i*8+:8] = written[(HeaderBytes-1-i)*8+:8];
@@ -291,22 +324,29 @@ module gw_encap
       below_out_q <= below;
       tags_q      <= tags_d;
     end
-    if (encapsulated) header_q <= header_of(parts, macs, ipip_source_v6_i[127:32], source_v6_i[127:32], checksum);
+    if (encapsulated) header_q <= header_of(parts, macs, ipip_source_v6_i[127:32], source_v6_i[127:32], gue_port_i, checksum);
   end
 
   // ---- stage 7: the tags -------------------------------------------------------------------------------------------
+  gw_decision_t with_tags;
+
   gw_tag u_tag (
       .clk_i     (clk_i),
       .valid_i   (valid_q[HeaderStage-1]),
       .decision_i({above_out_q, header_q, below_out_q}),  // without `header_bytes` the header means nothing
       .tags_i    (tags_q.count),
       .tag_i     (tags_q.bytes),
-      .decision_o(decision_o)
+      .decision_o(with_tags)
   );
+
+  always_comb begin
+    decision_o = with_tags;
+    decision_o.checksum_part = checksum_part;
+  end
   assign decision_valid_o = valid_q[EncapLatency-1];
 
   logic unused_bits;
-  assign unused_bits = ^{plain_d.header, next_hop.reserved_top, ipip_source_v4_i[15:0], ipip_source_v6_i[31:0]};
+  assign unused_bits = ^{plain_d.header, with_tags.checksum_part, next_hop.reserved_top, ipip_source_v4_i[15:0], ipip_source_v6_i[31:0]};
 
 `ifdef VERILATOR
   always_ff @(posedge clk_i) begin

@@ -48,6 +48,10 @@ module gw_ingress
     input  logic          free_valid_i,  // the oldest frame's payload is free
     input  logic [7:0]    free_beats_i,
 
+    // gw_sum_ring: the sum of a frame's IP packet, 8 cycles after its last beat
+    output logic       sum_valid_o,
+    output gw_ip_sum_t sum_o,
+
     // events
     output logic            began_o,  // wire: a first beat
     output logic            refused_o,  // wire: that first beat was refused
@@ -157,6 +161,19 @@ module gw_ingress
   assign payload_we_o    = store;
   assign payload_waddr_o = payload_addr_t'(write_q);
   assign payload_wdata_o = data_q;
+
+  gw_ip_sum u_ip_sum (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .valid_i(accept),
+      .first_i(first),
+      .ended_i(ended),
+      .index_i(index),
+      .payload_i(first ? payload_addr_t'(write_q) : payload_addr_t'(start_q)),
+      .data_i(data_q),
+      .valid_o(sum_valid_o),
+      .sum_o(sum_o)
+  );
 
   // ---- the window -------------------------------------------------------------------------------------------------
   always_comb begin

@@ -1,7 +1,7 @@
 // What comes in: frames of wire and host, each into its payload ring, their windows in one stream.
 //
-//   wire   -> gw_ingress -> gw_payload_ring ---> egress and host queue read it
-//   inject -> gw_ingress -> gw_payload_ring -/
+//   wire   -> gw_ingress -> gw_payload_ring, gw_sum_ring ---> egress and host queue read them
+//   inject -> gw_ingress -> gw_payload_ring, gw_sum_ring -/
 //                \-> both windows -> gw_window_arbiter -> gw_decide
 //
 // Wiring only. Pairs are {inject, wire}, numbered as gw_source_e.
@@ -42,10 +42,13 @@ module gw_intake
     input  logic          [1:0]      free_valid_i,
     input  logic          [1:0][7:0] free_beats_i,
 
-    // gw_egress, gw_host_queue: payload
+    // gw_egress, gw_host_queue: payload, and sums of the frames' IP packets
     input  logic          [1:0]               egress_re_i,
     input  payload_addr_t                     egress_raddr_i,
     output logic          [1:0][BeatBits-1:0] egress_rdata_o,
+    input  logic          [1:0]               sum_re_i,
+    input  payload_addr_t                     sum_raddr_i,
+    output logic          [1:0][ SumBits-1:0] sum_rdata_o,
     input  logic          [1:0]               host_re_i,
     input  payload_addr_t                     host_raddr_i,
     output logic          [1:0][BeatBits-1:0] host_rdata_o,
@@ -68,6 +71,8 @@ module gw_intake
   logic [1:0][BeatBits-1:0]   payload_wdata;
   logic                 [1:0] window_valid;
   gw_window_t           [1:0] window;
+  logic                 [1:0] sum_valid;
+  gw_ip_sum_t           [1:0] sum;
   logic                       wire_window_full, inject_window_ready;
   logic                 [1:0] empty;
   // an inject is never refused, and the wire's frames need no `whole`
@@ -103,6 +108,8 @@ module gw_intake
       .end_o                (end_o[Wire]),
       .free_valid_i         (free_valid_i[Wire]),
       .free_beats_i         (free_beats_i[Wire]),
+      .sum_valid_o          (sum_valid[Wire]),
+      .sum_o                (sum[Wire]),
       .began_o              (wire_began_o),
       .refused_o            (wire_refused_o),
       .refused_disposition_o(wire_refused_disposition_o),
@@ -139,6 +146,8 @@ module gw_intake
       .end_o                (end_o[Inject]),
       .free_valid_i         (free_valid_i[Inject]),
       .free_beats_i         (free_beats_i[Inject]),
+      .sum_valid_o          (sum_valid[Inject]),
+      .sum_o                (sum[Inject]),
       .began_o              (unused_inject_began),
       .refused_o            (unused_inject_refused),
       .refused_disposition_o(unused_inject_disposition),
@@ -162,6 +171,17 @@ module gw_intake
         .host_re_i     (host_re_i[s]),
         .host_raddr_i  (host_raddr_i),
         .host_rdata_o  (host_rdata_o[s])
+    );
+    gw_sum_ring #(
+        .Beats(s == Wire ? WireBeats : InjectBeats)
+    ) u_sum_ring (
+        .clk_i  (clk_i),
+        .rst_ni (rst_ni),
+        .we_i   (sum_valid[s]),
+        .sum_i  (sum[s]),
+        .re_i   (sum_re_i[s]),
+        .raddr_i(sum_raddr_i),
+        .sum_o  (sum_rdata_o[s])
     );
   end
 

@@ -34,6 +34,7 @@ module gw_verdict
   localparam logic [5:0] Ipv6Bytes = 6'd40;
   localparam logic [5:0] GreBytes = 6'd4;
   localparam logic [5:0] GreKeyBytes = 6'd4;
+  localparam logic [5:0] UdpBytes = 6'd8;
 
   function automatic logic is_usable(logic [1:0] state);
     return state == BackendStateUp || state == BackendStateDraining;
@@ -43,8 +44,14 @@ module gw_verdict
   // verilator lint_off UNUSEDSIGNAL
   function automatic logic [5:0] outer_bytes_of(gw_backend_entry_t entry);
     // verilator lint_on UNUSEDSIGNAL
-    if (entry.encap == EncapL2) return '0;
-    return (entry.ipv6 ? Ipv6Bytes : Ipv4Bytes) + (entry.encap == EncapGre ? GreBytes + (entry.key_present ? GreKeyBytes : '0) : '0);
+    logic [5:0] own;
+    unique case (entry.encap)
+      EncapL2: return '0;
+      EncapGre: own = GreBytes + (entry.key_present ? GreKeyBytes : '0);
+      EncapGue: own = UdpBytes;
+      default: own = '0;
+    endcase
+    return (entry.ipv6 ? Ipv6Bytes : Ipv4Bytes) + own;
   endfunction
 
   logic [VerdictLatency-1:0] valid_q;
@@ -195,7 +202,7 @@ module gw_verdict
     verdict3_d = verdict2_q;
     verdict3_d.egress_class = EgressClassNew;
     if (verdict2_q.disposition inside {DispositionForwardHit, DispositionForwardRing, DispositionForwardInject}) begin
-      if (!(verdict2_q.entry.encap inside {EncapIpip, EncapGre, EncapL2})) begin
+      if (!(verdict2_q.entry.encap inside {EncapIpip, EncapGre, EncapGue, EncapL2})) begin
         verdict3_d.disposition = DispositionDropEncapUnsupported;
       end else if (room_q < signed'((LengthBits + 1)'(verdict2_q.outer_bytes))) begin
         verdict3_d.disposition = DispositionDropTooBig;

@@ -1,0 +1,142 @@
+// Purpose: sums the 16-bit words of each frame's IP packet, from its header to the end that its length field names, as they come.
+// Latency: 7 cycles from a frame's last beat to its sum.
+// Throughput: one beat each cycle.
+// Drops when: never.
+//
+// Tags, EtherType and length stand in the first beat. They are read here without looking at the frame's length: a frame that is
+// too short for what it says is not forwarded, and its sum means nothing. Neither does that of a frame without an IP packet.
+// The packet begins at an even byte; a last odd byte counts as if a 0 followed.
+module gw_ip_sum
+  import gw_pkg::*;
+(
+    input  logic                clk_i,
+    input  logic                rst_ni,
+    input  logic                valid_i,
+    input  logic                first_i,
+    input  logic                ended_i,  // the last beat of a frame that counts
+    input  logic [7:0]          index_i,  // beats of the frame before this one
+    input  payload_addr_t       payload_i,  // where the frame begins, with `ended_i`
+    input  logic [BeatBits-1:0] data_i,
+    output logic                valid_o,
+    output gw_ip_sum_t          sum_o
+);
+  localparam int unsigned Stages = 7;
+  localparam int unsigned Words = BeatBytes / 2;
+  localparam logic [16:0] Ethernet = 17'd14;
+  localparam logic [16:0] EthernetIpv6 = 17'd54;  // an IPv6 header is not in its own length
+  localparam logic [15:0] EtherIpv6 = 16'h86dd;
+
+  // Bytes `at` and `at + 1` of a first beat.
+  function automatic logic [15:0] word16(logic [BeatBits-1:0] beat, int unsigned at);
+    return {beat[at*8+:8], beat[(at+1)*8+:8]};
+  endfunction
+  function automatic logic is_tpid(logic [15:0] ether_type);
+    return ether_type inside {16'h8100, 16'h88a8, 16'h9100};
+  endfunction
+
+  // ---- what goes with the beats: [0] belongs to stage 1's registers ------------------------------------------------
+  logic          [Stages-1:0] valid_q, ended_q;
+  logic          [Stages-2:0] first_q;
+  payload_addr_t [Stages-1:0] payload_q;
+  logic          [7:0]        index1_q, index2_q;
+  always_ff @(posedge clk_i) begin
+    valid_q <= rst_ni ? {valid_q[Stages-2:0], valid_i} : '0;
+    first_q <= {first_q[Stages-3:0], first_i};
+    ended_q <= {ended_q[Stages-2:0], ended_i};
+    if (valid_i && ended_i) payload_q[0] <= payload_i;
+    for (int unsigned i = 1; i < Stages; i++) begin
+      if (valid_q[i-1] && ended_q[i-1]) payload_q[i] <= payload_q[i-1];
+    end
+    if (valid_i) index1_q <= index_i;
+    if (valid_q[0]) index2_q <= index1_q;
+  end
+
+  // ---- stages 1 to 3: where the packet lies in the beat. What the first beat says holds for the frame's others. ------
+  logic [1:0]  tags_d, tags1_q, tags2_q;
+  logic        ipv6_d, ipv6_q;
+  logic [15:0] length_d, length_q;
+  logic [16:0] end_q;  // of the frame
+  logic [5:0]  from, to;  // words before, bytes before the end: of this beat
+  logic        none, whole;
+  logic [BeatBytes-1:0] keep_d, keep_q;
+  logic [BeatBits-1:0]  data1_q, data2_q, data3_q;
+
+  always_comb begin
+    tags_d = 2'd0;
+    if (is_tpid(word16(data_i, 12))) tags_d = is_tpid(word16(data_i, 16)) ? 2'd2 : 2'd1;
+    unique case (tags_d)
+      2'd0: begin
+        ipv6_d   = word16(data_i, 12) == EtherIpv6;
+        length_d = ipv6_d ? word16(data_i, 18) : word16(data_i, 16);
+      end
+      2'd1: begin
+        ipv6_d   = word16(data_i, 16) == EtherIpv6;
+        length_d = ipv6_d ? word16(data_i, 22) : word16(data_i, 20);
+      end
+      default: begin
+        ipv6_d   = word16(data_i, 20) == EtherIpv6;
+        length_d = ipv6_d ? word16(data_i, 26) : word16(data_i, 24);
+      end
+    endcase
+
+    // stage 3
+    from   = first_q[1] ? 6'(Ethernet >> 1) + {3'd0, tags2_q, 1'b0} : '0;
+    to     = end_q[5:0];
+    none   = end_q[16:6] < 11'(index2_q);
+    whole  = end_q[16:6] > 11'(index2_q);
+    keep_d = '0;
+    for (int unsigned i = 0; i < BeatBytes; i++) keep_d[i] = 6'(i / 2) >= from && !none && (whole || 6'(i) < to);
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (valid_i) data1_q <= data_i;
+    if (valid_i && first_i) begin
+      tags1_q  <= tags_d;
+      ipv6_q   <= ipv6_d;
+      length_q <= length_d;
+    end
+    if (valid_q[0]) data2_q <= data1_q;
+    if (valid_q[0] && first_q[0]) begin
+      tags2_q <= tags1_q;
+      end_q   <= 17'(length_q) + (ipv6_q ? EthernetIpv6 : Ethernet) + 17'({tags1_q, 2'd0});
+    end
+    if (valid_q[1]) begin
+      data3_q <= data2_q;
+      keep_q  <= keep_d;
+    end
+  end
+
+  // ---- stages 4 to 7: the words, four by four, then over the frame's beats ------------------------------------------
+  logic [Words-1:0][15:0]   word;
+  logic [Words/4-1:0][17:0] fours_q;
+  logic [1:0][19:0]         halves_q;
+  logic [20:0]              beat_q;
+  logic [SumBits-1:0]       sum_q;
+
+  always_comb begin
+    for (int unsigned i = 0; i < Words; i++) begin
+      word[i] = {data3_q[16*i+:8] & {8{keep_q[2*i]}}, data3_q[16*i+8+:8] & {8{keep_q[2*i+1]}}};
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (valid_q[2]) begin
+      for (int unsigned i = 0; i < Words / 4; i++) begin
+        fours_q[i] <= (18'(word[4*i]) + 18'(word[4*i+1])) + (18'(word[4*i+2]) + 18'(word[4*i+3]));
+      end
+    end
+    if (valid_q[3]) begin
+      for (int unsigned i = 0; i < 2; i++) begin
+        halves_q[i] <= (20'(fours_q[4*i]) + 20'(fours_q[4*i+1])) + (20'(fours_q[4*i+2]) + 20'(fours_q[4*i+3]));
+      end
+    end
+    if (valid_q[4]) beat_q <= 21'(halves_q[0]) + 21'(halves_q[1]);
+    if (valid_q[5]) begin
+      // what is above 16 bits goes round, so that no frame is too long
+      sum_q <= SumBits'(beat_q) + (first_q[5] ? '0 : SumBits'(sum_q[15:0]) + SumBits'(sum_q[SumBits-1:16]));
+    end
+  end
+
+  assign valid_o = valid_q[Stages-1] && ended_q[Stages-1];
+  assign sum_o   = '{payload: payload_q[Stages-1], sum: sum_q};
+endmodule
