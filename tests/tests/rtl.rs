@@ -124,6 +124,9 @@ fn sends_katrans_bytes() {
     for set in &katran::SETS {
         let card = &mut RtlCard::new(RtlConfig::default());
         let cases = katran::check(card, &folder, set).unwrap();
-        assert!(cases >= 9, "only {cases} cases of {set:?} are within the scope");
+        assert!(
+            cases >= 9,
+            "only {cases} cases of {set:?} are within the scope"
+        );
     }
 }

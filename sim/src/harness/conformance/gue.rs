@@ -84,7 +84,8 @@ fn lengths(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
                         ..NextHopEntry::default()
                     },
                 )?;
-                let mut payloads: Vec<usize> = (0..140).skip(received + mode as usize).step_by(7).collect();
+                let mut payloads: Vec<usize> =
+                    (0..140).skip(received + mode as usize).step_by(7).collect();
                 payloads.extend([1460, 4001, 9216 - 54 - 40 + 20 - 4 * received]);
                 if mode == 0 && received == 0 {
                     payloads.extend(0..140);
@@ -189,7 +190,12 @@ fn zero(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
 fn port(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
     same("GUE's port at power on", &host.read(at::GUE_PORT), &6080)?;
     both_families(host)?;
-    for (port, written) in [(6080u16, None), (9886, Some(9886)), (0, Some(0)), (0xffff, Some(u32::MAX))] {
+    for (port, written) in [
+        (6080u16, None),
+        (9886, Some(9886)),
+        (0, Some(0)),
+        (0xffff, Some(u32::MAX)),
+    ] {
         if let Some(value) = written {
             host.write(at::GUE_PORT, value);
         }
@@ -204,7 +210,11 @@ fn port(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
             same("frames sent", &sent.len(), &1)?;
             verify(&sent[0], 14, outer_v6, &inner)?;
             let udp = if outer_v6 { 54 } else { 34 };
-            same("the port", &&sent[0][udp + 2..udp + 4], &&port.to_be_bytes()[..])?;
+            same(
+                "the port",
+                &&sent[0][udp + 2..udp + 4],
+                &&port.to_be_bytes()[..],
+            )?;
         }
     }
     host.check_conservation()
