@@ -81,6 +81,7 @@ pub const CONSTANTS: &[(&str, u64)] = &[
     ("FrameMax", tables::FRAME_MAX as u64),
     ("HashSeed", tables::HASH_SEED as u64),
     ("HashSeedV6", tables::HASH_SEED_V6 as u64),
+    ("GuePort", tables::GUE_PORT as u64),
     ("RingSizeLog2Max", descriptors::RING_SIZE_LOG2_MAX as u64),
 ];
 

@@ -41,6 +41,8 @@ pub const FRAME_MAX: usize = 9216;
 pub const HASH_SEED: u32 = 512 * 65537;
 /// Katran's seed of the hash over an IPv6 source address.
 pub const HASH_SEED_V6: u32 = 512;
+/// UDP port that GUE is sent to until the host chooses another: Katran's.
+pub const GUE_PORT: u16 = 6080;
 
 codes! {
     /// The tables that commands address. One entry is one 64-byte beat in host memory.

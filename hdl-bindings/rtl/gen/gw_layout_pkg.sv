@@ -1,6 +1,6 @@
 // Generated from hdl-bindings/src by `make generate`: change it there.
 package gw_layout_pkg;
-  localparam logic [31:0] LayoutHash = 32'hd7af1cee;
+  localparam logic [31:0] LayoutHash = 32'h433ad4af;
   localparam int unsigned Magic = 1196900697;
   localparam int unsigned CardResetKey = 1380275013;
   localparam int unsigned Vips = 256;
@@ -22,6 +22,7 @@ package gw_layout_pkg;
   localparam int unsigned FrameMax = 9216;
   localparam int unsigned HashSeed = 33554944;
   localparam int unsigned HashSeedV6 = 512;
+  localparam int unsigned GuePort = 6080;
   localparam int unsigned RingSizeLog2Max = 12;
 
   // The final disposition of a frame. Every frame that enters the card ends in exactly one.

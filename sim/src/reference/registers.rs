@@ -1,7 +1,7 @@
 //! The packet path's registers: what the host wrote, and the configuration that it means.
 
 use guideway_hdl::layout::{get, put};
-use guideway_hdl::tables::{BANKS, SECRET_WORDS};
+use guideway_hdl::tables::{BANKS, GUE_PORT, SECRET_WORDS};
 
 use crate::registers::core as at;
 
@@ -33,8 +33,6 @@ pub struct Config {
 }
 
 const WORDS: usize = 0x184 / 4;
-/// GUE's port after a card reset: Katran's.
-const GUE_PORT_DEFAULT: u32 = 6080;
 
 /// The registers that keep what the host writes.
 #[derive(Clone)]
@@ -47,7 +45,7 @@ impl Default for Registers {
         let mut words = [0; WORDS];
         let first = at::EGRESS_THRESHOLD as usize / 4;
         words[first..first + 4].fill(0x1000);
-        words[at::GUE_PORT as usize / 4] = GUE_PORT_DEFAULT;
+        words[at::GUE_PORT as usize / 4] = GUE_PORT.into();
         Self { words }
     }
 }
