@@ -170,23 +170,32 @@ fn each_backend_is_reached_its_own_way() {
     if is_missing() {
         return;
     }
-    let ways: &[(&str, &str, &[u8])] = &[
-        ("10.0.0.1", "encap = \"ipip\"", &[]),
-        ("10.0.0.2", "", &[0, 0, 8, 0]),
-        ("10.0.0.3", "gre_key = 258", &[0x20, 0, 8, 0, 0, 0, 1, 2]),
-        ("fc00::4", "", &[0, 0, 8, 0]),
+    // address, keys, sent from the node's own address, what comes before the inner packet
+    let ways: &[(&str, &str, bool, &[u8])] = &[
+        ("10.0.0.1", "encap = \"ipip\"", false, &[]),
+        ("10.0.0.2", "", true, &[0, 0, 8, 0]),
+        (
+            "10.0.0.3",
+            "gre_key = 258",
+            true,
+            &[0x20, 0, 8, 0, 0, 0, 1, 2],
+        ),
+        ("fc00::4", "", true, &[0, 0, 8, 0]),
         (
             "10.0.0.5",
             "encap = \"l2\"\nmac = \"02:00:00:00:00:55\"",
+            false,
             &[],
         ),
+        ("10.0.0.6", "encap = \"gue\"", true, &[]),
+        ("fc00::7", "encap = \"gue\"", true, &[]),
     ];
     let mut text = config("sim", &[]).replace(
         "[[node.next_hop]]",
-        "[node]\nmtu = 1560\nsource_v4 = \"10.0.13.37\"\nsource_v6 = \"fc00:2307::1337\"\n[[node.next_hop]]",
+        "[node]\nmtu = 1560\nsource_v4 = \"10.0.13.37\"\nsource_v6 = \"fc00:2307::1337\"\ngue_port = 9886\n[[node.next_hop]]",
     );
     let mut backends = String::from("table_size = 1009\nencap = \"gre\"\n");
-    for (address, keys, _) in ways {
+    for (address, keys, ..) in ways {
         backends += &format!("[[pool.backend]]\naddress = \"{address}\"\n{keys}\n");
     }
     text = text.replace("table_size = 1009\n", &backends);
@@ -203,7 +212,7 @@ fn each_backend_is_reached_its_own_way() {
         })
         .collect();
     let ring = Ring::build(Algorithm::V2, 1009, &members);
-    let mut seen = [0; 5];
+    let mut seen = [0; 7];
     for frame in read_pcap(&folder.path().join("out1")) {
         let inner = (frame.windows(4).position(|bytes| bytes == VIP)).map(|at| at - 16);
         let inner = &frame[inner.unwrap()..];
@@ -214,15 +223,15 @@ fn each_backend_is_reached_its_own_way() {
         seen[way] += 1;
         assert!(sent_in.iter().any(|sent| &sent[14..] == inner));
         let before = &frame[..frame.len() - inner.len()];
-        let (address, _, gre) = ways[way];
+        let (address, _, own_source, last) = ways[way];
         if address == "10.0.0.5" {
             assert_eq!(before[..6], [2, 0, 0, 0, 0, 0x55]);
             assert_eq!(before[12..], [8, 0]);
             continue;
         }
         assert_eq!(before[..6], [2, 0, 0, 0, 0, 2]);
-        assert!(before.ends_with(gre), "{address}: {before:02x?}");
-        let (ether_type, range) = guideway::decap::strip::strip(&frame).unwrap();
+        assert!(before.ends_with(last), "{address}: {before:02x?}");
+        let (ether_type, range) = guideway::decap::strip::strip(&frame, 9886).unwrap();
         assert_eq!((ether_type, &frame[range]), (0x0800, inner));
         let (source, destination): (IpAddr, IpAddr) =
             match SlicedPacket::from_ethernet(&frame).unwrap().net.unwrap() {
@@ -241,7 +250,7 @@ fn each_backend_is_reached_its_own_way() {
             IpAddr::V4(_) => "10.0.13.37",
             IpAddr::V6(_) => "fc00:2307::1337",
         };
-        assert_eq!(source.to_string() == fixed, !gre.is_empty());
+        assert_eq!(source.to_string() == fixed, own_source);
     }
     assert!(seen.iter().all(|&count| count > 0), "{seen:?}");
     assert_eq!(seen.iter().sum::<i32>(), 180);

@@ -38,9 +38,9 @@ pub struct Sources {
     pub ipip_v4: Ipv4Addr,
     /// Outer source of IPIP over IPv6: its upper 96 bits.
     pub ipip_v6: Ipv6Addr,
-    /// Outer source of GRE over IPv4.
+    /// Outer source of GRE and GUE over IPv4.
     pub v4: Ipv4Addr,
-    /// Outer source of GRE over IPv6.
+    /// Outer source of GRE and GUE over IPv6.
     pub v6: Ipv6Addr,
 }
 
@@ -148,6 +148,15 @@ impl Card {
             }
         }
         Ok(())
+    }
+
+    /// Sets the UDP port that GUE is sent to.
+    ///
+    /// # Errors
+    /// When the card cannot be reached.
+    pub fn set_gue_port(&self, port: u16) -> Result<(), CardError> {
+        let core = registers(self.bar()).core();
+        Ok(core.gue_port().try_write(|r| r.set_port(port))?)
     }
 
     /// Sets the number of frames in the egress queue from which on a class is no longer admitted.

@@ -5,8 +5,8 @@ use clap::Args;
 
 use crate::decap::Decapsulator;
 
-/// Take IPIP and GRE packets off an interface and give their inner packets to the local stack: for a backend whose kernel has no
-/// ipip or gre module. GRE is taken with any key or none. A backend in l2 needs none of this: only the VIP on lo.
+/// Take IPIP, GRE and GUE packets off an interface and give their inner packets to the local stack: for a backend whose kernel has no
+/// ipip, gre or fou module. GRE is taken with any key or none, GUE at --gue-port when its UDP checksum is right. A backend in l2 needs none of this: only the VIP on lo.
 ///
 /// A backend needs three things:
 ///   ip addr add VIP/32 dev lo                  the VIP, not announced by ARP (net.ipv4.conf.all.arp_ignore=1, arp_announce=2)
@@ -16,7 +16,7 @@ use crate::decap::Decapsulator;
 /// Inner packets are put on the loopback interface, where the stack receives them. To let them come in on another interface, make a
 /// pair (ip link add gw0 type veth peer name gw1) and give --to gw0 --to-mac with the MAC address of gw1.
 ///
-/// The kernel also sees the encapsulated packets and answers "protocol unreachable": drop that with a firewall rule where it disturbs.
+/// The kernel also sees the encapsulated packets and answers "protocol unreachable", or "port unreachable" to GUE: drop that with a firewall rule where it disturbs.
 /// Turn receive offloads of the interface off (ethtool -K eth0 gro off lro off), so that packets come one by one.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
@@ -30,6 +30,9 @@ pub struct Decap {
     /// The station on --to that receives them; on the loopback interface it is known.
     #[arg(long, value_name = "MAC")]
     to_mac: Option<String>,
+    /// The UDP port that GUE comes to: `gue_port` of the load balancer.
+    #[arg(long, value_name = "PORT", default_value_t = guideway_hdl::tables::GUE_PORT)]
+    gue_port: u16,
 }
 
 impl Decap {
@@ -47,7 +50,7 @@ impl Decap {
             ),
         };
         self.warn_of_filters();
-        let open = Decapsulator::open(&self.interface, &self.to, to_mac);
+        let open = Decapsulator::open(&self.interface, &self.to, to_mac, self.gue_port);
         let mut decapsulator = open.with_context(|| {
             format!(
                 "opening {} and {} (raw sockets need root or CAP_NET_RAW)",

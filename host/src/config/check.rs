@@ -183,6 +183,14 @@ impl Checker {
                 .and_then(|text| self.parsed("node.source_v6", text, "an IPv6 address")),
             ipip_source_v4: self.prefix_v4(node.ipip_source_v4.as_ref()),
             ipip_source_v6: self.prefix_v6(node.ipip_source_v6.as_ref()),
+            gue_port: u16::try_from(self.number(
+                "node.gue_port",
+                node.gue_port.as_ref(),
+                1,
+                u16::MAX.into(),
+                tables::GUE_PORT.into(),
+            ))
+            .unwrap_or_default(),
             unmatched,
             mtu: u16::try_from(self.number("node.mtu", node.mtu.as_ref(), MTU_MIN, MTU_MAX, 1500))
                 .unwrap_or_default(),

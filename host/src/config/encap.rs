@@ -25,6 +25,8 @@ pub enum Encap {
         /// RFC 2890's key.
         key: Option<u32>,
     },
+    /// GUE variant 1 over UDP, from the node's `source_v4` or `source_v6` to its `gue_port`.
+    Gue,
     /// Only the Ethernet header is new: the backend is in the node's own network.
     L2 {
         /// The backend's MAC address.
@@ -45,8 +47,15 @@ impl Encap {
         match self {
             Self::Ipip => tables::Encap::Ipip,
             Self::Gre { .. } => tables::Encap::Gre,
+            Self::Gue => tables::Encap::Gue,
             Self::L2 { .. } => tables::Encap::L2,
         }
+    }
+
+    /// Whether it is sent from the node's own addresses.
+    #[must_use]
+    pub const fn has_own_source(self) -> bool {
+        matches!(self, Self::Gre { .. } | Self::Gue)
     }
 
     /// GRE's key.
@@ -80,14 +89,14 @@ impl Checker {
             "ipip" => return Some(tables::Encap::Ipip),
             "gre" => return Some(tables::Encap::Gre),
             "l2" => return Some(tables::Encap::L2),
-            "gue" => "\"gue\" is not supported yet".to_owned(),
+            "gue" => return Some(tables::Encap::Gue),
             other => format!("{other:?} is not an encapsulation"),
         };
         self.problem(
             key,
             text.span(),
             message,
-            "write \"ipip\", \"gre\" or \"l2\"",
+            "write \"ipip\", \"gre\", \"gue\" or \"l2\"",
         );
         None
     }
@@ -121,6 +130,7 @@ impl Checker {
                 tables::Encap::Gre => Encap::Gre {
                     key: key.or(usual_key),
                 },
+                tables::Encap::Gue => Encap::Gue,
                 tables::Encap::L2 => Encap::L2 {
                     mac: self.station(span.clone(), backend),
                 },
@@ -172,11 +182,15 @@ impl Checker {
         for (pool, keys) in pools.iter().zip(keys) {
             for backend in &pool.backends {
                 match (backend.encap, backend.address) {
-                    (Encap::Gre { .. }, IpAddr::V4(_)) if node.source_v4.is_none() => {
-                        self.missing_source(&mut missing, "source_v4", "IPv4", pool, keys);
+                    (encap, IpAddr::V4(_))
+                        if encap.has_own_source() && node.source_v4.is_none() =>
+                    {
+                        self.missing_source(&mut missing, "source_v4", "IPv4", pool, encap, keys);
                     }
-                    (Encap::Gre { .. }, IpAddr::V6(_)) if node.source_v6.is_none() => {
-                        self.missing_source(&mut missing, "source_v6", "IPv6", pool, keys);
+                    (encap, IpAddr::V6(_))
+                        if encap.has_own_source() && node.source_v6.is_none() =>
+                    {
+                        self.missing_source(&mut missing, "source_v6", "IPv6", pool, encap, keys);
                     }
                     (Encap::L2 { mac }, _) => {
                         stations.insert(mac.0);
@@ -193,7 +207,7 @@ impl Checker {
                     "pool.backend.mac",
                     keys.span(),
                     message,
-                    "use \"ipip\" or \"gre\" for some",
+                    "use \"ipip\", \"gre\" or \"gue\" for some",
                 );
                 return;
             }
@@ -207,6 +221,7 @@ impl Checker {
         key: &'static str,
         family: &str,
         pool: &Pool,
+        encap: Encap,
         keys: &At<schema::Pool>,
     ) {
         if told.insert(key) {
@@ -214,8 +229,9 @@ impl Checker {
                 &format!("node.{key}"),
                 keys.span(),
                 format!(
-                    "pool {:?} has {family} backends in gre, but the node has no {key} to send from",
-                    pool.name
+                    "pool {:?} has {family} backends in {}, but the node has no {key} to send from",
+                    pool.name,
+                    encap.code().name()
                 ),
                 format!("add {key} = \"...\" to [node]: an {family} address of this node"),
             );

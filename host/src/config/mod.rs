@@ -50,14 +50,16 @@ pub struct Node {
     pub name: String,
     /// What the card sends from, and the only unicast address that it takes; none: any, and it answers from the one it was sent to.
     pub mac: Option<Mac>,
-    /// Outer source of GRE, IPv4.
+    /// Outer source of GRE and GUE, IPv4.
     pub source_v4: Option<Ipv4Addr>,
-    /// Outer source of GRE, IPv6.
+    /// Outer source of GRE and GUE, IPv6.
     pub source_v6: Option<Ipv6Addr>,
     /// The /16 that IPIP's flow-dependent outer source lies in.
     pub ipip_source_v4: Ipv4Addr,
     /// The /96 that IPIP's flow-dependent outer source lies in.
     pub ipip_source_v6: Ipv6Addr,
+    /// UDP port of the backends that GUE is sent to.
+    pub gue_port: u16,
     /// Frames for no VIP.
     pub unmatched: Unmatched,
     /// Largest IP packet towards the backends, in bytes.

@@ -49,6 +49,7 @@ pub struct Node {
     pub source_v6: Option<At<String>>,
     pub ipip_source_v4: Option<At<String>>,
     pub ipip_source_v6: Option<At<String>>,
+    pub gue_port: Option<At<i64>>,
     pub unmatched: Option<At<String>>,
     pub mtu: Option<At<i64>>,
     #[serde(default)]

@@ -181,6 +181,20 @@ fn rows() -> Vec<(
         ),
         (
             "ipip_source_v4 = \"172.16.0.0/16\"",
+            "gue_port = 0",
+            10,
+            "node.gue_port",
+            "out of range",
+        ),
+        (
+            "ipip_source_v4 = \"172.16.0.0/16\"",
+            "gue_port = 65536",
+            10,
+            "node.gue_port",
+            "out of range",
+        ),
+        (
+            "ipip_source_v4 = \"172.16.0.0/16\"",
             "ipip_source_v4 = \"172.16.0.0/12\"",
             10,
             "node.ipip_source_v4",
@@ -245,10 +259,10 @@ fn rows() -> Vec<(
         ),
         (
             "encap = \"ipip\"",
-            "encap = \"gue\"",
-            18,
-            "pool.encap",
-            "not supported yet",
+            "encap = \"gue\"\ngre_key = 7",
+            19,
+            "pool.gre_key",
+            "no backend of the pool",
         ),
         (
             "encap = \"ipip\"",
@@ -323,10 +337,10 @@ fn rows() -> Vec<(
         ),
         (
             "weight = 1",
-            "encap = \"gue\"",
-            23,
-            "pool.backend.encap",
-            "not supported yet",
+            "encap = \"gue\"\ngre_key = 7",
+            24,
+            "pool.backend.gre_key",
+            "in gue has no GRE key",
         ),
         (
             "weight = 1",
@@ -476,6 +490,7 @@ fn each_backend_has_its_way() {
             "weight = 1\n",
             "[[pool.backend]]\naddress = \"fc00::2\"\ngre_key = 4294967295\n\
              [[pool.backend]]\naddress = \"10.0.0.3\"\nencap = \"ipip\"\n\
+             [[pool.backend]]\naddress = \"10.0.0.5\"\nencap = \"gue\"\n\
              [[pool.backend]]\naddress = \"10.0.0.4\"\nencap = \"l2\"\nmac = \"02:00:00:00:00:05\"\n",
         );
     let config = Config::parse("lb.toml", &text).unwrap();
@@ -489,6 +504,7 @@ fn each_backend_has_its_way() {
                 key: Some(u32::MAX)
             },
             Encap::Ipip,
+            Encap::Gue,
             Encap::L2 { mac },
         ]
     );
@@ -499,16 +515,19 @@ fn each_backend_has_its_way() {
             "gre, key 7",
             "gre, key 4294967295",
             "ipip",
+            "gue",
             "l2 to 02:00:00:00:00:05"
         ]
     );
 }
 
 #[test]
-fn gre_needs_an_address_to_send_from() {
-    for (family, key, address) in [
-        ("IPv4", "source_v4", "10.0.0.1"),
-        ("IPv6", "source_v6", "fc00::1"),
+fn gre_and_gue_need_an_address_to_send_from() {
+    for (encap, family, key, address) in [
+        ("gre", "IPv4", "source_v4", "10.0.0.1"),
+        ("gre", "IPv6", "source_v6", "fc00::1"),
+        ("gue", "IPv4", "source_v4", "10.0.0.1"),
+        ("gue", "IPv6", "source_v6", "fc00::1"),
     ] {
         let removed = GOOD
             .lines()
@@ -518,11 +537,12 @@ fn gre_needs_an_address_to_send_from() {
         let text = GOOD
             .replace(&removed, "")
             .replace("10.0.0.1", address)
-            .replace("encap = \"ipip\"", "encap = \"gre\"");
+            .replace("encap = \"ipip\"", &format!("encap = {encap:?}"));
         let problems = Config::parse("lb.toml", &text).unwrap_err();
         let problem = &problems.shown[0].problem;
         assert_eq!(problem.key, format!("node.{key}"), "{problems}");
         assert!(problem.message.contains(family), "{problems}");
+        assert!(problem.message.contains(encap), "{problems}");
         assert_eq!(problems.shown.len(), 1, "{problems}");
         // the other family's is not asked for
         let other = if address.contains(':') {
@@ -532,6 +552,14 @@ fn gre_needs_an_address_to_send_from() {
         };
         Config::parse("lb.toml", &text.replace(address, other)).unwrap();
     }
+}
+
+#[test]
+fn gue_goes_to_katrans_port_or_another() {
+    let port = |text: &str| Config::parse("lb.toml", text).unwrap().node.gue_port;
+    assert_eq!(port(GOOD), 6080);
+    let line = "ipip_source_v4 = \"172.16.0.0/16\"";
+    assert_eq!(port(&GOOD.replace(line, "gue_port = 9886")), 9886);
 }
 
 #[test]

@@ -168,6 +168,7 @@ impl Deployment {
             v4: node.source_v4,
             v6: node.source_v6,
         })?;
+        self.card.set_gue_port(node.gue_port)?;
         self.card
             .set_mac(node.mac.unwrap_or_default(), node.mac.is_some())?;
         let control = self.card.control()?;

@@ -8,7 +8,8 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use guideway_hdl::tables::{
-    BACKENDS, BackendState, NEXT_HOPS, POOLS, RING_SLOTS, RING_SLOTS_PER_BEAT, SLOT_EMPTY, VIPS,
+    BACKENDS, BackendState, GUE_PORT, NEXT_HOPS, POOLS, RING_SLOTS, RING_SLOTS_PER_BEAT,
+    SLOT_EMPTY, VIPS,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -51,6 +52,8 @@ pub struct Node {
     pub source_v6: Ipv6Addr,
     pub ipip_source_v4: Ipv4Addr,
     pub ipip_source_v6: Ipv6Addr,
+    #[serde(default = "usual_gue_port", skip_serializing_if = "is_usual_gue_port")]
+    pub gue_port: u16,
     pub unmatched_drop: bool,
     pub mtu: u16,
 }
@@ -230,6 +233,7 @@ impl Node {
             source_v6: v6,
             ipip_source_v4: v4,
             ipip_source_v6: v6,
+            gue_port: GUE_PORT,
             unmatched_drop: false,
             mtu: 0,
         }
@@ -245,10 +249,21 @@ impl Node {
             source_v6: node.source_v6.unwrap_or(Ipv6Addr::UNSPECIFIED),
             ipip_source_v4: node.ipip_source_v4,
             ipip_source_v6: node.ipip_source_v6,
+            gue_port: node.gue_port,
             unmatched_drop: node.unmatched == Unmatched::Drop,
             mtu: node.mtu,
         }
     }
+}
+
+/// GUE's port where nothing is said; stored forms leave it out.
+const fn usual_gue_port() -> u16 {
+    GUE_PORT
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+const fn is_usual_gue_port(port: &u16) -> bool {
+    *port == GUE_PORT
 }
 
 /// The lowest number that nothing uses.
@@ -465,15 +480,16 @@ impl State {
     /// What the configuration does not say any more, but packets to backends of the state before still need: those that leave, and
     /// those that get another way, until it is written.
     fn keep_reach(&mut self, before: &Self, config: &Config) {
-        let in_gre = |v6: bool| {
-            before.backends.iter().any(|backend| {
-                matches!(backend.encap, Encap::Gre { .. }) && backend.address.is_ipv6() == v6
-            })
+        let from_own_source = |v6: bool| {
+            before
+                .backends
+                .iter()
+                .any(|backend| backend.encap.has_own_source() && backend.address.is_ipv6() == v6)
         };
-        if config.node.source_v4.is_none() && in_gre(false) {
+        if config.node.source_v4.is_none() && from_own_source(false) {
             self.node.source_v4 = before.node.source_v4;
         }
-        if config.node.source_v6.is_none() && in_gre(true) {
+        if config.node.source_v6.is_none() && from_own_source(true) {
             self.node.source_v6 = before.node.source_v6;
         }
         if config.node.next_hop.is_none() && !before.backends.is_empty() {
@@ -767,6 +783,19 @@ mod tests {
         assert_eq!(second.node.next_hop, Some([2, 0, 0, 0, 0, 9]));
         let third = second.without_drained(|_| false).next(&nothing).unwrap();
         assert_eq!(third.node.next_hop, None);
+    }
+
+    #[test]
+    fn gues_port_is_stored_when_it_is_not_the_usual_one() {
+        let mut config =
+            with_backends("[[pool.backend]]\naddress = \"10.0.0.1\"\nencap = \"gue\"\n");
+        let usual = State::default().next(&config).unwrap();
+        assert!(!usual.to_json().contains("gue_port"));
+        assert_eq!(State::from_json(&usual.to_json()), Ok(usual));
+        config.node.gue_port = 9886;
+        let other = State::default().next(&config).unwrap();
+        assert_eq!(other.node.gue_port, 9886);
+        assert_eq!(State::from_json(&other.to_json()), Ok(other));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A decapsulator for backends whose kernel has no IPIP or GRE: it strips the outer headers and gives the inner packet to the local stack.
+//! A decapsulator for backends whose kernel has no IPIP, GRE or GUE: it strips the outer headers and gives the inner packet to the local stack.
 //!
 //! Owns the loop between two interfaces. What an encapsulated packet looks like is [`strip`]'s, reaching interfaces
 //! [`packet_socket`]'s.
@@ -33,6 +33,7 @@ pub struct Decapsulator {
     from: PacketSocket,
     to: PacketSocket,
     ethernet: [u8; 12],
+    gue_port: u16,
     buffer: Vec<u8>,
     /// What was done.
     pub stats: Stats,
@@ -40,16 +41,18 @@ pub struct Decapsulator {
 
 impl Decapsulator {
     /// Takes encapsulated packets that arrive on `from`, and puts their inner packets on `to`, addressed to the station `to_mac`.
+    /// GUE is what comes to the UDP port `gue_port`.
     ///
     /// # Errors
     /// When an interface cannot be opened.
-    pub fn open(from: &str, to: &str, to_mac: [u8; 6]) -> io::Result<Self> {
+    pub fn open(from: &str, to: &str, to_mac: [u8; 6], gue_port: u16) -> io::Result<Self> {
         let mut ethernet = [0; 12];
         ethernet[..6].copy_from_slice(&to_mac);
         Ok(Self {
             from: PacketSocket::receiver(from)?,
             to: PacketSocket::sender(to)?,
             ethernet,
+            gue_port,
             buffer: vec![0; BUFFER],
             stats: Stats::default(),
         })
@@ -63,7 +66,7 @@ impl Decapsulator {
         let Some(length) = self.from.receive(&mut self.buffer)? else {
             return Ok(());
         };
-        match strip(&self.buffer[..length]) {
+        match strip(&self.buffer[..length], self.gue_port) {
             Ok((ether_type, inner)) => {
                 // the outer header leaves room for the new Ethernet header before the inner packet
                 let start = inner.start - ETHERNET;

@@ -1,11 +1,13 @@
-//! Finding the inner packet: IP in IP (RFC 2003, RFC 2473), GRE (RFC 2784) with or without a key (RFC 2890).
+//! Finding the inner packet: IP in IP (RFC 2003, RFC 2473), GRE (RFC 2784) with or without a key (RFC 2890), GUE variant 1 over UDP.
 //!
-//! Owns what counts as encapsulated: GRE with a checksum, a sequence number or another payload than IP is somebody else's. The outer header's checksum was checked by nobody yet, and is here, as a tunnel's end does.
+//! Owns what counts as encapsulated: GRE with a checksum, a sequence number or another payload than IP is somebody else's, and so is UDP to another port or of another variant. The outer header's checksum was checked by nobody yet, and is here, as a tunnel's end does.
 
 use std::ops::Range;
 
 /// IPv4 in IP.
 const PROTOCOL_IPV4: u8 = 4;
+/// UDP.
+const PROTOCOL_UDP: u8 = 17;
 /// IPv6 in IP.
 const PROTOCOL_IPV6: u8 = 41;
 /// GRE.
@@ -24,22 +26,26 @@ pub enum NotEncapsulated {
 }
 
 /// The inner packet of a frame: its EtherType, and where it lies. At least 20 bytes lie between Ethernet header and inner packet.
+/// GUE comes to the UDP port `gue_port`.
 ///
 /// # Errors
 /// When there is none.
-pub fn strip(frame: &[u8]) -> Result<(u16, Range<usize>), NotEncapsulated> {
+pub fn strip(frame: &[u8], gue_port: u16) -> Result<(u16, Range<usize>), NotEncapsulated> {
     let ether_type = read_u16(frame, 12).ok_or(NotEncapsulated::Other)?;
     match ether_type {
-        0x0800 => strip_ipv4(frame),
-        0x86dd => strip_ipv6(frame),
+        0x0800 => strip_ipv4(frame, gue_port),
+        0x86dd => strip_ipv6(frame, gue_port),
         _ => Err(NotEncapsulated::Other),
     }
 }
 
-fn strip_ipv4(frame: &[u8]) -> Result<(u16, Range<usize>), NotEncapsulated> {
+fn strip_ipv4(frame: &[u8], gue_port: u16) -> Result<(u16, Range<usize>), NotEncapsulated> {
     let packet = frame.get(14..).unwrap_or_default();
     let protocol = *packet.get(9).ok_or(NotEncapsulated::Other)?;
-    if !matches!(protocol, PROTOCOL_IPV4 | PROTOCOL_IPV6 | PROTOCOL_GRE) {
+    if !matches!(
+        protocol,
+        PROTOCOL_IPV4 | PROTOCOL_IPV6 | PROTOCOL_GRE | PROTOCOL_UDP
+    ) {
         return Err(NotEncapsulated::Other);
     }
     let header = usize::from(packet[0] & 0x0f) * 4;
@@ -50,23 +56,73 @@ fn strip_ipv4(frame: &[u8]) -> Result<(u16, Range<usize>), NotEncapsulated> {
         && total >= header
         && packet.len() >= total
         && fragment == 0;
-    if !whole || sum(&packet[..header]) != 0xffff {
+    let range = 14 + header..14 + total;
+    if protocol == PROTOCOL_UDP && !(whole && is_gue(&frame[range.clone()], gue_port)) {
+        return Err(NotEncapsulated::Other);
+    }
+    if !whole || sum(&[&packet[..header]]) != 0xffff {
         return Err(NotEncapsulated::Malformed);
     }
-    behind_gre(frame, protocol, 14 + header..14 + total)
+    if protocol == PROTOCOL_UDP {
+        return behind_udp(frame, &packet[12..20], range);
+    }
+    behind_gre(frame, protocol, range)
 }
 
-fn strip_ipv6(frame: &[u8]) -> Result<(u16, Range<usize>), NotEncapsulated> {
+fn strip_ipv6(frame: &[u8], gue_port: u16) -> Result<(u16, Range<usize>), NotEncapsulated> {
     let packet = frame.get(14..).unwrap_or_default();
     let protocol = *packet.get(6).ok_or(NotEncapsulated::Other)?;
-    if !matches!(protocol, PROTOCOL_IPV4 | PROTOCOL_IPV6 | PROTOCOL_GRE) {
+    if !matches!(
+        protocol,
+        PROTOCOL_IPV4 | PROTOCOL_IPV6 | PROTOCOL_GRE | PROTOCOL_UDP
+    ) {
         return Err(NotEncapsulated::Other);
     }
     let end = 40 + usize::from(read_u16(packet, 4).unwrap_or(0));
-    if packet[0] >> 4 != 6 || packet.len() < end {
+    let whole = packet[0] >> 4 == 6 && packet.len() >= end;
+    let range = 14 + 40..14 + end;
+    if protocol == PROTOCOL_UDP && !(whole && is_gue(&frame[range.clone()], gue_port)) {
+        return Err(NotEncapsulated::Other);
+    }
+    if !whole {
         return Err(NotEncapsulated::Malformed);
     }
-    behind_gre(frame, protocol, 14 + 40..14 + end)
+    if protocol == PROTOCOL_UDP {
+        return behind_udp(frame, &packet[8..40], range);
+    }
+    behind_gre(frame, protocol, range)
+}
+
+/// Whether a UDP datagram comes to this port with an IP packet at once behind its header (GUE variant 1). Other UDP is nobody's
+/// business here, however broken.
+fn is_gue(datagram: &[u8], gue_port: u16) -> bool {
+    let version = datagram.get(8).map(|byte| byte >> 4);
+    read_u16(datagram, 2) == Some(gue_port) && matches!(version, Some(4 | 6))
+}
+
+/// The inner packet behind a UDP header. Its checksum is looked at unless it is 0: none was sent.
+fn behind_udp(
+    frame: &[u8],
+    addresses: &[u8],
+    range: Range<usize>,
+) -> Result<(u16, Range<usize>), NotEncapsulated> {
+    let datagram = &frame[range.clone()];
+    let length = read_u16(datagram, 4).unwrap_or(0);
+    let end = usize::from(length);
+    if end <= 8 || end > datagram.len() {
+        return Err(NotEncapsulated::Malformed);
+    }
+    let datagram = &datagram[..end];
+    let pseudo = [addresses, &[0, PROTOCOL_UDP], &length.to_be_bytes()].concat();
+    if datagram[6..8] != [0, 0] && sum(&[&pseudo, datagram]) != 0xffff {
+        return Err(NotEncapsulated::Malformed);
+    }
+    let protocol = if datagram[8] >> 4 == 4 {
+        PROTOCOL_IPV4
+    } else {
+        PROTOCOL_IPV6
+    };
+    inner(frame, protocol, range.start + 8..range.start + end)
 }
 
 /// The inner packet behind a GRE header, or at once.
@@ -129,11 +185,12 @@ fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }
 
-/// The one's complement sum (RFC 1071): 0xffff over a header whose checksum is right.
-fn sum(header: &[u8]) -> u16 {
-    let total: u32 = header
-        .chunks_exact(2)
-        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
+/// The one's complement sum (RFC 1071) over parts of which only the last may have an odd byte: 0xffff where the checksum is right.
+fn sum(parts: &[&[u8]]) -> u16 {
+    let total: u32 = parts
+        .iter()
+        .flat_map(|part| part.chunks(2))
+        .map(|pair| u32::from(u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)])))
         .sum();
     let folded = (total & 0xffff) + (total >> 16);
     // two folds leave 16 bits
@@ -146,6 +203,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    const PORT: u16 = 6080;
+
+    fn strip(frame: &[u8]) -> Result<(u16, Range<usize>), NotEncapsulated> {
+        super::strip(frame, PORT)
+    }
 
     fn inner_v4() -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -247,6 +310,63 @@ mod tests {
         assert_eq!(strip(&frame), Err(NotEncapsulated::Malformed));
     }
 
+    /// As the card sends it; the checksum is etherparse's.
+    fn gue(outer_v6: bool, port: u16, inner: &[u8]) -> Vec<u8> {
+        let mut frame = Vec::new();
+        let builder = PacketBuilder::ethernet2([2; 6], [4; 6]);
+        if outer_v6 {
+            let builder = builder.ipv6([9; 16], [8; 16], 64).udp(0x1234, port);
+            builder.write(&mut frame, inner).unwrap();
+        } else {
+            let builder = builder.ipv4([10, 0, 13, 37], [10, 0, 0, 1], 64);
+            builder.udp(0x1234, port).write(&mut frame, inner).unwrap();
+        }
+        frame
+    }
+
+    #[test]
+    fn the_inner_packet_is_found_behind_gue() {
+        for outer_v6 in [false, true] {
+            let udp = if outer_v6 { 54 } else { 34 };
+            for (ether_type, inner) in [(0x0800, inner_v4()), (0x86dd, inner_v6())] {
+                let good = gue(outer_v6, PORT, &inner);
+                let mut padded = good.clone();
+                padded.extend([0; 7]);
+                let (found, range) = strip(&padded).unwrap();
+                assert_eq!((found, &padded[range]), (ether_type, inner.as_slice()));
+                // one bit anywhere behind the ports is told by the checksum, unless that says that there is none
+                for at in udp + 4..good.len() {
+                    let mut frame = good.clone();
+                    frame[at] ^= 1;
+                    assert_eq!(strip(&frame), Err(NotEncapsulated::Malformed), "byte {at}");
+                }
+                let mut without = good.clone();
+                without[udp + 6..udp + 8].fill(0);
+                assert!(strip(&without).is_ok());
+                for cut in 0..good.len() {
+                    let error = strip(&good[..cut]).unwrap_err();
+                    assert_eq!(error, NotEncapsulated::Other, "cut at {cut}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn udp_of_others_is_left_alone() {
+        for outer_v6 in [false, true] {
+            for (port, payload) in [
+                (PORT + 1, inner_v4()),
+                (53, b"what is my name".to_vec()),
+                (PORT, vec![]),
+                (PORT, vec![0x01, 4, 0, 0, 0x45]), // variant 0
+                (PORT, vec![0x85; 40]),
+            ] {
+                let frame = gue(outer_v6, port, &payload);
+                assert_eq!(strip(&frame), Err(NotEncapsulated::Other), "port {port}");
+            }
+        }
+    }
+
     #[test]
     fn what_lies_is_malformed_and_what_is_not_encapsulated_is_left_alone() {
         let good = outer_v4(&inner_v4(), 4);
@@ -332,13 +452,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_frame_panics(mut frame in proptest::collection::vec(any::<u8>(), 0..200), v6: bool, protocol in prop_oneof![Just(4u8), Just(41u8), Just(47u8)], flags in prop_oneof![Just(0u8), Just(0x20)]) {
+        fn no_frame_panics(mut frame in proptest::collection::vec(any::<u8>(), 0..200), v6: bool, protocol in prop_oneof![Just(4u8), Just(41u8), Just(47u8), Just(17u8)], flags in prop_oneof![Just(0u8), Just(0x20)]) {
             if frame.len() > 40 {
                 frame[12..14].copy_from_slice(if v6 { &[0x86, 0xdd] } else { &[8, 0] });
                 frame[if v6 { 20 } else { 23 }] = protocol;
                 let gre = if v6 { 54 } else { 34 };
                 if frame.len() >= gre + 4 {
-                    frame[gre..gre + 4].copy_from_slice(&[flags, 0, 8, 0]);
+                    let port = PORT.to_be_bytes();
+                    let behind = if protocol == 17 { port } else { [8, 0] };
+                    frame[gre..gre + 4].copy_from_slice(&[flags, 0, behind[0], behind[1]]);
                 }
             }
             if let Ok((_, range)) = strip(&frame) {
