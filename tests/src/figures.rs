@@ -77,6 +77,8 @@ pub const WAYS: &[Way] = &[
     Way::new("gre-4", 24, Encap::Gre, false, None),
     Way::new("gre-4-key", 28, Encap::Gre, false, Some(7)),
     Way::new("gre-6-key", 48, Encap::Gre, true, Some(7)),
+    Way::new("gue-4", 28, Encap::Gue, false, None),
+    Way::new("gue-6", 48, Encap::Gue, true, None),
     Way::new("l2", 0, Encap::L2, false, None),
 ];
 
@@ -353,6 +355,23 @@ fn check(way: &Way, out: &[SentFrame], bytes: usize, flows: u32) -> Result<(), H
         if named.clone().is_some_and(|at| sent.bytes[at] != backend) {
             return Err(wrong("another backend"));
         }
+        if way.encap == Encap::Gue && !checksum_verifies(&sent.bytes, way.ipv6) {
+            return Err(wrong("a wrong UDP checksum"));
+        }
     }
     Ok(())
+}
+
+/// The UDP checksum behind an outer header, as a receiver verifies it (RFC 768, RFC 8200 8.1).
+fn checksum_verifies(frame: &[u8], ipv6: bool) -> bool {
+    let (addresses, udp) = if ipv6 { (22, 54) } else { (26, 34) };
+    let length = frame.len() - udp;
+    let words = frame[addresses..].chunks(2);
+    let words = words.map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));
+    // addresses, then the datagram: they lie one behind the other
+    let mut sum = words.sum::<u32>() + 17 + u32::try_from(length).unwrap_or(0);
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    sum == 0xffff && frame[udp + 6..udp + 8] != [0, 0]
 }

@@ -60,7 +60,7 @@ fn a_frame_takes_the_larger_of_its_beats_in_and_out() {
 /// One packet a cycle where a frame leaves as one beat, and the same latency by every way.
 #[test]
 fn every_encapsulation_keeps_the_pace() {
-    let sizes = [60, 128, 1514];
+    let sizes = [60, 128, 1514, 6145, 9000];
     let usual = figures::latencies(sizes).unwrap();
     for way in &WAYS[1..] {
         let rows = figures::latencies_by(way, sizes).unwrap();

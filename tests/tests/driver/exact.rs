@@ -149,6 +149,7 @@ fn way(backend: &Backend, hops: &[NextHopEntry], config: &Config) -> Result<Enca
         tables::Encap::Gre => Encap::Gre {
             key: backend.gre_key,
         },
+        tables::Encap::Gue => Encap::Gue,
         tables::Encap::L2 => Encap::L2 {
             mac: Mac(hop.destination),
         },

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use guideway::config::{Config, Encap};
+use guideway_hdl::tables::GUE_PORT;
 
 /// VIP, client's address, client's port.
 pub type Flow = ([u8; 4], [u8; 4], u16);
@@ -15,6 +16,8 @@ pub enum Way {
     Ipip(IpAddr),
     /// In GRE to this address, with this key.
     Gre(IpAddr, Option<u32>),
+    /// In GUE to this address.
+    Gue(IpAddr),
     /// To this station.
     L2([u8; 6]),
 }
@@ -51,6 +54,9 @@ pub fn read(sent: &[u8]) -> Result<Sent, String> {
     let (way, source, inner) = match protocol {
         6 => (Way::L2(station), None, 14),
         4 => (Way::Ipip(address), None, behind),
+        17 if four(behind)[2..] == GUE_PORT.to_be_bytes() => {
+            (Way::Gue(address), Some(source), behind + 8)
+        }
         47 => match four(behind) {
             [0x00, 0, 0x08, 0] => (Way::Gre(address, None), Some(source), behind + 4),
             [0x20, 0, 0x08, 0] => {
@@ -95,6 +101,7 @@ impl Ways {
                 let way = match backend.encap {
                     Encap::Ipip => Way::Ipip(address),
                     Encap::Gre { key } => Way::Gre(address, key),
+                    Encap::Gue => Way::Gue(address),
                     Encap::L2 { mac } => Way::L2(mac.0),
                 };
                 ways.known.push((way, address));
@@ -141,6 +148,7 @@ fn a_sent_frame_is_read_as_it_was_meant() {
     let station = [2, 0, 0, 0, 0, 0xfe];
     let plain = [0, 0, 8, 0].to_vec();
     let keyed = [0x20, 0, 8, 0, 0, 0, 1, 2].to_vec();
+    let udp = [1, 2, 0x17, 0xc0, 0, 48, 3, 4].to_vec();
     for (outer, way, source) in [
         (vec![], Way::L2(station), None),
         (v4(4), Way::Ipip(a4), None),
@@ -157,6 +165,8 @@ fn a_sent_frame_is_read_as_it_was_meant() {
             Some(s4),
         ),
         ([v6(47), keyed].concat(), Way::Gre(a6, Some(258)), Some(s6)),
+        ([v4(17), udp.clone()].concat(), Way::Gue(a4), Some(s4)),
+        ([v6(17), udp].concat(), Way::Gue(a6), Some(s6)),
     ] {
         let ether_type = match outer.first() {
             Some(0x60) => [0x86, 0xdd],
