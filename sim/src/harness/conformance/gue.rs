@@ -119,6 +119,7 @@ fn lengths(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
 /// Frames of the host come through a ring of their own.
 fn injected(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
     both_families(host)?;
+    set_mtu(host, 1600)?;
     let random = &mut Random::new(8);
     for (inner_v6, outer_v6) in FAMILIES {
         host.set_backend(BACKEND, &gue(outer_v6))?;
