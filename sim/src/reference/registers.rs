@@ -161,7 +161,8 @@ mod tests {
         assert_eq!(registers.read(at::MAGIC), 0);
         assert_eq!(registers.egress_thresholds(), [0xffff; 4]);
         assert_eq!(registers.read(at::SCRATCH + 31 * 4), u32::MAX);
-        assert_eq!(registers.read(at::SCRATCH + 32 * 4), 0);
+        assert_eq!(registers.read(at::GUE_PORT), 0xffff);
+        assert_eq!(registers.read(at::GUE_PORT + 4), 0);
     }
 
     #[test]
