@@ -48,9 +48,12 @@ module gw_ingress
     input  logic          free_valid_i,  // the oldest frame's payload is free
     input  logic [7:0]    free_beats_i,
 
-    // gw_sum_ring: the sum of a frame's IP packet, 8 cycles after its last beat
-    output logic       sum_valid_o,
-    output gw_ip_sum_t sum_o,
+    // gw_ip_sum: the beats of frames that are taken, with `payload_wdata_o`
+    output logic          beat_valid_o,
+    output logic          beat_first_o,
+    output logic          beat_ended_o,  // the last one of a frame that counts
+    output logic [7:0]    beat_index_o,
+    output payload_addr_t beat_payload_o,  // where its frame begins
 
     // events
     output logic            began_o,  // wire: a first beat
@@ -162,18 +165,11 @@ module gw_ingress
   assign payload_waddr_o = payload_addr_t'(write_q);
   assign payload_wdata_o = data_q;
 
-  gw_ip_sum u_ip_sum (
-      .clk_i(clk_i),
-      .rst_ni(rst_ni),
-      .valid_i(accept),
-      .first_i(first),
-      .ended_i(ended),
-      .index_i(index),
-      .payload_i(first ? payload_addr_t'(write_q) : payload_addr_t'(start_q)),
-      .data_i(data_q),
-      .valid_o(sum_valid_o),
-      .sum_o(sum_o)
-  );
+  assign beat_valid_o    = accept;
+  assign beat_first_o    = first;
+  assign beat_ended_o    = ended;
+  assign beat_index_o    = index;
+  assign beat_payload_o  = first ? payload_addr_t'(write_q) : payload_addr_t'(start_q);
 
   // ---- the window -------------------------------------------------------------------------------------------------
   always_comb begin

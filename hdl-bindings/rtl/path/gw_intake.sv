@@ -1,7 +1,7 @@
 // What comes in: frames of wire and host, each into its payload ring, their windows in one stream.
 //
-//   wire   -> gw_ingress -> gw_payload_ring, gw_sum_ring ---> egress and host queue read them
-//   inject -> gw_ingress -> gw_payload_ring, gw_sum_ring -/
+//   wire   -> gw_ingress -> gw_payload_ring, gw_ip_sum and gw_sum_ring ---> egress and host queue read them
+//   inject -> gw_ingress -> gw_payload_ring, gw_ip_sum and gw_sum_ring -/
 //                \-> both windows -> gw_window_arbiter -> gw_decide
 //
 // Wiring only. Pairs are {inject, wire}, numbered as gw_source_e.
@@ -71,6 +71,9 @@ module gw_intake
   logic [1:0][BeatBits-1:0]   payload_wdata;
   logic                 [1:0] window_valid;
   gw_window_t           [1:0] window;
+  logic                 [1:0] beat_valid, beat_first, beat_ended;
+  logic            [1:0][7:0] beat_index;
+  payload_addr_t        [1:0] beat_payload;
   logic                 [1:0] sum_valid;
   gw_ip_sum_t           [1:0] sum;
   logic                       wire_window_full, inject_window_ready;
@@ -108,8 +111,11 @@ module gw_intake
       .end_o                (end_o[Wire]),
       .free_valid_i         (free_valid_i[Wire]),
       .free_beats_i         (free_beats_i[Wire]),
-      .sum_valid_o          (sum_valid[Wire]),
-      .sum_o                (sum[Wire]),
+      .beat_valid_o         (beat_valid[Wire]),
+      .beat_first_o         (beat_first[Wire]),
+      .beat_ended_o         (beat_ended[Wire]),
+      .beat_index_o         (beat_index[Wire]),
+      .beat_payload_o       (beat_payload[Wire]),
       .began_o              (wire_began_o),
       .refused_o            (wire_refused_o),
       .refused_disposition_o(wire_refused_disposition_o),
@@ -146,8 +152,11 @@ module gw_intake
       .end_o                (end_o[Inject]),
       .free_valid_i         (free_valid_i[Inject]),
       .free_beats_i         (free_beats_i[Inject]),
-      .sum_valid_o          (sum_valid[Inject]),
-      .sum_o                (sum[Inject]),
+      .beat_valid_o         (beat_valid[Inject]),
+      .beat_first_o         (beat_first[Inject]),
+      .beat_ended_o         (beat_ended[Inject]),
+      .beat_index_o         (beat_index[Inject]),
+      .beat_payload_o       (beat_payload[Inject]),
       .began_o              (unused_inject_began),
       .refused_o            (unused_inject_refused),
       .refused_disposition_o(unused_inject_disposition),
@@ -171,6 +180,18 @@ module gw_intake
         .host_re_i     (host_re_i[s]),
         .host_raddr_i  (host_raddr_i),
         .host_rdata_o  (host_rdata_o[s])
+    );
+    gw_ip_sum u_ip_sum (
+        .clk_i    (clk_i),
+        .rst_ni   (rst_ni),
+        .valid_i  (beat_valid[s]),
+        .first_i  (beat_first[s]),
+        .ended_i  (beat_ended[s]),
+        .index_i  (beat_index[s]),
+        .payload_i(beat_payload[s]),
+        .data_i   (payload_wdata[s]),
+        .valid_o  (sum_valid[s]),
+        .sum_o    (sum[s])
     );
     gw_sum_ring #(
         .Beats(s == Wire ? WireBeats : InjectBeats)
