@@ -5,13 +5,13 @@
 #   vm-deps.sh            fetch what is missing: the packages that tests/vm/packages.txt names, verified by their SHA-256
 #   vm-deps.sh --probe    say by the exit status whether the cache is complete
 #   vm-deps.sh --pin      ask the mirror's signed index for the current packages, and rewrite tests/vm/packages.txt
+# Packages come from GUIDEWAY_DEBIAN_MIRROR (the URL of a folder with pool/ and dists/) or from the Debian mirror in apt's sources.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 pins=tests/vm/packages.txt
 cache=.deps/vm
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-official=http://deb.debian.org/debian
 qemu_release=trixie                 # QEMU's packages come from its backports, their libraries from itself
 kernel_release=bookworm             # the smallest cloud kernel; 6.1 also proves the oldest kernel that is supported
 modules=(irqbypass vfio vfio_virqfd vfio_iommu_type1 vfio-pci-core vfio-pci)
@@ -21,12 +21,12 @@ unwanted=(adduser debconf passwd openssl-provider-legacy)
 say() { echo "vm-deps: $*"; }
 fail() { say "$*" >&2; exit 1; }
 
-# The machine's own Debian mirror when it has one, then the official name.
+# The Debian mirror that is named, then the machine's own.
 mirrors() {
     local lists=(/etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources)
     {
+        [ -z "${GUIDEWAY_DEBIAN_MIRROR:-}" ] || echo "${GUIDEWAY_DEBIAN_MIRROR%/}"
         cat "${lists[@]}" 2>/dev/null | grep -v '^[[:space:]]*#' | grep -oE 'https?://[^] ]+/debian/?([[:space:]]|$)' | sed 's,/*[[:space:]]*$,,' || true
-        echo "$official"
     } | awk '!seen[$0]++'
 }
 
@@ -147,6 +147,7 @@ mkdir -p "$cache"
 for tool in /usr/lib/apt/apt-helper dpkg-deb xz; do
     command -v "$tool" >/dev/null || fail "$tool is missing: the VM test's packages are fetched and unpacked by Debian's or Ubuntu's own tools"
 done
+[ -n "$(mirrors)" ] || fail "apt's sources name no Debian mirror: set GUIDEWAY_DEBIAN_MIRROR to the URL of one"
 list=$pins
 fetched=
 for mirror in $(mirrors); do
