@@ -25,6 +25,7 @@ check: deps ## format, clippy, RTL lint, generated files, unit tests: for daily 
 
 test: check build ## everything
 	$(PYTHON) hdl-bindings/formal/run.py
+	$(PYTHON) hdl-bindings/formal/run.py --mutants
 	cargo test $(CARGO_FLAGS) --workspace
 	$(PYTHON) tests/cocotb/run.py
 	target/release/guideway-demo
