@@ -163,6 +163,8 @@ fn compile(generated: &Path, include: &Path, shim: &Path) -> Result<(), Box<dyn 
     let mut once = compiler(generated, include, 0);
     let mut every_cycle = compiler(generated, include, 2);
     every_cycle.file(shim);
+    let mut once_sources = Vec::new();
+    let mut every_cycle_sources = Vec::new();
     for entry in fs::read_dir(generated)? {
         let path = entry?.path();
         let name = path
@@ -173,11 +175,13 @@ fn compile(generated: &Path, include: &Path, shim: &Path) -> Result<(), Box<dyn 
             continue; // `vm_classes` only include the others
         }
         if name.contains("__Slow") || name.contains("__Trace") {
-            once.file(path)
+            once_sources.push(path);
         } else {
-            every_cycle.file(path)
-        };
+            every_cycle_sources.push(path);
+        }
     }
+    once.files(join(generated, "once", once_sources, 3)?);
+    every_cycle.files(join(generated, "every_cycle", every_cycle_sources, 4)?);
     for file in [
         "verilated.cpp",
         "verilated_threads.cpp",
@@ -197,6 +201,37 @@ fn compile(generated: &Path, include: &Path, shim: &Path) -> Result<(), Box<dyn 
     }
     every_cycle.try_compile(LIBRARY)?;
     Ok(())
+}
+
+/// Gathers sources in `units` files of about the same length: the model's headers take the compiler longer than most sources.
+fn join(
+    generated: &Path,
+    name: &str,
+    sources: Vec<PathBuf>,
+    units: usize,
+) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let mut sized = sources
+        .into_iter()
+        .map(|path| Ok((fs::metadata(&path)?.len(), path)))
+        .collect::<Result<Vec<_>, std::io::Error>>()?;
+    sized.sort_by(|a, b| b.cmp(a));
+    let mut joined = vec![(0, String::new()); units];
+    for (length, path) in sized {
+        let Some(shortest) = joined.iter_mut().min_by_key(|(length, _)| *length) else {
+            return Err("no unit to gather sources in".into());
+        };
+        shortest.0 += length;
+        shortest.1 += &format!("#include \"{}\"\n", path.display());
+    }
+    joined
+        .into_iter()
+        .enumerate()
+        .map(|(number, (_, text))| {
+            let path = generated.join(format!("{name}_{number}.cc"));
+            fs::write(&path, text)?;
+            Ok(path)
+        })
+        .collect()
 }
 
 fn compiler(generated: &Path, include: &Path, level: u32) -> cc::Build {
