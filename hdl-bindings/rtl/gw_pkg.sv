@@ -178,12 +178,17 @@ package gw_pkg;
     logic [11:0] vip;
   } gw_vip_found_t;
 
+  localparam int unsigned FlowPlaces = Banks * FlowWays;  // places of a key, by {bank, way}
+  localparam int unsigned FlowRowBits = $clog2(Flows / FlowPlaces);  // log2 of the rows of a flow bank
+  localparam int unsigned FlowPlaceBits = $clog2(Flows);
+  typedef logic [FlowPlaceBits-1:0] flow_place_t;  // index in the `flow` table: {bank, way, row}
+
   // flow -> backend: what the flow table holds for the packet's key.
   typedef struct packed {
     logic        found;
     logic [15:0] backend;
     logic [7:0]  generation;
-    logic [15:0] place;  // index in the `flow` table: {bank, way, row}
+    flow_place_t place;
   } gw_flow_result_t;
 
   // ring -> backend
@@ -200,9 +205,6 @@ package gw_pkg;
     logic              ring_exists;
     gw_backend_entry_t ring_entry;
   } gw_candidates_t;
-
-  localparam int unsigned FlowPlaces = Banks * FlowWays;  // places of a key, by {bank, way}
-  localparam int unsigned FlowRowBits = 12;  // log2 of the rows of a flow bank
 
   // A word of the flow table without its SECDED bits: the first fields of gw_flow_record_t.
   typedef struct packed {
@@ -229,7 +231,7 @@ package gw_pkg;
     logic        stamp;  // write `last_seen`
     logic        replace;  // write both closing bits
     logic        close;  // set those closing bits that are 1
-    logic [15:0] place;  // index in the `flow` table: {bank, way, row}
+    flow_place_t place;
     gw_flow_word_t data;
     logic [29:0] last_seen;
     logic        fin;
@@ -256,7 +258,7 @@ package gw_pkg;
 
   // verdict -> flow stamps: a packet of the wire hit this entry.
   typedef struct packed {
-    logic [15:0] place;
+    flow_place_t place;
     logic        fin;
     logic        rst;
   } gw_flow_hit_t;

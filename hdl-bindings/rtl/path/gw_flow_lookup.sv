@@ -75,7 +75,7 @@ module gw_flow_lookup
   logic [FlowKeyBits-1:0]   key_q;
   gw_flow_word_t            selected_q;
   logic [8:0]               selected_ecc_q;
-  logic [15:0]              place_q, check_place_q, place_out_q;
+  flow_place_t              place_q, check_place_q, place_out_q;
   logic                     check_found_q, found_out_q;
   logic [AfterCompare-2:0]  valid_q;  // lookups in select, check, correct
 

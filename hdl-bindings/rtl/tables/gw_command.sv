@@ -163,7 +163,7 @@ module gw_command
   );
 
   logic        flow_read;
-  logic [15:0] flow_read_place;
+  flow_place_t flow_read_place;
 
   gw_command_table u_table (
       .clk_i          (clk_i),

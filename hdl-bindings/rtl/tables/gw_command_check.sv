@@ -12,7 +12,7 @@ module gw_command_check
     output logic        valid_o,
     output gw_status_e  status_o
 );
-  localparam int unsigned EntriesBits = 17;  // of the largest table
+  localparam int unsigned EntriesBits = 21;  // of the largest table that an index of 20 bits reaches
   localparam int unsigned SumBits = 34;
 
   logic known_op, table_op, known_table, address_op;

@@ -30,7 +30,7 @@ module gw_command_table
     output logic [BeatBits-1:0] rdata_o,
     output logic                rdata_last_o,
     input  logic                flow_read_i,  // gw_flow_command reads a record; never while this is busy
-    input  logic [15:0]         flow_read_place_i,
+    input  flow_place_t         flow_read_place_i,
     output gw_table_req_t       request_o,
     input  logic                rvalid_i,
     input  logic [BeatBits-1:0] rdata_i
@@ -196,7 +196,7 @@ module gw_command_table
       request_q.index    <= request_index_d;
     end else if (flow_read_i) begin
       request_q.table_id <= TableFlow;
-      request_q.index    <= {4'h0, flow_read_place_i};
+      request_q.index    <= 20'(flow_read_place_i);
     end
     if (take_beat) request_q.wdata <= wdata_i;
     else if (take_answer) request_q.wdata <= rdata_i;

@@ -25,7 +25,7 @@ module gw_flow_command
     output logic                              done_o,     // pulse
     output gw_status_e                        status_o,
     output logic                              read_o,     // pulse
-    output logic [15:0]                       read_place_o,
+    output flow_place_t                       read_place_o,
     input  logic                              rvalid_i,
     input  logic [BeatBits-1:0]               rdata_i,
     output logic                              write_valid_o,
@@ -57,7 +57,7 @@ module gw_flow_command
   } state_e;
 
   typedef struct packed {
-    logic [15:0] place;
+    flow_place_t place;
     logic        known;  // the word could be read
     logic        same;   // it holds the command's key
     logic        rst;
@@ -73,7 +73,7 @@ module gw_flow_command
   gw_status_e          status_q, status_d;
   gw_flow_record_t     record, record_q;  // as stored
   place_t              from_q;
-  logic [15:0]         into_place_q;
+  flow_place_t         into_place_q;
   logic                into_known_q, into_free_q;
   logic                is_insert, is_move;
   logic                waited;

@@ -19,7 +19,7 @@ module gw_flow_stamp
     input  logic [29:0]    time_i,
     input  logic           write_valid_i,
     output logic           write_ready_o,
-    input  logic [15:0]    write_place_i,
+    input  flow_place_t    write_place_i,
     input  logic           write_stamp_i,
     input  logic           write_replace_i,
     input  logic           write_close_i,
@@ -27,7 +27,7 @@ module gw_flow_stamp
     input  logic           write_fin_i,
     input  logic           write_rst_i,
     input  logic           read_i,
-    input  logic [15:0]    read_place_i,
+    input  flow_place_t    read_place_i,
     output logic [29:0]    last_seen_o,
     output logic           fin_o,
     output logic           rst_o
@@ -37,7 +37,7 @@ module gw_flow_stamp
   logic [WaitBits-1:0] wait_q, wait_d;
   logic                command, hit;
   logic                stamp_we, fin_we, rst_we, fin, rst;
-  logic [15:0]         place;
+  flow_place_t         place;
   logic [29:0]         last_seen;
 
   always_comb begin

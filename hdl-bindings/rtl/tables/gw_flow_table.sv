@@ -55,7 +55,7 @@ module gw_flow_table
   // ---- the second port: clear, then command; learn and sweep come after them ------------------------------------------
   logic                  read_request, write_word, stamp_write, stamp_ready;
   logic                  clear_q, read_q, write_q, read_array_q, read_out_access_q;
-  logic [15:0]           place_q, array_place_q, out_place_q;
+  flow_place_t           place_q, array_place_q, out_place_q;
   gw_flow_word_t         data_q;
   logic [EccBits-1:0]    ecc;
   logic [WordBits-1:0]   access_word;
@@ -72,7 +72,7 @@ module gw_flow_table
     write_q           <= write_word;
     read_array_q      <= read_q;
     read_out_access_q <= read_array_q;
-    if (table_req_i.clear || read_request) place_q <= table_req_i.index[15:0];
+    if (table_req_i.clear || read_request) place_q <= flow_place_t'(table_req_i.index);
     else if (write_word) place_q <= write_i.place;
     if (write_word) data_q <= write_i.data;
     if (read_q) array_place_q <= place_q;
@@ -104,12 +104,12 @@ module gw_flow_table
   assign access_word = clear_q ? '0 : {ecc, data_q};
 
   logic unused_request;  // only gw_command's reads and gw_clear's zeros come by the tables' port
-  assign unused_request = ^{table_req_i.write, table_req_i.index[19:16], table_req_i.wdata};
+  assign unused_request = ^{table_req_i.write, table_req_i.index[19:FlowPlaceBits], table_req_i.wdata};
 
   for (genvar p = 0; p < FlowPlaces; p++) begin : gen_place
     logic                here;
     logic [WordBits-1:0] word;
-    assign here = place_q[15:FlowRowBits] == PlaceBits'(p);
+    assign here = place_q[FlowPlaceBits-1:FlowRowBits] == PlaceBits'(p);
     gw_flow_way u_way (
         .clk_i            (clk_i),
         .read_i           (row_valid),
@@ -121,7 +121,7 @@ module gw_flow_table
         .payload_o        (payload_o[p]),
         .access_write_i   (clear_q || (write_q && here)),
         .access_read_i    (read_q && here),
-        .access_read_out_i(read_array_q && array_place_q[15:FlowRowBits] == PlaceBits'(p)),
+        .access_read_out_i(read_array_q && array_place_q[FlowPlaceBits-1:FlowRowBits] == PlaceBits'(p)),
         .access_row_i     (place_q[FlowRowBits-1:0]),
         .access_data_i    (access_word),
         .access_data_o    (word)
@@ -131,7 +131,7 @@ module gw_flow_table
   // Each way's word is named here, because gathering them in an array would cost the simulator a copy of all in every cycle.
   always_ff @(posedge clk_i) begin
     if (read_out_access_q) begin
-      unique case (out_place_q[15:FlowRowBits])
+      unique case (out_place_q[FlowPlaceBits-1:FlowRowBits])
         4'd0:  word_q <= gen_place[0].word;
         4'd1:  word_q <= gen_place[1].word;
         4'd2:  word_q <= gen_place[2].word;
