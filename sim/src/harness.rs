@@ -264,7 +264,24 @@ impl<'c> TestHost<'c> {
     /// # Errors
     /// [`HarnessError::Refused`] when it ends otherwise.
     pub fn order(&mut self, command: Command) -> Result<u32, HarnessError> {
-        let completion = self.command(command)?;
+        let completion = self.command(command.clone())?;
+        self.expect_ok(&command, &completion)
+    }
+
+    /// Gives many commands, a ring full at a time, all of which must succeed.
+    ///
+    /// # Errors
+    /// [`HarnessError::Refused`] with the first that ends otherwise.
+    pub fn orders(&mut self, commands: &[Command]) -> Result<(), HarnessError> {
+        for chunk in commands.chunks(usize::from(RING_ENTRIES)) {
+            for (completion, command) in self.submit_all(chunk)?.iter().zip(chunk) {
+                self.expect_ok(command, completion)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn expect_ok(&self, command: &Command, completion: &Completion) -> Result<u32, HarnessError> {
         if completion.status == Status::Ok.raw() {
             return Ok(completion.result);
         }

@@ -1,6 +1,6 @@
 //! The test host's rings: where they lie, what is due in them, and how frames come and go.
 
-use guideway_hdl::descriptors::{Completion, RxCompletion, Status, TxDescriptor};
+use guideway_hdl::descriptors::{Command, Completion, RxCompletion, Status, TxDescriptor};
 use guideway_hdl::verdict::HostClass;
 
 use super::{HarnessError, RING_ENTRIES, RING_SIZE_LOG2, TestHost};
@@ -148,6 +148,31 @@ impl TestHost<'_> {
             u32::from(ring.index.wrapping_add(1)),
         );
         Ok(())
+    }
+
+    /// Gives at most [`RING_ENTRIES`] commands by one doorbell, and waits for all.
+    pub(super) fn submit_all(
+        &mut self,
+        commands: &[Command],
+    ) -> Result<Vec<Completion>, HarnessError> {
+        let mut rings = Vec::with_capacity(commands.len());
+        for command in commands {
+            let ring = self.command.clone();
+            let command = Command {
+                phase: ring.phase(),
+                ..command.clone()
+            };
+            let place = slot(ring.base, ring.index, ENTRY_BYTES);
+            self.memory.fill(place, &command.to_bytes())?;
+            self.command.advance();
+            rings.push((ring, command.tag));
+        }
+        let doorbell = u32::from(self.command.index);
+        self.write(self.command.offset + at::DOORBELL, doorbell);
+        rings
+            .iter()
+            .map(|(ring, tag)| self.completion(ring, *tag))
+            .collect()
     }
 
     /// Waits for the completion of the descriptor that was submitted last.

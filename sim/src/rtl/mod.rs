@@ -152,6 +152,18 @@ impl RtlCard {
         self.cycles += cycles;
     }
 
+    /// Like [`Card::wire_push`]; the wire rests this many cycles after the frame.
+    pub fn wire_push_spaced(&mut self, frame: WireFrame, rest: u32) {
+        self.receive.push(frame, rest);
+        self.settle = SETTLE;
+    }
+
+    /// From now on the MAC sends at the rate of a 100G wire, overhead and padding included, or takes a beat in each cycle, as
+    /// it does at first.
+    pub fn limit_transmit(&mut self, limited: bool) {
+        self.transmit.limit(limited);
+    }
+
     fn power_on(&mut self) {
         let memory = &mut Unconnected;
         for _ in 0..8 {
@@ -176,9 +188,9 @@ impl RtlCard {
             &mut self.inputs,
             &mut self.dice,
             self.config.rx_idle_percent,
-            self.config.rx_gap,
         );
-        self.inputs.tx_ready = u8::from(!self.dice.percent(self.config.tx_stall_percent));
+        let stalled = self.dice.percent(self.config.tx_stall_percent);
+        self.inputs.tx_ready = u8::from(!stalled && self.transmit.ready());
         self.inputs.tick = self.tick();
         self.bridge.drive(&mut self.inputs, memory, self.cycles);
         self.model.cycle(&self.inputs, &mut self.outputs);
@@ -276,8 +288,7 @@ impl Card for RtlCard {
     }
 
     fn wire_push(&mut self, frame: WireFrame) {
-        self.receive.push(frame);
-        self.settle = SETTLE;
+        self.wire_push_spaced(frame, self.config.rx_gap);
     }
 
     fn wire_waiting(&self) -> usize {

@@ -31,7 +31,8 @@ pub(super) fn show(inputs: &mut Inputs, beat: &[u8], last: bool) {
 /// The wire's receive side.
 #[derive(Debug, Default)]
 pub(super) struct Receive {
-    frames: VecDeque<WireFrame>,
+    /// Frames, and the cycles that the wire rests after each.
+    frames: VecDeque<(WireFrame, u32)>,
     /// Bytes of the first frame that have entered.
     taken: usize,
     /// Cycles until the next frame may begin.
@@ -39,9 +40,9 @@ pub(super) struct Receive {
 }
 
 impl Receive {
-    pub(super) fn push(&mut self, frame: WireFrame) {
+    pub(super) fn push(&mut self, frame: WireFrame, rest: u32) {
         debug_assert!(!frame.bytes.is_empty(), "a frame on the wire has a byte");
-        self.frames.push_back(frame);
+        self.frames.push_back((frame, rest));
     }
 
     pub(super) fn waiting(&self) -> usize {
@@ -49,19 +50,13 @@ impl Receive {
     }
 
     #[inline]
-    pub(super) fn drive(
-        &mut self,
-        inputs: &mut Inputs,
-        dice: &mut Dice,
-        idle_percent: u8,
-        gap: u32,
-    ) {
+    pub(super) fn drive(&mut self, inputs: &mut Inputs, dice: &mut Dice, idle_percent: u8) {
         if self.rest > 0 {
             self.rest -= 1;
             inputs.rx_valid = 0;
             return;
         }
-        let Some(frame) = self.frames.front() else {
+        let Some((frame, rest_after)) = self.frames.front() else {
             inputs.rx_valid = 0;
             return;
         };
@@ -74,7 +69,7 @@ impl Receive {
         show(inputs, beat, rest.len() <= BEAT);
         inputs.rx_error = inputs.rx_last & u8::from(frame.error);
         if inputs.rx_last == 1 {
-            self.rest = gap;
+            self.rest = *rest_after;
         }
         inputs.rx_valid = 1;
     }
@@ -98,12 +93,39 @@ impl Receive {
     }
 }
 
+/// What a 100G wire carries in a cycle of 322.265625 MHz: 12.5e9 / 322.265625e6 bytes are 1280 / 33.
+const LINE_BYTES: (u64, u64) = (1280, 33);
+/// Preamble, FCS and gap of each frame on the wire, and the least frame without FCS.
+const LINE_OVERHEAD: usize = 8 + 4 + 12;
+const LINE_LEAST: usize = 60;
+/// What the MAC holds between card and wire.
+const LINE_BUFFER: usize = 4 * BEAT;
+
+/// A MAC that hands frames on at the rate of a 100G wire, with a small buffer before it.
+#[derive(Debug, Default)]
+struct Line {
+    /// Bytes taken and not yet sent, in 33rds.
+    held: u64,
+}
+
+impl Line {
+    /// Whether there is room for a beat.
+    fn ready(&self) -> bool {
+        self.held + (BEAT as u64) * LINE_BYTES.1 <= LINE_BUFFER as u64 * LINE_BYTES.1
+    }
+    /// A cycle, in which this many bytes came.
+    fn cycle(&mut self, bytes: usize) {
+        self.held = self.held.saturating_sub(LINE_BYTES.0) + bytes as u64 * LINE_BYTES.1;
+    }
+}
+
 /// The wire's transmit side.
 #[derive(Debug, Default)]
 pub(super) struct Transmit {
     bytes: Vec<u8>,
     first_cycle: u64,
     done: VecDeque<SentFrame>,
+    line: Option<Line>,
 }
 
 impl Transmit {
@@ -111,9 +133,35 @@ impl Transmit {
         self.done.pop_front()
     }
 
+    /// A 100G wire from now on, or one that takes a beat in each cycle.
+    pub(super) fn limit(&mut self, limited: bool) {
+        self.line = limited.then(Line::default);
+    }
+
+    /// Whether the MAC takes a beat in this cycle.
+    pub(super) fn ready(&self) -> bool {
+        self.line.as_ref().is_none_or(Line::ready)
+    }
+
     #[inline]
     pub(super) fn collect(&mut self, inputs: &Inputs, outputs: &Outputs, cycle: u64) {
-        if outputs.tx_valid == 0 || inputs.tx_ready == 0 {
+        let taken = outputs.tx_valid == 1 && inputs.tx_ready == 1;
+        if let Some(line) = &mut self.line {
+            let bytes = if taken {
+                let bytes = outputs.tx_keep.count_ones() as usize;
+                let whole = self.bytes.len() + bytes;
+                let end = LINE_LEAST.saturating_sub(whole) + LINE_OVERHEAD;
+                bytes + usize::from(outputs.tx_last) * end
+            } else {
+                0
+            };
+            line.cycle(bytes);
+        }
+        assert!(
+            outputs.tx_valid == 1 || self.bytes.is_empty(),
+            "m_axis_tx starves in mid-frame: a MAC cannot wait"
+        );
+        if !taken {
             return;
         }
         if self.bytes.is_empty() {

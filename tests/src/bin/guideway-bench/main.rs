@@ -2,12 +2,13 @@
 #![allow(clippy::print_stdout)] // a program for a terminal
 
 mod access;
+mod dataplane;
 mod speed;
 
 use anyhow::Result;
 use clap::Parser;
 use comfy_table::{CellAlignment, Table, presets};
-use guideway_tests::figures::{self, CLOCK_MHZ, IPIP, beats};
+use guideway_tests::figures::{self, CLOCK_MHZ, beats};
 use guideway_tests::vm::machine::Cache;
 use serde::Serialize;
 use std::{fs, path::PathBuf};
@@ -25,22 +26,13 @@ struct Arguments {
     /// Measure the host's access to its card only.
     #[arg(long)]
     access_only: bool,
+    /// Measure the data path only.
+    #[arg(long, conflicts_with = "access_only")]
+    dataplane_only: bool,
 }
 
-/// Flows that the sustained runs hit.
+/// Flows that the bursts hit.
 const FLOWS: u32 = 4000;
-
-#[derive(Serialize)]
-struct Rate {
-    frame: usize,
-    beats_in: u64,
-    beats_out: u64,
-    packets_per_cycle: f64,
-    limit_per_cycle: f64,
-    ratio: f64,
-    mpps: f64,
-    drops: u64,
-}
 
 #[derive(Serialize)]
 struct Burst {
@@ -71,33 +63,7 @@ fn main() -> Result<()> {
         return Ok(write("access.json", access_cost(&arguments)?)?);
     }
 
-    let rates = [60, 61, 65, 128, 256, 512, 1024, 1514, 9000]
-        .map(rate)
-        .into_iter()
-        .collect::<Result<Vec<_>>>()?;
-    let mut table = table([
-        "frame",
-        "beats in",
-        "beats out",
-        "packets/cycle",
-        "of the limit",
-        "Mpps at 322.27 MHz",
-        "drops",
-    ]);
-    for row in &rates {
-        table.add_row([
-            row.frame.to_string(),
-            row.beats_in.to_string(),
-            row.beats_out.to_string(),
-            format!("{:.4}", row.packets_per_cycle),
-            format!("{:.4}", row.ratio),
-            format!("{:.2}", row.mpps),
-            row.drops.to_string(),
-        ]);
-    }
-    println!(
-        "Sustained, known flows, IPIP in IPv4 (one frame each max(beats in, beats out) cycles is the limit)\n{table}\n"
-    );
+    let rows = dataplane::measure()?;
 
     let bursts = [4096, 8192, 20_000]
         .map(burst)
@@ -141,8 +107,12 @@ fn main() -> Result<()> {
     println!("A lone frame's first beat out\n{table}\n");
     write(
         "dataplane.json",
-        serde_json::json!({ "rates": rates, "bursts": bursts, "latency": latency }),
+        serde_json::json!({ "rows": rows, "bursts": bursts, "latency": latency }),
     )?;
+
+    if arguments.dataplane_only {
+        return dataplane::judge(&rows);
+    }
 
     let speed = speed::measure()?;
     let mut table = self::table([
@@ -163,7 +133,7 @@ fn main() -> Result<()> {
     write("simulator.json", serde_json::to_value(&speed)?)?;
 
     write("access.json", access_cost(&arguments)?)?;
-    Ok(())
+    dataplane::judge(&rows)
 }
 
 /// Both backends side by side; the virtual machine's column only when its cache is there.
@@ -195,25 +165,6 @@ fn access_cost(arguments: &Arguments) -> Result<serde_json::Value> {
         );
     }
     Ok(serde_json::json!({ "unit": "ns", "vfio_user": socket, "kernel_vfio_in_vm": machine }))
-}
-
-fn rate(frame: usize) -> Result<Rate> {
-    let (beats_in, beats_out) = (beats(frame), beats(frame + IPIP));
-    let pace = beats_in.max(beats_out);
-    let count = u32::try_from(40_000 / pace)?;
-    let run = figures::run(frame, count, u32::try_from(pace - beats_in)?, FLOWS)?;
-    let packets_per_cycle = run.sent as f64 / (run.cycles_out + pace - beats_out) as f64;
-    let limit_per_cycle = 1.0 / pace as f64;
-    Ok(Rate {
-        frame,
-        beats_in,
-        beats_out,
-        packets_per_cycle,
-        limit_per_cycle,
-        ratio: packets_per_cycle / limit_per_cycle,
-        mpps: packets_per_cycle * CLOCK_MHZ,
-        drops: run.full + run.dropped,
-    })
 }
 
 fn burst(frames: u32) -> Result<Burst> {
