@@ -264,7 +264,7 @@ impl<'c> TestHost<'c> {
     /// # Errors
     /// [`HarnessError::Refused`] when it ends otherwise.
     pub fn order(&mut self, command: Command) -> Result<u32, HarnessError> {
-        let completion = self.command(command.clone())?;
+        let completion = self.command(command)?;
         self.expect_ok(&command, &completion)
     }
 

@@ -160,7 +160,7 @@ impl TestHost<'_> {
             let ring = self.command.clone();
             let command = Command {
                 phase: ring.phase(),
-                ..command.clone()
+                ..*command
             };
             let place = slot(ring.base, ring.index, ENTRY_BYTES);
             self.memory.fill(place, &command.to_bytes())?;

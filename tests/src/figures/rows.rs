@@ -176,6 +176,8 @@ pub struct Row {
     pub wire_limit_mpps: f64,
     /// Frames lost of the run at the rate of 100G wires; the same number of frames.
     pub paced_drops: u64,
+    /// The longest of that run, first beat in to first beat out: what queued up between the wires.
+    pub paced_latency_cycles: u64,
     /// A lone frame (a mix: the first), first beat in to first beat out.
     pub latency_cycles: u64,
     /// The same from the complete window: at most 96, when that decides.
@@ -262,7 +264,7 @@ impl Rows {
         };
 
         let lone = self.play(way, shape, mode, 1, |_, _| 0)?;
-        let (first_in, first_out) = (lone.first_in, lone.sent[0].first_cycle);
+        let first_out = lone.sent[0].first_cycle;
         let sustained = self.play(way, shape, mode, packets, |inside, out| {
             beats(inside).max(beats(out)) * LINE.0
         })?;
@@ -294,9 +296,10 @@ impl Rows {
             mpps: packets_per_cycle * CLOCK_MHZ,
             wire_limit_mpps: 12_500.0 / wire_bytes,
             paced_drops: paced.drops,
-            latency_cycles: first_out - first_in,
-            from_window: first_out + 1 - first_in - beats(bytes).min(2),
-            from_end: first_out + 1 - first_in - beats(bytes),
+            paced_latency_cycles: paced.longest,
+            latency_cycles: first_out - lone.first_in,
+            from_window: first_out + 1 - lone.first_in - beats(bytes).min(2),
+            from_end: first_out + 1 - lone.first_in - beats(bytes),
         })
     }
 
@@ -317,11 +320,13 @@ impl Rows {
             Mode::Stateless => 0xff_ffff - i,
         };
         let (mut due, mut begins) = (0, 0);
+        let mut begun = Vec::with_capacity(packets as usize);
         for i in 0..packets {
             let (bytes, padding) = shape.frame(way, i);
             due += spacing(bytes, bytes - padding + way.outer);
             let next = u64::max(due.div_ceil(LINE.0), begins + beats(bytes));
             let rest = u32::try_from(next - begins - beats(bytes)).unwrap_or(u32::MAX);
+            begun.push(begins);
             begins = next;
             let bytes = way.frame(client(i, self.fresh), bytes, padding);
             let frame = WireFrame {
@@ -338,7 +343,7 @@ impl Rows {
 
         let sent: Vec<SentFrame> = std::iter::from_fn(|| self.card.wire_pop()).collect();
         let wrong = |what: String| Err(HarnessError::Protocol(format!("{}: {what}", way.name)));
-        let mut turn = 0;
+        let (mut turn, mut longest) = (0, 0);
         for frame in &sent {
             let inner = frame.bytes.get(14 + way.outer..).unwrap_or_default();
             let whose = way.client(inner);
@@ -360,6 +365,8 @@ impl Rows {
                     frame.bytes
                 ));
             }
+            let begun = first_in + begun[turn as usize];
+            longest = longest.max(frame.first_cycle - begun);
             turn += 1;
         }
         if mode == Mode::Learn {
@@ -381,6 +388,7 @@ impl Rows {
             sent,
             drops,
             first_in,
+            longest,
         })
     }
 
@@ -402,4 +410,6 @@ struct Play {
     sent: Vec<SentFrame>,
     drops: u64,
     first_in: u64,
+    /// Cycles from a frame's first beat in to its first beat out, at most.
+    longest: u64,
 }
