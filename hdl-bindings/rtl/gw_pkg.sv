@@ -39,6 +39,10 @@ package gw_pkg;
   localparam int unsigned DecisionLatency =
       ParseLatency + FlowHashLatency + RingLookupLatency + BackendLatency + VerdictLatency + EncapLatency;
 
+  function automatic int unsigned longest(input int unsigned a, input int unsigned b);
+    return a > b ? a : b;
+  endfunction
+
   typedef logic [11:0] payload_addr_t;  // beat in a payload ring
   typedef logic [13:0] frame_len_t;  // bytes, up to 9216 (larger ones saturate at 9217)
 
@@ -182,6 +186,7 @@ package gw_pkg;
   localparam int unsigned FlowRowBits = $clog2(Flows / FlowPlaces);  // log2 of the rows of a flow bank
   localparam int unsigned FlowPlaceBits = $clog2(Flows);
   typedef logic [FlowPlaceBits-1:0] flow_place_t;  // index in the `flow` table: {bank, way, row}
+  localparam int unsigned FlowPlacesMax = 16;  // that a command can name: 2 bits each for bank and way
 
   // flow -> backend: what the flow table holds for the packet's key.
   typedef struct packed {

@@ -10,11 +10,13 @@ pub mod layout;
 #[allow(unsafe_code, missing_docs, clippy::all, clippy::undocumented_unsafe_blocks)] // generated: register pointers are wrapped in the bus that the caller gives
 #[rustfmt::skip]
 pub mod registers;
+pub mod sizes;
 pub mod sv;
 pub mod tables;
 pub mod verdict;
 
 use layout::{Codes, Layout};
+use sizes::Sizes;
 
 /// "GWAY": what the identity register reads.
 pub const MAGIC: u32 = 0x4757_4159;
@@ -58,35 +60,38 @@ pub const CODES: &[Codes] = &[
     descriptors::TxOp::CODES,
 ];
 
-/// Every constant that both sides need.
-pub const CONSTANTS: &[(&str, u64)] = &[
-    ("Magic", MAGIC as u64),
-    ("CardResetKey", CARD_RESET_KEY as u64),
-    ("Vips", tables::VIPS as u64),
-    ("Pools", tables::POOLS as u64),
-    ("Backends", tables::BACKENDS as u64),
-    ("NextHops", tables::NEXT_HOPS as u64),
-    ("RingSlots", tables::RING_SLOTS as u64),
-    ("Flows", tables::FLOWS as u64),
-    ("Banks", tables::BANKS as u64),
-    ("FlowWays", tables::FLOW_WAYS as u64),
-    ("VipMatchRows", tables::VIP_MATCH_ROWS as u64),
-    ("VipPrefixes", tables::VIP_PREFIXES as u64),
-    ("RingSizeMax", tables::RING_SIZE_MAX as u64),
-    ("SlotEmpty", tables::SLOT_EMPTY as u64),
-    ("SecretBits", tables::SECRET_WORDS as u64 * 32),
-    ("FlowKeyBits", tables::FLOW_KEY_BITS as u64),
-    ("VipKeyBits", tables::VIP_KEY_BITS as u64),
-    ("FlowWordDataBits", tables::FLOW_WORD_DATA_BITS as u64),
-    ("FrameMax", tables::FRAME_MAX as u64),
-    ("HashSeed", tables::HASH_SEED as u64),
-    ("HashSeedV6", tables::HASH_SEED_V6 as u64),
-    ("GuePort", tables::GUE_PORT as u64),
-    ("RingSizeLog2Max", descriptors::RING_SIZE_LOG2_MAX as u64),
-];
+/// Every constant that both sides need, as a build of these sizes has it.
+#[must_use]
+pub const fn constants(sizes: &Sizes) -> [(&'static str, u64); 23] {
+    [
+        ("Magic", MAGIC as u64),
+        ("CardResetKey", CARD_RESET_KEY as u64),
+        ("Vips", sizes.vips as u64),
+        ("Pools", sizes.pools as u64),
+        ("Backends", sizes.backends as u64),
+        ("NextHops", sizes.next_hops as u64),
+        ("RingSlots", sizes.ring_slots as u64),
+        ("Flows", sizes.flows as u64),
+        ("Banks", tables::BANKS as u64),
+        ("FlowWays", sizes.flow_ways as u64),
+        ("VipMatchRows", sizes.vip_match_rows as u64),
+        ("VipPrefixes", sizes.vip_prefixes as u64),
+        ("RingSizeMax", tables::RING_SIZE_MAX as u64),
+        ("SlotEmpty", tables::SLOT_EMPTY as u64),
+        ("SecretBits", tables::SECRET_WORDS as u64 * 32),
+        ("FlowKeyBits", tables::FLOW_KEY_BITS as u64),
+        ("VipKeyBits", tables::VIP_KEY_BITS as u64),
+        ("FlowWordDataBits", tables::FLOW_WORD_DATA_BITS as u64),
+        ("FrameMax", tables::FRAME_MAX as u64),
+        ("HashSeed", tables::HASH_SEED as u64),
+        ("HashSeedV6", tables::HASH_SEED_V6 as u64),
+        ("GuePort", tables::GUE_PORT as u64),
+        ("RingSizeLog2Max", descriptors::RING_SIZE_LOG2_MAX as u64),
+    ]
+}
 
 /// A hash over every name, place and value above: driver, firmware and card compare it and refuse another.
-pub const LAYOUT_HASH: u32 = layout_hash();
+pub const LAYOUT_HASH: u32 = layout_hash(&Sizes::DEFAULT);
 
 const fn fnv(mut hash: u32, bytes: &[u8]) -> u32 {
     let mut i = 0;
@@ -97,7 +102,10 @@ const fn fnv(mut hash: u32, bytes: &[u8]) -> u32 {
     hash
 }
 
-const fn layout_hash() -> u32 {
+/// The layout hash of a build of these sizes.
+#[must_use]
+pub const fn layout_hash(sizes: &Sizes) -> u32 {
+    let constants = constants(sizes);
     let mut hash = 0x811c_9dc5;
     let mut i = 0;
     while i < LAYOUTS.len() {
@@ -124,9 +132,9 @@ const fn layout_hash() -> u32 {
         i += 1;
     }
     i = 0;
-    while i < CONSTANTS.len() {
-        hash = fnv(hash, CONSTANTS[i].0.as_bytes());
-        hash = fnv(hash, &CONSTANTS[i].1.to_le_bytes());
+    while i < constants.len() {
+        hash = fnv(hash, constants[i].0.as_bytes());
+        hash = fnv(hash, &constants[i].1.to_le_bytes());
         i += 1;
     }
     hash

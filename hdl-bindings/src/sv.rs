@@ -1,13 +1,14 @@
 //! Writes `rtl/gen/gw_layout_pkg.sv`: the SystemVerilog side of every declaration in this crate.
 
 use crate::layout::{Codes, Layout};
+use crate::sizes::Sizes;
 use core::fmt::{Result, Write};
 
-/// Writes the whole package.
+/// Writes the whole package, for a build of these sizes.
 ///
 /// # Errors
 /// What `out` answers.
-pub fn write_package(out: &mut impl Write) -> Result {
+pub fn write_package(out: &mut impl Write, sizes: &Sizes) -> Result {
     writeln!(
         out,
         "// Generated from hdl-bindings/src by `make generate`: change it there."
@@ -16,9 +17,9 @@ pub fn write_package(out: &mut impl Write) -> Result {
     writeln!(
         out,
         "  localparam logic [31:0] LayoutHash = 32'h{:08x};",
-        crate::LAYOUT_HASH
+        crate::layout_hash(sizes)
     )?;
-    for (name, value) in crate::CONSTANTS {
+    for (name, value) in &crate::constants(sizes) {
         if *value > i32::MAX as u64 {
             writeln!(out, "  localparam logic [31:0] {name} = 32'h{value:08x};")?;
         } else {

@@ -226,7 +226,7 @@ class Bench:
 
     def word(self, place):
         bank_way, row = divmod(place, 4096)
-        return self.dut.u_table.gen_place[bank_way].u_way.memory[row]
+        return self.dut.u_table.gen_place[bank_way].gen_way.u_way.memory[row]
 
     async def store(self, place, value):
         """Puts a stored word in place (bits 0 to 198 data, 199 to 207 SECDED)."""

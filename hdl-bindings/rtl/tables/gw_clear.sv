@@ -3,12 +3,13 @@
 // Throughput: one index each cycle.
 // Drops when: never; requests before `ready_o` are the caller's error, asserted.
 //
-// The index counts to the longest RAM's depth (the ring's beats; the flow table clears all its places at one row together).
+// The index counts to the longest RAM's depth, which in most builds is the ring's beats; the flow table clears all its places at one
+// row together.
 module gw_clear
   import gw_layout_pkg::*;
   import gw_pkg::*;
 #(
-    parameter int unsigned Indices = RingSlots / 32
+    parameter int unsigned Indices = longest(RingSlots / 32, longest(1 << FlowRowBits, longest(Vips, Backends)))
 ) (
     input  logic clk_i,
     input  logic rst_ni,

@@ -15,14 +15,20 @@ module gw_command_check
   localparam int unsigned EntriesBits = 21;  // of the largest table that an index of 20 bits reaches
   localparam int unsigned SumBits = 34;
 
-  logic known_op, table_op, known_table, address_op;
+  logic known_op, table_op, flow_op, known_table, address_op;
   logic [EntriesBits-1:0] entries;
   logic [SumBits-1:0] end_index, end_source;
   logic [64:0] end_address;
 
+  // Builds have up to the 4 ways that a command can name.
+  function automatic logic way_beyond(input logic [1:0] way);
+    return 3'(way) >= 3'(FlowWays);
+  endfunction
+
   always_comb begin
     known_op    = command_i.opcode <= 8'(OpcodeFence);
     table_op    = command_i.opcode >= 8'(OpcodeWrite) && command_i.opcode <= 8'(OpcodeDigest);
+    flow_op     = command_i.opcode >= 8'(OpcodeInsert) && command_i.opcode <= 8'(OpcodeDelete);
     address_op  = command_i.opcode == 8'(OpcodeWrite) || command_i.opcode == 8'(OpcodeDump);
     known_table = 1'b1;
     unique case (command_i.table_id)
@@ -48,7 +54,7 @@ module gw_command_check
   end
 
   logic valid_q, checked_q;
-  logic bad_opcode_q, bad_table_q, empty_q, beyond_q, copy_beyond_q, overlap_q, bad_insert_q, bad_expectation_q, bad_address_q;
+  logic bad_opcode_q, bad_table_q, empty_q, beyond_q, copy_beyond_q, overlap_q, bad_place_q, bad_insert_q, bad_expectation_q, bad_address_q;
   gw_status_e status_d, status_q;
 
   always_ff @(posedge clk_i) begin
@@ -68,6 +74,7 @@ module gw_command_check
       copy_beyond_q     <= command_i.opcode == 8'(OpcodeCopy) && end_source > SumBits'(entries);
       overlap_q         <= command_i.opcode == 8'(OpcodeCopy)
                            && SumBits'(command_i.source_index) < end_index && SumBits'(command_i.index) < end_source;
+      bad_place_q       <= flow_op && (way_beyond(command_i.way) || (command_i.opcode == 8'(OpcodeMove) && way_beyond(command_i.to_way)));
       bad_insert_q      <= command_i.opcode == 8'(OpcodeInsert)
                            && (command_i.vip >= 12'(Vips) || command_i.backend >= 16'(Backends));
       bad_expectation_q <= command_i.opcode == 8'(OpcodeInsert) && command_i.expectation > 2'(ExpectUnconfirmed);
@@ -79,7 +86,7 @@ module gw_command_check
   always_comb begin
     if (bad_opcode_q) status_d = StatusBadOpcode;
     else if (bad_table_q) status_d = StatusBadTable;
-    else if (empty_q || beyond_q || copy_beyond_q || overlap_q || bad_insert_q) status_d = StatusOutOfRange;
+    else if (empty_q || beyond_q || copy_beyond_q || overlap_q || bad_place_q || bad_insert_q) status_d = StatusOutOfRange;
     else if (bad_address_q) status_d = StatusBadAddress;
     else if (bad_expectation_q) status_d = StatusUnsupported;
     else status_d = StatusOk;
@@ -89,8 +96,7 @@ module gw_command_check
   logic unused_command;
   assign unused_command = ^{
     command_i.reserved_top, command_i.reserved2, command_i.reserved1, command_i.reserved0, command_i.phase, command_i.tag,
-    command_i.generation, command_i.confirmed, command_i.pinned, command_i.to_way, command_i.to_bank, command_i.way,
-    command_i.bank, command_i.source, command_i.source_port, command_i.destination_port
+    command_i.generation, command_i.confirmed, command_i.pinned, command_i.to_bank, command_i.bank, command_i.source, command_i.source_port, command_i.destination_port
   };
 
   assign valid_o  = checked_q;

@@ -84,6 +84,7 @@ module gw_flow_command
 
   // ---- the place: bank and way from the command, row from the key --------------------------------------------------------
   logic [1:0]                    bank, way;
+  flow_place_t                   place;
   logic [SecretBits-1:0]         secret_q;
   logic [0:0][FlowRowBits-1:0]   row;
   logic [FlowKeyBits-1:0]        key;
@@ -92,6 +93,7 @@ module gw_flow_command
   assign bank = into_q ? command_i.to_bank : command_i.bank;
   assign way  = into_q ? command_i.to_way : command_i.way;
   assign key  = {command_i.vip, command_i.source, command_i.source_port, command_i.destination_port};
+  assign place = flow_place_t'({32'(bank) * FlowWays + 32'(way), row});
   assign hash = state_q == Row && wait_q == WaitBits'(RowLatency);
 
   gw_bank_row #(.KeyBits(FlowKeyBits), .RowBits(FlowRowBits), .Banks(1)) u_row (
@@ -128,12 +130,12 @@ module gw_flow_command
     if (rvalid_i && (state_q == Answer || state_q == Recall)) record_q <= record;
     if (state_q == Correct && waited) begin
       if (into_q) begin
-        into_place_q <= {bank, way, row};
+        into_place_q <= place;
         into_known_q <= !uncorrectable;
         into_free_q  <= uncorrectable || !corrected_word.valid;
       end else begin
         from_q <= '{
-          place: {bank, way, row},
+          place: place,
           known: !uncorrectable,
           same: !uncorrectable && corrected_word.valid && corrected_word.key == key,
           rst: record_q.rst,
@@ -303,7 +305,7 @@ module gw_flow_command
 
   // A read at Ask, and one as Recall begins.
   assign read_o              = state_q == Ask || (state_q == Quiet && state_d == Recall);
-  assign read_place_o        = state_q == Ask ? {bank, way, row} : from_q.place;
+  assign read_place_o        = state_q == Ask ? place : from_q.place;
   assign done_o              = state_q == Done;
   assign status_o            = status_q;
   assign ecc_corrected_o     = corrected;

@@ -106,32 +106,36 @@ module gw_flow_table
   logic unused_request;  // only gw_command's reads and gw_clear's zeros come by the tables' port
   assign unused_request = ^{table_req_i.write, table_req_i.index[19:FlowPlaceBits], table_req_i.wdata};
 
-  for (genvar p = 0; p < FlowPlaces; p++) begin : gen_place
-    logic                here;
+  for (genvar p = 0; p < FlowPlacesMax; p++) begin : gen_place
     logic [WordBits-1:0] word;
-    assign here = place_q[FlowPlaceBits-1:FlowRowBits] == PlaceBits'(p);
-    gw_flow_way u_way (
-        .clk_i            (clk_i),
-        .read_i           (row_valid),
-        .read_out_i       (read_out_q),
-        .row_i            (row[p/FlowWays]),
-        .compare_i        (compare_valid_i),
-        .compare_key_i    (compare_key_i),
-        .match_o          (match_o[p]),
-        .payload_o        (payload_o[p]),
-        .access_write_i   (clear_q || (write_q && here)),
-        .access_read_i    (read_q && here),
-        .access_read_out_i(read_array_q && array_place_q[FlowPlaceBits-1:FlowRowBits] == PlaceBits'(p)),
-        .access_row_i     (place_q[FlowRowBits-1:0]),
-        .access_data_i    (access_word),
-        .access_data_o    (word)
-    );
+    if (p < FlowPlaces) begin : gen_way
+      logic here;
+      assign here = place_q[FlowPlaceBits-1:FlowRowBits] == PlaceBits'(p);
+      gw_flow_way u_way (
+          .clk_i            (clk_i),
+          .read_i           (row_valid),
+          .read_out_i       (read_out_q),
+          .row_i            (row[p/FlowWays]),
+          .compare_i        (compare_valid_i),
+          .compare_key_i    (compare_key_i),
+          .match_o          (match_o[p]),
+          .payload_o        (payload_o[p]),
+          .access_write_i   (clear_q || (write_q && here)),
+          .access_read_i    (read_q && here),
+          .access_read_out_i(read_array_q && array_place_q[FlowPlaceBits-1:FlowRowBits] == PlaceBits'(p)),
+          .access_row_i     (place_q[FlowRowBits-1:0]),
+          .access_data_i    (access_word),
+          .access_data_o    (word)
+      );
+    end else begin : gen_no_way
+      assign word = '0;
+    end
   end
 
   // Each way's word is named here, because gathering them in an array would cost the simulator a copy of all in every cycle.
   always_ff @(posedge clk_i) begin
     if (read_out_access_q) begin
-      unique case (out_place_q[FlowPlaceBits-1:FlowRowBits])
+      unique case (4'(out_place_q[FlowPlaceBits-1:FlowRowBits]))
         4'd0:  word_q <= gen_place[0].word;
         4'd1:  word_q <= gen_place[1].word;
         4'd2:  word_q <= gen_place[2].word;
