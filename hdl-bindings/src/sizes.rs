@@ -136,7 +136,12 @@ mod tests {
     #[test]
     fn a_host_refuses_a_card_of_another_build() {
         for sizes in &Sizes::ALL[1..] {
-            assert_ne!(crate::layout_hash(sizes), crate::LAYOUT_HASH, "{}", sizes.name);
+            assert_ne!(
+                crate::layout_hash(sizes),
+                crate::LAYOUT_HASH,
+                "{}",
+                sizes.name
+            );
         }
     }
 }
