@@ -65,8 +65,10 @@ module gw_table_ram #(
       b_index_q <= b_index_i;
       b_data_q  <= b_data_i;
     end
+    // One port: it writes or reads.
     if (b_write_q) memory[b_index_q] <= b_data_q;
-    if (b_read_q != '0) b_pipe_q <= PipeBits'({b_pipe_q, memory[b_index_q]});
+    else if (b_read_q[0]) b_pipe_q[0] <= memory[b_index_q];
+    for (int unsigned i = 1; i < Latency - 1; i++) if (b_read_q[i]) b_pipe_q[i] <= b_pipe_q[i-1];
   end
   assign b_data_o = b_pipe_q[Latency-2];
 
