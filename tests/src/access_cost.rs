@@ -220,7 +220,7 @@ fn configure(card: &Card) -> Result<()> {
     };
     card.write_vip(VipId(0), &vip)?;
     let key = VipKey {
-        address: ADDRESS.into(),
+        address: ADDRESS.octets().into(),
         port: 80,
         protocol: Protocol::Tcp,
     };

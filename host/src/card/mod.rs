@@ -55,7 +55,9 @@ pub use rx_queue::{RxFrame, RxQueue};
 pub use scratch::Scratch;
 pub use secrets::{SecretSource, Secrets};
 pub use tx_ring::{TxCompletion, TxRing};
-pub use vip::{MatchWrite, Protocol, VipKey, VipMatchTable};
+pub use vip::{
+    MatchEntries, MatchWrite, Protocol, VipAddress, VipAddressError, VipKey, VipMatchTable,
+};
 pub use wait::Waiting;
 
 /// How a card is opened.

@@ -135,7 +135,13 @@ impl Card {
     /// # Errors
     /// When the card cannot be reached.
     pub fn is_blank(&self) -> Result<bool, CardError> {
-        for table in [Table::VipMatch, Table::Vip, Table::Pool, Table::Backend] {
+        for table in [
+            Table::VipMatch,
+            Table::VipPrefix,
+            Table::Vip,
+            Table::Pool,
+            Table::Backend,
+        ] {
             let beats = self.dump(table, 0, self.entries(table))?;
             if beats.iter().any(|beat| *beat != [0; 16]) {
                 return Ok(false);

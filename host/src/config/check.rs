@@ -11,7 +11,7 @@ use guideway_hdl::tables;
 
 use super::problem::Problem;
 use super::schema::{self, At};
-use super::{Backend, Card, Config, Encap, Mac, Node, Pool, Protocol, Unmatched, Vip};
+use super::{Backend, Card, Config, Encap, Mac, Node, Pool, Unmatched, Vip};
 use crate::card::Vlan;
 use crate::device::{AddressError, DeviceAddress};
 use crate::maglev::Algorithm;
@@ -378,113 +378,6 @@ impl Checker {
         checked
     }
 
-    fn vips(&mut self, vips: &[At<schema::Vip>], pools: &[Pool]) -> Vec<Vip> {
-        let (mut names, mut keys) = (HashMap::new(), HashMap::new());
-        let mut checked = Vec::with_capacity(vips.len());
-        for vip in vips {
-            let vip = vip.get_ref();
-            let name = self.name("vip.name", &vip.name);
-            if names.insert(name.clone(), ()).is_some() {
-                self.problem(
-                    "vip.name",
-                    vip.name.span(),
-                    format!("there are two VIPs {name:?}"),
-                    "give each VIP its own name",
-                );
-            }
-            let address = self.unicast("vip.address", &vip.address);
-            let port = u16::try_from(self.number("vip.port", Some(&vip.port), 0, 65_535, 0))
-                .unwrap_or_default();
-            let protocol = match vip.protocol.get_ref().as_str() {
-                "tcp" => Some(Protocol::Tcp),
-                "udp" => Some(Protocol::Udp),
-                other => {
-                    self.problem(
-                        "vip.protocol",
-                        vip.protocol.span(),
-                        format!("{other:?} is not a protocol"),
-                        "write \"tcp\" or \"udp\"",
-                    );
-                    None
-                }
-            };
-            self.on_miss(vip.on_miss.as_ref());
-            let pool = pools
-                .iter()
-                .position(|pool| &pool.name == vip.pool.get_ref());
-            if pool.is_none() {
-                self.problem(
-                    "vip.pool",
-                    vip.pool.span(),
-                    format!("there is no pool {:?}", vip.pool.get_ref()),
-                    "name a [[pool]] of this file",
-                );
-            }
-            let (Some(address), Some(protocol), Some(pool)) = (address, protocol, pool) else {
-                continue;
-            };
-            if let Some(other) = keys.insert((address, port, protocol), name.clone()) {
-                self.problem(
-                    "vip.address",
-                    vip.address.span(),
-                    format!(
-                        "the VIPs {other:?} and {name:?} have the same address, port and protocol"
-                    ),
-                    "change or remove one",
-                );
-            }
-            self.no_loop(&vip.address, address, pools);
-            checked.push(Vip {
-                name,
-                address,
-                port,
-                protocol,
-                pool,
-            });
-        }
-        checked
-    }
-
-    /// What is sent to a backend must not come back as a packet for a VIP. In layer 2 the station decides where it goes.
-    fn no_loop(&mut self, key: &At<String>, address: IpAddr, pools: &[Pool]) {
-        let comes_back = |backend: &Backend| {
-            backend.address == address && !matches!(backend.encap, Encap::L2 { .. })
-        };
-        if let Some(pool) = pools
-            .iter()
-            .find(|pool| pool.backends.iter().any(comes_back))
-        {
-            self.problem(
-                "vip.address",
-                key.span(),
-                format!(
-                    "{address} is a backend of pool {:?} too: packets sent there would come back to this node",
-                    pool.name
-                ),
-                "give the backend an address of its own, or reach it by encap = \"l2\"",
-            );
-        }
-    }
-
-    fn on_miss(&mut self, on_miss: Option<&At<String>>) {
-        let Some(on_miss) = on_miss else { return };
-        match on_miss.get_ref().as_str() {
-            "punt" => {}
-            "learn" | "stateless" => self.problem(
-                "vip.on_miss",
-                on_miss.span(),
-                format!("{:?} is not supported yet", on_miss.get_ref()),
-                "write \"punt\"",
-            ),
-            other => self.problem(
-                "vip.on_miss",
-                on_miss.span(),
-                format!("{other:?} is not a policy"),
-                "write \"punt\"",
-            ),
-        }
-    }
-
     /// What the card can hold.
     fn limits(
         &mut self,
@@ -513,6 +406,7 @@ impl Checker {
                 "remove some",
             );
         }
+        self.prefix_limit(vip_keys, vips);
         let (mut backends, mut slots, mut largest) = (0, 0, 0);
         for (pool, keys) in pools.iter().zip(pool_keys) {
             let held = (pool.table_size as usize).next_multiple_of(tables::RING_SLOTS_PER_BEAT);
@@ -572,7 +466,7 @@ impl Checker {
         default
     }
 
-    fn name(&mut self, key: &str, name: &At<String>) -> String {
+    pub(super) fn name(&mut self, key: &str, name: &At<String>) -> String {
         let text = name.get_ref();
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if text.is_empty() || text.len() > 63 || !text.chars().all(fits) {

@@ -7,13 +7,14 @@ pub mod check;
 pub mod encap;
 pub mod problem;
 pub mod schema;
+mod vip;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::card::Vlan;
+use crate::card::{VipAddress, Vlan};
 use crate::device::DeviceAddress;
 use crate::maglev::{Algorithm, Member};
 pub use encap::Encap;
@@ -172,8 +173,8 @@ pub struct Backend {
 pub struct Vip {
     /// Its name.
     pub name: String,
-    /// Its address.
-    pub address: IpAddr,
+    /// Its address, or the prefix of its addresses.
+    pub address: VipAddress,
     /// Its port; 0: any.
     pub port: u16,
     /// Its protocol.

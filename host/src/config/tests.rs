@@ -258,6 +258,41 @@ fn rows() -> Vec<(
             "come back to this node",
         ),
         (
+            "address = \"10.200.1.1\"",
+            "address = \"10.0.0.0/24\"",
+            26,
+            "vip.address",
+            "10.0.0.1, a backend of pool \"web\", lies in 10.0.0.0/24",
+        ),
+        (
+            "address = \"10.200.1.1\"",
+            "address = \"10.200.1.1/16\"",
+            26,
+            "vip.address",
+            "bits set behind its prefix",
+        ),
+        (
+            "address = \"10.200.1.1\"",
+            "address = \"10.200.0.0/33\"",
+            26,
+            "vip.address",
+            "not an IP address or prefix",
+        ),
+        (
+            "address = \"10.200.1.1\"",
+            "address = \"192.0.0.0/2\"",
+            26,
+            "vip.address",
+            "not of one host",
+        ),
+        (
+            "address = \"10.200.1.1\"",
+            "address = \"::ffff:0:0/96\"",
+            26,
+            "vip.address",
+            "IPv4-mapped",
+        ),
+        (
             "encap = \"ipip\"",
             "encap = \"gue\"\ngre_key = 7",
             19,
@@ -602,6 +637,64 @@ fn two_vips_of_one_key_are_a_contradiction() {
         ),
         (33, "vip.address")
     );
+}
+
+fn vip(name: &str, address: &str, port: u16) -> String {
+    format!(
+        "[[vip]]\nname = {name:?}\naddress = {address:?}\nport = {port}\nprotocol = \"tcp\"\npool = \"web\"\n"
+    )
+}
+
+#[test]
+fn vips_may_be_prefixes_that_hold_one_another() {
+    let text = [
+        GOOD,
+        &vip("net", "10.200.0.0/16", 80),
+        &vip("any", "10.200.0.0/16", 0),
+        &vip("part", "10.200.1.0/24", 80),
+        &vip("v6", "2001:db8::/64", 80),
+        &vip("one", "10.200.1.9/32", 80),
+    ]
+    .concat();
+    let config = Config::parse("lb.toml", &text).unwrap();
+    let shown: Vec<String> = (config.vips.iter())
+        .map(|vip| vip.address.to_string())
+        .collect();
+    assert_eq!(
+        shown[1..],
+        [
+            "10.200.0.0/16",
+            "10.200.0.0/16",
+            "10.200.1.0/24",
+            "2001:db8::/64",
+            "10.200.1.9"
+        ]
+    );
+    let again = format!("{text}{}", vip("again", "10.200.1.0/24", 80));
+    let problems = Config::parse("lb.toml", &again).unwrap_err();
+    let told = &problems.shown[0].problem;
+    assert!(
+        told.message.contains("\"part\" and \"again\""),
+        "{problems}"
+    );
+    // in layer 2 the station decides where packets go
+    let l2 = text.replace(
+        "address = \"10.0.0.1\"",
+        "address = \"10.200.0.7\"\nencap = \"l2\"\nmac = \"02:00:00:00:00:05\"",
+    );
+    Config::parse("lb.toml", &l2).unwrap();
+}
+
+#[test]
+fn the_card_holds_sixty_four_prefixes() {
+    let vips = |count: u8| {
+        let vips = (0..count).map(|i| vip(&format!("p{i}"), &format!("10.{}.0.0/16", 100 + i), 0));
+        Config::parse("lb.toml", &(GOOD.to_owned() + &vips.collect::<String>()))
+    };
+    vips(64).unwrap();
+    let problems = vips(65).unwrap_err();
+    assert_eq!(problems.shown[0].problem.key, "vip.address");
+    assert!(problems.to_string().contains("10.164.0.0/16"), "{problems}");
 }
 
 #[test]

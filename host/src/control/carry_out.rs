@@ -14,6 +14,7 @@ use crate::card::{
 };
 use crate::slow_path::pin::Pinned;
 use crate::slow_path::poll::SlowPath;
+use crate::slow_path::view::{Matched, VipView};
 
 /// Why a plan stopped.
 #[derive(Debug, thiserror::Error)]
@@ -220,7 +221,10 @@ impl Deployment {
             return Ok(());
         };
         let ring = pool.ring();
-        let pinned = slow_path.pin(|vip| (vip.pool == id).then_some(ring.as_slice()))?;
+        let pinned = slow_path.pin(|view, key| {
+            let matched = view.vip_of_connection(key)?;
+            (matched.vip.pool == id).then_some((matched, ring.as_slice()))
+        })?;
         self.add_pinned(pinned);
         self.card.write_pool(PoolId(id), &entries::pool(pool))?;
         slow_path.view.set_ring(id, ring);
@@ -239,7 +243,14 @@ impl Deployment {
         };
         if let Some(pool) = next.pool(vip.pool) {
             let ring = pool.ring();
-            let pinned = slow_path.pin(|view| (view.id == id).then_some(ring.as_slice()))?;
+            let pinned = slow_path.pin(|view, key| {
+                let matched = view.vip_of_connection(key)?;
+                let changed = Matched {
+                    vip: VipView::of(vip),
+                    ..matched
+                };
+                (matched.vip.id == id).then_some((changed, ring.as_slice()))
+            })?;
             self.add_pinned(pinned);
         }
         self.write_vip(vip, next)?;
@@ -257,6 +268,13 @@ impl Deployment {
             return Ok(());
         };
         self.write_vip(vip, next)?;
+        // flows of a wider VIP that this one takes over keep their backends
+        if let Some(pool) = next.pool(vip.pool) {
+            let (ring, vip) = (pool.ring(), VipView::of(vip));
+            let pinned =
+                slow_path.pin(|view, key| Some((view.taken_by(&vip, key)?, ring.as_slice())))?;
+            self.add_pinned(pinned);
+        }
         slow_path.view.set_vip(vip);
         let writes = self.matches.insert(entries::vip_key(vip), VipId(id))?;
         self.card.write_vip_matches(&writes)
@@ -266,12 +284,16 @@ impl Deployment {
         let Some(vip) = self.state.vips.iter().find(|vip| vip.id == id) else {
             return Ok(());
         };
+        // and so do flows that fall to a wider VIP
+        let pinned = slow_path.pin_left_by(id)?;
         if let Some(write) = self.matches.remove(&entries::vip_key(vip)) {
             self.card.write_vip_matches(&[write])?;
         }
         self.card.fence()?;
         slow_path.view.remove_vip(vip);
-        slow_path.forget_vip(id, vip.key())
+        slow_path.forget_vip(id, vip.key())?;
+        self.add_pinned(pinned);
+        Ok(())
     }
 
     fn write_vip(&self, vip: &Vip, next: &State) -> Result<(), CardError> {

@@ -24,9 +24,9 @@ pub enum Step {
     SwapRing(u8),
     /// A VIP that exists gets another pool or MTU; flows that this moves are pinned first; fenced.
     ChangeVip(u16),
-    /// A new VIP: its entry, then its key.
+    /// A new VIP: its entry, then its key; flows that it takes from a wider one are pinned before.
     AddVip(u16),
-    /// A VIP goes: its key, then (fenced) its flows.
+    /// A VIP goes: its key, then (fenced) its flows; those that fall to a wider one are pinned before.
     RemoveVip(u16),
     /// A pool that no VIP names goes.
     ClearPool(u8),

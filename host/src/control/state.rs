@@ -14,7 +14,7 @@ use guideway_hdl::tables::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::card::Vlan;
+use crate::card::{VipAddress, Vlan};
 use crate::config::{Config, Encap, Mac, Protocol, Unmatched};
 use crate::maglev::{Algorithm, Member, NOBODY, Ring};
 
@@ -179,8 +179,8 @@ pub struct Vip {
     pub id: u16,
     /// Its name.
     pub name: String,
-    /// Its address.
-    pub address: IpAddr,
+    /// Its address, or the prefix of its addresses.
+    pub address: VipAddress,
     /// Its port; 0: any.
     pub port: u16,
     /// Its protocol.
@@ -192,7 +192,7 @@ pub struct Vip {
 impl Vip {
     /// What its packets are known by.
     #[must_use]
-    pub fn key(&self) -> (IpAddr, u16, Protocol) {
+    pub fn key(&self) -> (VipAddress, u16, Protocol) {
         (self.address, self.port, self.protocol)
     }
 }

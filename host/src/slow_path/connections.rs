@@ -10,7 +10,7 @@
 //!     └───────────┘ grows by whole extents
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::unix::fs::FileExt as _;
@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::card::VipAddress;
 use crate::config::Protocol;
 use crate::file_lock;
 use crate::maglev::octets;
@@ -39,8 +40,8 @@ const RECORDS_MAX: usize = 2 << 20;
 pub struct ConnectionKey {
     /// TCP or UDP.
     pub protocol: Protocol,
-    /// The VIP's address.
-    pub destination: IpAddr,
+    /// The VIP's address, or its prefix: the card does not tell the addresses of a prefix apart.
+    pub destination: VipAddress,
     /// The port on the VIP.
     pub destination_port: u16,
     /// The client's address.
@@ -77,7 +78,8 @@ struct Record {
     used: u8,
     protocol: u8,
     closing: u8,
-    reserved0: u8,
+    /// Of a prefix; 0: the destination is one address.
+    prefix_length: u8,
     source_port: U16,
     destination_port: U16,
     source: [u8; 16],
@@ -98,11 +100,14 @@ impl Record {
             used: 1,
             protocol: key.protocol.number(),
             closing: u8::from(connection.closing),
-            reserved0: 0,
+            prefix_length: match key.destination.one() {
+                Some(_) => 0,
+                None => key.destination.length(),
+            },
             source_port: key.source_port.into(),
             destination_port: key.destination_port.into(),
             source: octets(key.source),
-            destination: octets(key.destination),
+            destination: octets(key.destination.first()),
             backend: octets(connection.backend),
             pool: connection.pool.into(),
             last_seen: connection.last_seen.into(),
@@ -125,9 +130,13 @@ impl Record {
             _ => return None,
         };
         let address = |octets: [u8; 16]| Ipv6Addr::from(octets).to_canonical();
+        let destination = match (address(self.destination), self.prefix_length) {
+            (one, 0) => one.into(),
+            (first, length) => VipAddress::new(first, length).ok()?,
+        };
         let key = ConnectionKey {
             protocol,
-            destination: address(self.destination),
+            destination,
             destination_port: self.destination_port.get(),
             source: address(self.source),
             source_port: self.source_port.get(),
@@ -181,6 +190,8 @@ pub struct Connections {
     file: Option<File>,
     path: PathBuf,
     by_key: HashMap<ConnectionKey, (Connection, usize)>,
+    /// Lengths of the prefixes among the destinations, and how many have them.
+    prefix_lengths: BTreeMap<u8, usize>,
     free: Vec<usize>,
     records: usize,
 }
@@ -193,6 +204,7 @@ impl Connections {
             file: None,
             path: PathBuf::new(),
             by_key: HashMap::new(),
+            prefix_lengths: BTreeMap::new(),
             free: Vec::new(),
             records: 0,
         }
@@ -223,6 +235,7 @@ impl Connections {
             file: None,
             path: path.to_owned(),
             by_key: HashMap::new(),
+            prefix_lengths: BTreeMap::new(),
             free: Vec::new(),
             records: 0,
         };
@@ -272,7 +285,7 @@ impl Connections {
                 match known {
                     // a connection stands in one record only; a second one would be a torn move, of which either is right
                     Some((key, connection)) if !self.by_key.contains_key(&key) => {
-                        self.by_key.insert(key, (connection, slot));
+                        self.note(key, connection, slot);
                     }
                     _ => {
                         opened.torn += usize::from(bytes.iter().any(|&byte| byte != 0));
@@ -290,6 +303,18 @@ impl Connections {
     #[must_use]
     pub fn get(&self, key: &ConnectionKey) -> Option<&Connection> {
         self.by_key.get(key).map(|(connection, _)| connection)
+    }
+
+    /// What is known of a connection under the name of a prefix that holds its destination, the longest first.
+    #[must_use]
+    pub fn under_prefix(&self, key: &ConnectionKey) -> Option<&Connection> {
+        self.prefix_lengths.keys().rev().find_map(|&length| {
+            let destination = key.destination.widened(length)?;
+            self.get(&ConnectionKey {
+                destination,
+                ..*key
+            })
+        })
     }
 
     /// Every connection.
@@ -326,8 +351,15 @@ impl Connections {
             None => self.take_slot()?,
         };
         self.write(slot, Record::new(&key, &connection).as_bytes())?;
-        self.by_key.insert(key, (connection, slot));
+        self.note(key, connection, slot);
         Ok(())
+    }
+
+    fn note(&mut self, key: ConnectionKey, connection: Connection, slot: usize) {
+        let known = self.by_key.insert(key, (connection, slot)).is_some();
+        if !known && key.destination.one().is_none() {
+            *(self.prefix_lengths.entry(key.destination.length())).or_default() += 1;
+        }
     }
 
     /// Forgets a connection.
@@ -336,6 +368,15 @@ impl Connections {
     /// When the file system refuses.
     pub fn forget(&mut self, key: &ConnectionKey) -> Result<(), ConnectionsError> {
         if let Some((_, slot)) = self.by_key.remove(key) {
+            let length = key.destination.length();
+            if key.destination.one().is_none()
+                && let Some(count) = self.prefix_lengths.get_mut(&length)
+            {
+                *count -= 1;
+                if *count == 0 {
+                    self.prefix_lengths.remove(&length);
+                }
+            }
             self.write(slot, &[0; RECORD_BYTES])?;
             self.free.push(slot);
         }

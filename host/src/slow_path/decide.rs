@@ -5,7 +5,8 @@
 
 use super::connections::{Connection, ConnectionKey, Connections};
 use super::packet::ClientPacket;
-use super::view::{BackendView, View, VipView};
+use super::view::{BackendView, Matched, View, VipView};
+use crate::config::Protocol;
 use crate::control::state::Life;
 
 /// What was decided.
@@ -32,29 +33,15 @@ pub enum Undecided {
     NoBackend,
 }
 
-/// The name of a packet's connection.
+/// The name of a packet's connection with its VIP.
 #[must_use]
-pub fn connection_key(packet: &ClientPacket) -> ConnectionKey {
+pub fn connection_key(packet: &ClientPacket, vip: &VipView) -> ConnectionKey {
     ConnectionKey {
         protocol: packet.protocol,
-        destination: packet.destination,
+        destination: vip.address,
         destination_port: packet.destination_port,
         source: packet.source,
         source_port: packet.source_port,
-    }
-}
-
-/// The packet that a connection's next one looks like, as far as ring and VIP are concerned.
-#[must_use]
-pub fn packet_of(key: &ConnectionKey) -> ClientPacket {
-    ClientPacket {
-        source: key.source,
-        destination: key.destination,
-        protocol: key.protocol,
-        source_port: key.source_port,
-        destination_port: key.destination_port,
-        opens: false,
-        closes: false,
     }
 }
 
@@ -67,10 +54,11 @@ pub fn decide(
     connections: &Connections,
     packet: &ClientPacket,
 ) -> Result<Decision, Undecided> {
-    let (vip, hash_port) = view.vip(packet).ok_or(Undecided::NoVip)?;
-    let by_ring = view.ring_backend(vip.pool, packet, hash_port);
-    let kept = connections
-        .get(&connection_key(packet))
+    let matched = view.vip(packet).ok_or(Undecided::NoVip)?;
+    let vip = matched.vip;
+    let hash = matched.hash(packet.source, packet.source_port, packet.destination_port);
+    let by_ring = view.ring_backend(vip.pool, hash);
+    let kept = recorded(connections, packet, &matched, by_ring)
         .and_then(|connection| keeps(view, connection, packet.opens));
     match (kept, by_ring) {
         (Some(kept), ring) => Ok(Decision {
@@ -87,6 +75,32 @@ pub fn decide(
         }),
         (None, None) => Err(Undecided::NoBackend),
     }
+}
+
+/// What is recorded of a packet's connection: under its VIP's name, or under that of a VIP which it was for before another one came or
+/// went.
+fn recorded<'a>(
+    connections: &'a Connections,
+    packet: &ClientPacket,
+    matched: &Matched,
+    by_ring: Option<&BackendView>,
+) -> Option<&'a Connection> {
+    let name = connection_key(packet, &matched.vip);
+    let own = ConnectionKey {
+        destination: packet.destination.into(),
+        ..name
+    };
+    // A prefix's name is that of every address in it: a client that begins another connection from the same port is not the one that
+    // is recorded. Of UDP nothing tells a first packet, so that there only the pool's own backends are believed.
+    let under_prefix = || {
+        let known = connections.under_prefix(&own)?;
+        let same_pool = by_ring.is_some_and(|ring| ring.pool == known.pool);
+        let goes_on = packet.protocol == Protocol::Tcp && !packet.opens;
+        (same_pool || goes_on).then_some(known)
+    };
+    (connections.get(&name))
+        .or_else(|| connections.get(&own))
+        .or_else(under_prefix)
 }
 
 /// The backend that a recorded connection keeps.
@@ -133,7 +147,7 @@ mod tests {
             closing: false,
         };
         connections
-            .record(connection_key(packet), connection)
+            .record(connection_key(packet, &decision.vip), connection)
             .unwrap();
     }
 
@@ -229,5 +243,79 @@ mod tests {
             decide(&empty, &Connections::in_memory(), &other),
             Err(Undecided::NoVip)
         );
+    }
+
+    fn with_vips(vips: &[(&str, &str, u16, &str)]) -> Config {
+        let mut text = String::from(
+            "version = 1\n[card]\ndevice = \"sim\"\n[[node.next_hop]]\nmac = \"02:00:00:00:00:09\"\n",
+        );
+        for pool in ["one", "two"] {
+            text += &format!("[[pool]]\nname = \"{pool}\"\ntable_size = 101\n");
+            let net = if pool == "one" { 1 } else { 2 };
+            for backend in 1..5 {
+                text += &format!("[[pool.backend]]\naddress = \"10.0.{net}.{backend}\"\n");
+            }
+        }
+        for (name, address, port, pool) in vips {
+            for protocol in ["tcp", "udp"] {
+                text += &format!(
+                    "[[vip]]\nname = \"{name}-{protocol}\"\naddress = \"{address}\"\nport = {port}\nprotocol = \"{protocol}\"\npool = \"{pool}\"\n"
+                );
+            }
+        }
+        Config::parse("test", &text).unwrap()
+    }
+
+    #[test]
+    fn a_connection_keeps_its_backend_when_a_narrower_or_wider_vip_comes() {
+        let wide = ("wide", "10.200.0.0/16", 0, "one");
+        let narrow = ("narrow", "10.200.1.0/24", 80, "two");
+        let exact = ("exact", "10.200.1.1", 80, "two");
+        for (before, after) in [
+            (vec![wide], vec![wide, narrow]),
+            (vec![wide, narrow], vec![wide]),
+            (vec![wide], vec![wide, exact]),
+            (vec![wide, exact], vec![wide]),
+            (vec![narrow], vec![narrow, exact]),
+            (vec![wide, narrow, exact], vec![wide, narrow]),
+        ] {
+            let first = State::default().next(&with_vips(&before)).unwrap();
+            let second = first.next(&with_vips(&after)).unwrap();
+            let (old, new) = (View::of(&first), View::of(&second));
+            let mut connections = Connections::in_memory();
+            for port in 1..100 {
+                let decision = decide(&old, &connections, &packet(port, true)).unwrap();
+                assert!(!decision.known);
+                record(&mut connections, &decision, &packet(port, true));
+                let kept = decide(&new, &connections, &packet(port, false)).unwrap();
+                assert_ne!(kept.vip.id, decision.vip.id);
+                assert_eq!((kept.backend.id, kept.known), (decision.backend.id, true));
+            }
+        }
+    }
+
+    #[test]
+    fn another_address_of_a_prefix_is_not_taken_for_a_narrower_vip() {
+        let vips = [
+            ("wide", "10.200.0.0/16", 80, "one"),
+            ("exact", "10.200.1.1", 80, "two"),
+        ];
+        let view = View::of(&State::default().next(&with_vips(&vips)).unwrap());
+        let mut connections = Connections::in_memory();
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
+            let to_wide = ClientPacket {
+                destination: "10.200.7.7".parse().unwrap(),
+                protocol,
+                ..packet(9, protocol == Protocol::Tcp)
+            };
+            let decision = decide(&view, &connections, &to_wide).unwrap();
+            record(&mut connections, &decision, &to_wide);
+            let to_exact = ClientPacket {
+                destination: "10.200.1.1".parse().unwrap(),
+                ..to_wide
+            };
+            let other = decide(&view, &connections, &to_exact).unwrap();
+            assert!(!other.known && other.backend.pool != decision.backend.pool);
+        }
     }
 }

@@ -7,11 +7,10 @@
 use guideway_hdl::tables::{FlowKey, FlowRecord};
 
 use super::connections::{Connection, ConnectionKey};
-use super::decide::packet_of;
 use super::poll::SlowPath;
-use super::view::VipView;
+use super::view::{Matched, View};
 use crate::card::flow::{FlowTarget, delete, flow_key, record_key};
-use crate::card::{BackendId, CardError, VipId, address_from_bits};
+use crate::card::{BackendId, CardError, VipAddress, VipId, address_from_bits};
 use crate::config::Protocol;
 
 /// Flows that are installed between two looks at the card's answers.
@@ -36,19 +35,39 @@ pub struct Adopted {
 }
 
 impl SlowPath {
-    /// Installs and pins every connection that the rings given by `ring_of` (those that are about to change) send elsewhere.
+    /// Installs and pins every connection that `rule_of` sends elsewhere: its match and its ring, as they are about to be. `None` for
+    /// those of which nothing changes.
     ///
     /// # Errors
     /// When the card cannot be reached any more.
     pub fn pin<'a>(
         &mut self,
-        ring_of: impl Fn(&VipView) -> Option<&'a [u16]>,
+        rule_of: impl Fn(&View, &ConnectionKey) -> Option<(Matched, &'a [u16])>,
     ) -> Result<Pinned, CardError> {
-        let moved: Vec<(FlowKey, FlowTarget)> = self
-            .connections
-            .iter()
-            .filter_map(|(key, connection)| self.moved(key, connection, &ring_of))
+        let moved: Vec<(FlowKey, FlowTarget)> = (self.connections.iter())
+            .filter_map(|(key, connection)| {
+                let (matched, ring) = rule_of(&self.view, key)?;
+                self.moved(key, connection, &matched, ring)
+            })
             .collect();
+        self.install_all(&moved)
+    }
+
+    /// Installs and pins the connections of the VIP `id` that will be another VIP's when it goes.
+    ///
+    /// # Errors
+    /// When the card cannot be reached any more.
+    pub fn pin_left_by(&mut self, id: u16) -> Result<Pinned, CardError> {
+        let moved: Vec<(FlowKey, FlowTarget)> = (self.connections.iter())
+            .filter_map(|(key, connection)| {
+                let matched = self.view.left_by(id, key)?;
+                self.moved(key, connection, &matched, self.view.ring(matched.vip.pool))
+            })
+            .collect();
+        self.install_all(&moved)
+    }
+
+    fn install_all(&mut self, moved: &[(FlowKey, FlowTarget)]) -> Result<Pinned, CardError> {
         let mut pinned = Pinned {
             moved: moved.len(),
             without_place: 0,
@@ -59,23 +78,18 @@ impl SlowPath {
         Ok(pinned)
     }
 
-    /// The entry that a connection needs when a new ring names another backend for it.
-    fn moved<'a>(
+    /// The entry that a connection needs when its ring is going to name another backend for it.
+    fn moved(
         &self,
         key: &ConnectionKey,
         connection: &Connection,
-        ring_of: &impl Fn(&VipView) -> Option<&'a [u16]>,
+        matched: &Matched,
+        ring: &[u16],
     ) -> Option<(FlowKey, FlowTarget)> {
-        let packet = packet_of(key);
-        let (vip, hash_port) = self.view.vip(&packet)?;
-        let ring = ring_of(&vip)?;
         let backend = self.view.backend_of(connection.pool, connection.backend)?;
-        if self
-            .view
-            .ring_backend_in(ring, &packet, hash_port)
-            .map(|b| b.id)
-            == Some(backend.id)
-        {
+        let hash = matched.hash(key.source, key.source_port, key.destination_port);
+        let named = self.view.ring_backend_in(ring, hash);
+        if named.map(|named| named.id) == Some(backend.id) {
             return None;
         }
         let target = FlowTarget {
@@ -86,7 +100,7 @@ impl SlowPath {
         };
         Some((
             flow_key(
-                VipId(vip.id),
+                VipId(matched.vip.id),
                 key.source,
                 key.source_port,
                 key.destination_port,
@@ -122,7 +136,7 @@ impl SlowPath {
     pub fn forget_vip(
         &mut self,
         vip: u16,
-        (address, port, protocol): (std::net::IpAddr, u16, Protocol),
+        (address, port, protocol): (VipAddress, u16, Protocol),
     ) -> Result<(), CardError> {
         let keys = self.flows.keys(|key| key.vip == vip);
         for chunk in keys.chunks(CHUNK) {
@@ -142,7 +156,7 @@ impl SlowPath {
             .iter()
             .map(|(key, _)| key)
             .filter(of_vip)
-            .filter(|key| self.view.vip(&packet_of(key)).is_none())
+            .filter(|key| self.view.vip_of_connection(key).is_none())
             .copied()
             .collect();
         for key in gone {

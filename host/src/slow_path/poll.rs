@@ -230,7 +230,8 @@ impl SlowPath {
             last_seen: self.now,
             closing: packet.closes,
         };
-        if let Err(error) = self.connections.record(connection_key(packet), connection) {
+        let name = connection_key(packet, &decision.vip);
+        if let Err(error) = self.connections.record(name, connection) {
             self.stats.unrecorded += 1;
             if !matches!(error, ConnectionsError::Full) {
                 tracing::warn!(%error, "a connection is not recorded");

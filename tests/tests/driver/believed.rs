@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use guideway::card::{Backend, BackendId, Card, NextHop, NextHopId};
 use guideway::control::host::Found;
-use guideway_hdl::tables::Encap;
+use guideway_hdl::tables::{Encap, Table, VipPrefix};
 use guideway_sim::card::Model;
 
 use super::crash::{connect, start, two_configurations};
@@ -39,7 +39,31 @@ fn turn_away(card: &Card, id: u8) {
 /// What somebody else did to the card, by a name.
 type Change = (&'static str, fn(&Card));
 
-const CHANGES: [Change; 8] = [
+/// Gives a prefix another VIP, or takes it away.
+fn change_prefix(card: &Card, first: u32, how: impl Fn(&mut VipPrefix)) {
+    let beats = card.dump(Table::VipPrefix, 0, 64).unwrap();
+    let mut known = (0..).zip(beats).map(|(index, beat)| {
+        let words = std::array::from_fn(|i| beat[i]);
+        (index, VipPrefix::from_words(&words))
+    });
+    let (index, mut entry) = known
+        .find(|(_, entry)| entry.valid && entry.address == first.into())
+        .unwrap();
+    how(&mut entry);
+    card.write_entry(Table::VipPrefix, index, &entry.to_words())
+        .unwrap();
+}
+
+const CHANGES: [Change; 11] = [
+    ("another VIP of a prefix", |card| {
+        change_prefix(card, 0x0ac9_0000, |entry| entry.vip ^= 1);
+    }),
+    ("another prefix", |card| {
+        change_prefix(card, 0x0ac9_0000, |entry| entry.length = 17);
+    }),
+    ("a prefix less", |card| {
+        change_prefix(card, 0x0ac9_0000, |entry| *entry = VipPrefix::default());
+    }),
     ("another key", |card| {
         change(card, "10.0.0.1", |backend| backend.gre_key = Some(8));
     }),

@@ -41,7 +41,8 @@ fn config(node: &str, next_hop: u8, pools: &[Pool], vips: &[(&str, &str)]) -> Co
     }
     for (address, pool) in vips {
         text += &format!(
-            "[[vip]]\nname = \"v{address}\"\naddress = \"{address}\"\nport = 80\nprotocol = \"tcp\"\npool = \"{pool}\"\n"
+            "[[vip]]\nname = \"v{}\"\naddress = \"{address}\"\nport = 80\nprotocol = \"tcp\"\npool = \"{pool}\"\n",
+            address.replace('/', "-")
         );
     }
     Config::parse("test", &text).unwrap()
@@ -93,6 +94,10 @@ pub fn two_configurations() -> [Config; 2] {
             ("10.200.1.3", "web"),
             ("10.200.1.4", "api"),
             ("10.200.1.6", "old"),
+            ("10.201.0.0/16", "web"),
+            ("10.202.3.0/24", "api"),
+            ("10.202.4.4", "web"),
+            ("10.202.0.0/16", "web"),
         ],
     );
     // nobody needs an IPv6 source any more
@@ -130,13 +135,26 @@ pub fn two_configurations() -> [Config; 2] {
             ("10.200.1.2", "web"),
             ("10.200.1.4", "api"),
             ("10.200.1.5", "new"),
+            ("10.201.0.0/16", "api"),
+            ("10.201.2.0/24", "web"),
+            ("10.201.3.3", "web"),
+            ("10.202.0.0/16", "api"),
         ],
     );
     [first, second]
 }
 
-/// VIPs of both configurations.
-const VIPS: [[u8; 4]; 3] = [[10, 200, 1, 1], [10, 200, 1, 2], [10, 200, 1, 4]];
+/// Addresses that are VIPs in both configurations: alone, in the same prefix, and with a narrower VIP in one of the two.
+const VIPS: [[u8; 4]; 8] = [
+    [10, 200, 1, 1],
+    [10, 200, 1, 2],
+    [10, 201, 1, 1],
+    [10, 201, 2, 2],
+    [10, 200, 1, 4],
+    [10, 201, 3, 3],
+    [10, 202, 3, 3],
+    [10, 202, 4, 4],
+];
 
 fn frame((vip, client, port): Flow, flags: u8) -> Vec<u8> {
     PacketSpec {
@@ -274,7 +292,7 @@ fn change_and_crash(model: Model, writes: impl Iterator<Item = u32>) {
     let mut fuse = Fuse::default();
     let (mut host, mut caller, found) = start(&stage, &fuse, folder.path(), &configs[0]).unwrap();
     assert_eq!(found, Found::Blank);
-    (0..20).for_each(|_| flows.open(&stage));
+    (0..24).for_each(|_| flows.open(&stage));
     flows.all_go_on(&stage, Some(&mut host)).unwrap();
     let (mut now, mut crashes) = (0, 0);
     for write in writes {

@@ -17,10 +17,13 @@ pub fn holds_exactly(card: &Card, config: &Config) -> Result<(), String> {
     let backends = card.read_backends().unwrap();
     let matches = card.read_vip_matches().unwrap();
     let used = |beats: Vec<[u32; 16]>| beats.iter().filter(|beat| **beat != [0; 16]).count();
-    let keys = used(
-        card.dump(Table::VipMatch, 0, card.entries(Table::VipMatch))
-            .unwrap(),
-    );
+    let held = |table| used(card.dump(table, 0, card.entries(table)).unwrap());
+    let prefixes = (config.vips.iter()).filter(|vip| vip.address.one().is_none());
+    let (keys, in_prefixes) = (held(Table::VipMatch), held(Table::VipPrefix));
+    if in_prefixes != prefixes.count() {
+        return Err(format!("{in_prefixes} prefixes"));
+    }
+    let keys = keys + in_prefixes;
     if keys != config.vips.len() || matches.iter().count() != keys {
         return Err(format!("{keys} keys for {} VIPs", config.vips.len()));
     }

@@ -1,0 +1,195 @@
+//! The VIPs: which addresses they have, and what they may not contradict.
+//!
+//! Owns the keys of `[[vip]]`. What the card does with them stands in its specification, sections 3 and 4.
+
+use std::collections::HashMap;
+
+use guideway_hdl::tables::VIP_PREFIXES;
+
+use super::check::Checker;
+use super::schema::{self, At};
+use super::{Backend, Encap, Pool, Protocol, Vip};
+use crate::card::{VipAddress, VipAddressError};
+
+impl Checker {
+    pub(super) fn vips(&mut self, vips: &[At<schema::Vip>], pools: &[Pool]) -> Vec<Vip> {
+        let (mut names, mut keys) = (HashMap::new(), HashMap::new());
+        let mut checked = Vec::with_capacity(vips.len());
+        for vip in vips {
+            let vip = vip.get_ref();
+            let name = self.name("vip.name", &vip.name);
+            if names.insert(name.clone(), ()).is_some() {
+                self.problem(
+                    "vip.name",
+                    vip.name.span(),
+                    format!("there are two VIPs {name:?}"),
+                    "give each VIP its own name",
+                );
+            }
+            let address = self.vip_address(&vip.address);
+            let port = u16::try_from(self.number("vip.port", Some(&vip.port), 0, 65_535, 0))
+                .unwrap_or_default();
+            let protocol = self.protocol(&vip.protocol);
+            self.on_miss(vip.on_miss.as_ref());
+            let pool = pools
+                .iter()
+                .position(|pool| &pool.name == vip.pool.get_ref());
+            if pool.is_none() {
+                self.problem(
+                    "vip.pool",
+                    vip.pool.span(),
+                    format!("there is no pool {:?}", vip.pool.get_ref()),
+                    "name a [[pool]] of this file",
+                );
+            }
+            let (Some(address), Some(protocol), Some(pool)) = (address, protocol, pool) else {
+                continue;
+            };
+            if let Some(other) = keys.insert((address, port, protocol), name.clone()) {
+                self.problem(
+                    "vip.address",
+                    vip.address.span(),
+                    format!(
+                        "the VIPs {other:?} and {name:?} have the same address, port and protocol"
+                    ),
+                    "change or remove one",
+                );
+            }
+            self.no_loop(&vip.address, address, pools);
+            checked.push(Vip {
+                name,
+                address,
+                port,
+                protocol,
+                pool,
+            });
+        }
+        checked
+    }
+
+    /// An address, or all of a prefix.
+    fn vip_address(&mut self, text: &At<String>) -> Option<VipAddress> {
+        let key = "vip.address";
+        let address: VipAddress = match text.get_ref().parse() {
+            Ok(address) => address,
+            Err(error) => {
+                let (message, help) = match error {
+                    VipAddressError::Form => (
+                        format!("{:?} is not an IP address or prefix", text.get_ref()),
+                        "write an address, or a prefix as \"10.0.0.0/16\" or \"2001:db8::/64\""
+                            .to_owned(),
+                    ),
+                    VipAddressError::HostBits(whole) => (
+                        format!("{:?} has bits set behind its prefix", text.get_ref()),
+                        format!("write {:?}", whole.to_string()),
+                    ),
+                };
+                self.problem(key, text.span(), message, help);
+                return None;
+            }
+        };
+        if address.is_mapped() {
+            self.problem(
+                key,
+                text.span(),
+                "an IPv4-mapped address is an IPv4 address",
+                "write it as a.b.c.d",
+            );
+        } else if !address.is_unicast() {
+            let (message, help) = match address.one() {
+                Some(address) => (
+                    format!("{address} is not the address of one host"),
+                    "write a unicast address",
+                ),
+                None => (
+                    format!("{address} holds addresses that are not of one host"),
+                    "write a prefix without multicast, broadcast and the unspecified address",
+                ),
+            };
+            self.problem(key, text.span(), message, help);
+        }
+        Some(address)
+    }
+
+    fn protocol(&mut self, text: &At<String>) -> Option<Protocol> {
+        match text.get_ref().as_str() {
+            "tcp" => Some(Protocol::Tcp),
+            "udp" => Some(Protocol::Udp),
+            other => {
+                self.problem(
+                    "vip.protocol",
+                    text.span(),
+                    format!("{other:?} is not a protocol"),
+                    "write \"tcp\" or \"udp\"",
+                );
+                None
+            }
+        }
+    }
+
+    /// What is sent to a backend must not come back as a packet for a VIP. In layer 2 the station decides where it goes.
+    fn no_loop(&mut self, key: &At<String>, address: VipAddress, pools: &[Pool]) {
+        let comes_back = |backend: &&Backend| {
+            address.holds(&backend.address.into()) && !matches!(backend.encap, Encap::L2 { .. })
+        };
+        let found = pools.iter().find_map(|pool| {
+            let backend = pool.backends.iter().find(comes_back)?;
+            Some((&pool.name, backend.address))
+        });
+        if let Some((pool, backend)) = found {
+            let message = match address.one() {
+                Some(_) => format!(
+                    "{backend} is a backend of pool {pool:?} too: packets sent there would come back to this node"
+                ),
+                None => format!(
+                    "{backend}, a backend of pool {pool:?}, lies in {address}: packets sent there would come back to this node"
+                ),
+            };
+            self.problem(
+                "vip.address",
+                key.span(),
+                message,
+                "give the backend an address of its own, or reach it by encap = \"l2\"",
+            );
+        }
+    }
+
+    fn on_miss(&mut self, on_miss: Option<&At<String>>) {
+        let Some(on_miss) = on_miss else { return };
+        match on_miss.get_ref().as_str() {
+            "punt" => {}
+            "learn" | "stateless" => self.problem(
+                "vip.on_miss",
+                on_miss.span(),
+                format!("{:?} is not supported yet", on_miss.get_ref()),
+                "write \"punt\"",
+            ),
+            other => self.problem(
+                "vip.on_miss",
+                on_miss.span(),
+                format!("{other:?} is not a policy"),
+                "write \"punt\"",
+            ),
+        }
+    }
+
+    /// Prefixes have a table of their own.
+    pub(super) fn prefix_limit(&mut self, keys: &[At<schema::Vip>], vips: &[Vip]) {
+        let prefixes = || (vips.iter()).filter(|vip| vip.address.one().is_none());
+        let Some(first_too_many) = prefixes().nth(VIP_PREFIXES) else {
+            return;
+        };
+        let named = |key: &&At<schema::Vip>| *key.get_ref().name.get_ref() == first_too_many.name;
+        self.problem(
+            "vip.address",
+            keys.iter()
+                .find(named)
+                .map_or(0..0, |key| key.get_ref().address.span()),
+            format!(
+                "{} VIPs are prefixes, but the card holds {VIP_PREFIXES} of them",
+                prefixes().count()
+            ),
+            "join neighbours into shorter prefixes, or remove some",
+        );
+    }
+}
