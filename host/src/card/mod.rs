@@ -56,7 +56,8 @@ pub use scratch::Scratch;
 pub use secrets::{SecretSource, Secrets};
 pub use tx_ring::{TxCompletion, TxRing};
 pub use vip::{
-    MatchEntries, MatchWrite, Protocol, VipAddress, VipAddressError, VipKey, VipMatchTable,
+    HashOptions, MatchEntries, MatchWrite, Meter, OnMiss, Protocol, Rules, VipAddress,
+    VipAddressError, VipKey, VipMatchTable,
 };
 pub use wait::Waiting;
 

@@ -14,8 +14,10 @@ use guideway_hdl::tables::{
 
 use super::{Card, CardError, Secrets, VipId, address_from_bits, address_to_bits};
 pub use address::{VipAddress, VipAddressError};
+pub use rules::{HashOptions, Meter, OnMiss, Rules};
 
 mod address;
+mod rules;
 
 /// A transport protocol that VIPs have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

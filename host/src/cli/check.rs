@@ -106,7 +106,8 @@ fn as_json(
     }).collect();
     let vips: Vec<_> = state.vips.iter().map(|vip| {
         let pool = state.pool(vip.pool).map(|pool| pool.name.as_str());
-        json!({ "name": vip.name, "index": vip.id, "address": vip.address, "port": vip.port, "protocol": vip.protocol.name(), "pool": pool, "on_miss": "punt" })
+        json!({ "name": vip.name, "index": vip.id, "address": vip.address, "port": vip.port, "protocol": vip.protocol.name(), "pool": pool, "on_miss": vip.rules.on_miss,
+            "hash": vip.rules.hash.names(), "meter": vip.rules.meter, "quota": vip.rules.quota })
     }).collect();
     json!({ "card": config.card, "node": config.node, "pools": pools, "backends": backends, "vips": vips })
 }
@@ -156,9 +157,10 @@ fn as_tables(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]
     }
     let mut vips = house_table(
         &[
-            "vip", "index", "address", "port", "protocol", "pool", "on miss",
+            "vip", "index", "address", "port", "protocol", "pool", "on miss", "hash", "meter",
+            "quota",
         ],
-        &[1, 3],
+        &[1, 3, 9],
     );
     for vip in &state.vips {
         let port = if vip.port == 0 {
@@ -167,6 +169,11 @@ fn as_tables(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]
             vip.port.to_string()
         };
         let pool = state.pool(vip.pool).map_or("", |pool| pool.name.as_str());
+        let hash = match vip.rules.hash.names() {
+            none if none.is_empty() => "katran's".to_owned(),
+            names => names.join(", "),
+        };
+        let or_none = |value: Option<String>| value.unwrap_or("none".to_owned());
         vips.add_row([
             &vip.name,
             &vip.id.to_string(),
@@ -174,7 +181,10 @@ fn as_tables(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]
             &port,
             vip.protocol.name(),
             pool,
-            "punt",
+            vip.rules.on_miss.name(),
+            &hash,
+            &or_none(vip.rules.meter.map(|meter| meter.to_string())),
+            &or_none(vip.rules.quota.map(|quota| quota.to_string())),
         ]);
     }
     let node = &config.node;
@@ -186,8 +196,13 @@ fn as_tables(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]
         .map_or("the received destination MAC".to_owned(), |mac| {
             mac.to_string()
         });
+    let compute_only = if node.compute_only {
+        ", compute only: misses go by the ring"
+    } else {
+        ""
+    };
     format!(
-        "{}: next hop {hop} with {}, sends from {source}, MTU {}\n\n{pools}\n\n{backends}\n\n{vips}",
+        "{}: next hop {hop} with {}, sends from {source}, MTU {}{compute_only}\n\n{pools}\n\n{backends}\n\n{vips}",
         node.name, node.vlan, node.mtu
     )
 }

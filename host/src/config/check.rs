@@ -196,6 +196,7 @@ impl Checker {
                 .unwrap_or_default(),
             next_hop,
             vlan,
+            compute_only: node.compute_only.is_some_and(At::into_inner),
         }
     }
 

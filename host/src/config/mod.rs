@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::card::{VipAddress, Vlan};
+use crate::card::{Rules, VipAddress, Vlan};
 use crate::device::DeviceAddress;
 use crate::maglev::{Algorithm, Member};
 pub use encap::Encap;
@@ -69,6 +69,8 @@ pub struct Node {
     pub next_hop: Option<Mac>,
     /// What becomes of VLAN tags on the way there.
     pub vlan: Vlan,
+    /// Misses go by the ring whatever the VIPs say, and nothing is recorded.
+    pub compute_only: bool,
 }
 
 /// What becomes of frames for no VIP.
@@ -181,6 +183,8 @@ pub struct Vip {
     pub protocol: Protocol,
     /// Its pool, as a position in [`Config::pools`].
     pub pool: usize,
+    /// How its packets are hashed, and what becomes of misses.
+    pub rules: Rules,
 }
 
 /// A VIP's protocol.

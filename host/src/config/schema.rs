@@ -52,6 +52,7 @@ pub struct Node {
     pub gue_port: Option<At<i64>>,
     pub unmatched: Option<At<String>>,
     pub mtu: Option<At<i64>>,
+    pub compute_only: Option<At<bool>>,
     #[serde(default)]
     pub next_hop: Vec<At<NextHop>>,
 }
@@ -105,6 +106,18 @@ pub struct Vip {
     pub protocol: At<String>,
     pub pool: At<String>,
     pub on_miss: Option<At<String>>,
+    pub hash: Option<Vec<At<String>>>,
+    pub meter: Option<At<Meter>>,
+    pub quota: Option<At<i64>>,
+}
+
+/// `meter` of a VIP.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Meter {
+    pub rate: At<i64>,
+    pub burst: At<i64>,
 }
 
 /// Reads the text, without judging values.

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::card::{HashOptions, Meter, OnMiss};
 
 const GOOD: &str = r#"version = 1
 [card]
@@ -450,10 +451,73 @@ fn rows() -> Vec<(
         ),
         (
             "on_miss = \"punt\"",
-            "hash = \"source\"",
+            "hush = \"source\"",
+            30,
+            "hush",
+            "unknown field",
+        ),
+        (
+            "on_miss = \"punt\"",
+            "hash = \"no-source-port\"",
             30,
             "hash",
-            "unknown field",
+            "invalid type",
+        ),
+        (
+            "on_miss = \"punt\"",
+            "hash = [\"no-source-port\", \"source\"]",
+            30,
+            "vip.hash",
+            "not a hash option",
+        ),
+        (
+            "on_miss = \"punt\"",
+            "meter = { rate = 0, burst = 1 }",
+            30,
+            "vip.meter.rate",
+            "out of range",
+        ),
+        (
+            "on_miss = \"punt\"",
+            "meter = { rate = 16777215, burst = 65536 }",
+            30,
+            "vip.meter.burst",
+            "out of range",
+        ),
+        (
+            "on_miss = \"punt\"",
+            "meter = { rate = 7 }",
+            30,
+            "burst",
+            "missing field",
+        ),
+        (
+            "on_miss = \"punt\"",
+            "meter = { rate = 7, burst = 7 }\non_miss = \"stateless\"",
+            30,
+            "vip.meter",
+            "misses of this VIP do not",
+        ),
+        (
+            "on_miss = \"punt\"",
+            "quota = 1048576",
+            30,
+            "vip.quota",
+            "out of range",
+        ),
+        (
+            "on_miss = \"punt\"",
+            "quota = 7\non_miss = \"stateless\"",
+            30,
+            "vip.quota",
+            "nothing of a stateless VIP",
+        ),
+        (
+            "mtu = 1500",
+            "compute_only = \"yes\"",
+            13,
+            "compute_only",
+            "invalid type",
         ),
         (
             "name = \"web-v4\"",
@@ -637,6 +701,42 @@ fn two_vips_of_one_key_are_a_contradiction() {
         ),
         (33, "vip.address")
     );
+}
+
+#[test]
+fn a_vip_has_rules_of_its_own() {
+    let rules = |keys: &str| {
+        let text = GOOD.replace("on_miss = \"punt\"", keys);
+        Config::parse("lb.toml", &text).unwrap().vips[0].rules
+    };
+    assert!(rules("").is_usual() && rules("on_miss = \"punt\"").is_usual());
+    assert_eq!(rules("on_miss = \"stateless\"").on_miss, OnMiss::Stateless);
+    let all = rules(
+        "hash = [\"no-source-port\", \"keep-destination-port\"]\nmeter = { rate = 200, burst = 5000 }\nquota = 10000",
+    );
+    assert_eq!(
+        all,
+        Rules {
+            hash: HashOptions {
+                no_source_port: true,
+                keep_destination_port: true,
+                ..HashOptions::default()
+            },
+            on_miss: OnMiss::Punt,
+            meter: Some(Meter {
+                rate: 200,
+                burst: 5000
+            }),
+            quota: Some(10_000),
+        }
+    );
+    let config = |keys: &str| {
+        Config::parse("lb.toml", &GOOD.replace("mtu = 1500", keys))
+            .unwrap()
+            .node
+            .compute_only
+    };
+    assert!(config("compute_only = true") && !config("compute_only = false") && !config(""));
 }
 
 fn vip(name: &str, address: &str, port: u16) -> String {

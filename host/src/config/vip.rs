@@ -9,7 +9,12 @@ use guideway_hdl::tables::VIP_PREFIXES;
 use super::check::Checker;
 use super::schema::{self, At};
 use super::{Backend, Encap, Pool, Protocol, Vip};
-use crate::card::{VipAddress, VipAddressError};
+use crate::card::{HashOptions, Meter, OnMiss, Rules, VipAddress, VipAddressError};
+
+/// The largest rate of a meter: 24 bits.
+const RATE_MAX: i64 = (1 << 24) - 1;
+/// The largest quota: 20 bits.
+const QUOTA_MAX: i64 = (1 << 20) - 1;
 
 impl Checker {
     pub(super) fn vips(&mut self, vips: &[At<schema::Vip>], pools: &[Pool]) -> Vec<Vip> {
@@ -30,7 +35,7 @@ impl Checker {
             let port = u16::try_from(self.number("vip.port", Some(&vip.port), 0, 65_535, 0))
                 .unwrap_or_default();
             let protocol = self.protocol(&vip.protocol);
-            self.on_miss(vip.on_miss.as_ref());
+            let rules = self.rules(vip);
             let pool = pools
                 .iter()
                 .position(|pool| &pool.name == vip.pool.get_ref());
@@ -62,6 +67,7 @@ impl Checker {
                 port,
                 protocol,
                 pool,
+                rules,
             });
         }
         checked
@@ -154,23 +160,81 @@ impl Checker {
         }
     }
 
-    fn on_miss(&mut self, on_miss: Option<&At<String>>) {
-        let Some(on_miss) = on_miss else { return };
-        match on_miss.get_ref().as_str() {
-            "punt" => {}
-            "learn" | "stateless" => self.problem(
-                "vip.on_miss",
-                on_miss.span(),
-                format!("{:?} is not supported yet", on_miss.get_ref()),
-                "write \"punt\"",
-            ),
-            other => self.problem(
-                "vip.on_miss",
-                on_miss.span(),
-                format!("{other:?} is not a policy"),
-                "write \"punt\"",
-            ),
+    /// How packets are hashed, and what becomes of misses.
+    fn rules(&mut self, vip: &schema::Vip) -> Rules {
+        let rules = Rules {
+            hash: self.hash(vip.hash.as_deref().unwrap_or_default()),
+            on_miss: self.on_miss(vip.on_miss.as_ref()),
+            meter: vip.meter.as_ref().map(|meter| self.meter(meter.get_ref())),
+            quota: (vip.quota.as_ref()).map(|quota| {
+                let quota = self.number("vip.quota", Some(quota), 1, QUOTA_MAX, QUOTA_MAX);
+                u32::try_from(quota).unwrap_or_default()
+            }),
+        };
+        if let (Some(meter), false) = (&vip.meter, rules.on_miss == OnMiss::Punt) {
+            self.problem(
+                "vip.meter",
+                meter.span(),
+                format!(
+                    "a meter limits what reaches the host, but misses of this VIP do not: on_miss is {:?}",
+                    rules.on_miss.name()
+                ),
+                "remove it, or write on_miss = \"punt\"",
+            );
         }
+        if let (Some(quota), OnMiss::Stateless) = (&vip.quota, rules.on_miss) {
+            self.problem(
+                "vip.quota",
+                quota.span(),
+                "a quota limits what the card records, which is nothing of a stateless VIP",
+                "remove it, or write on_miss = \"learn\" or \"punt\"",
+            );
+        }
+        rules
+    }
+
+    fn hash(&mut self, names: &[At<String>]) -> HashOptions {
+        let mut options = HashOptions::default();
+        for name in names {
+            if !options.set(name.get_ref()) {
+                self.problem(
+                    "vip.hash",
+                    name.span(),
+                    format!("{:?} is not a hash option", name.get_ref()),
+                    "write \"no-source-port\", \"destination-port-only\" or \"keep-destination-port\"",
+                );
+            }
+        }
+        options
+    }
+
+    fn meter(&mut self, meter: &schema::Meter) -> Meter {
+        let rate = self.number("vip.meter.rate", Some(&meter.rate), 1, RATE_MAX, 1);
+        let burst = self.number("vip.meter.burst", Some(&meter.burst), 1, u16::MAX.into(), 1);
+        Meter {
+            rate: u32::try_from(rate).unwrap_or_default(),
+            burst: u16::try_from(burst).unwrap_or_default(),
+        }
+    }
+
+    fn on_miss(&mut self, on_miss: Option<&At<String>>) -> OnMiss {
+        let Some(on_miss) = on_miss else {
+            return OnMiss::default();
+        };
+        let (message, help) = match on_miss.get_ref().as_str() {
+            "punt" => return OnMiss::Punt,
+            "stateless" => return OnMiss::Stateless,
+            "learn" => (
+                "\"learn\" is not supported yet".to_owned(),
+                "write \"punt\" or \"stateless\"",
+            ),
+            other => (
+                format!("{other:?} is not a policy"),
+                "write \"punt\" or \"stateless\"",
+            ),
+        };
+        self.problem("vip.on_miss", on_miss.span(), message, help);
+        OnMiss::default()
     }
 
     /// Prefixes have a table of their own.

@@ -175,6 +175,7 @@ impl Deployment {
         let control = self.card.control()?;
         self.card.set_control(Control {
             unmatched_drop: node.unmatched_drop,
+            compute_only: node.compute_only,
             ..control
         })
     }
@@ -221,7 +222,7 @@ impl Deployment {
             return Ok(());
         };
         let ring = pool.ring();
-        let pinned = slow_path.pin(|view, key| {
+        let pinned = slow_path.pin(|view, key, _| {
             let matched = view.vip_of_connection(key)?;
             (matched.vip.pool == id).then_some((matched, ring.as_slice()))
         })?;
@@ -243,7 +244,7 @@ impl Deployment {
         };
         if let Some(pool) = next.pool(vip.pool) {
             let ring = pool.ring();
-            let pinned = slow_path.pin(|view, key| {
+            let pinned = slow_path.pin(|view, key, _| {
                 let matched = view.vip_of_connection(key)?;
                 let changed = Matched {
                     vip: VipView::of(vip),
@@ -271,8 +272,9 @@ impl Deployment {
         // flows of a wider VIP that this one takes over keep their backends
         if let Some(pool) = next.pool(vip.pool) {
             let (ring, vip) = (pool.ring(), VipView::of(vip));
-            let pinned =
-                slow_path.pin(|view, key| Some((view.taken_by(&vip, key)?, ring.as_slice())))?;
+            let pinned = slow_path.pin(|view, key, known| {
+                Some((view.taken_by(&vip, key, known)?, ring.as_slice()))
+            })?;
             self.add_pinned(pinned);
         }
         slow_path.view.set_vip(vip);

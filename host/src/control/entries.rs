@@ -2,7 +2,7 @@
 //!
 //! Owns that one correspondence, so that what is written and what a running card is compared with are the same.
 
-use guideway_hdl::tables::{MissPolicy, VipEntry};
+use guideway_hdl::tables::VipEntry;
 
 use super::state::{Backend, Pool, State, Vip};
 use crate::card::{self, NextHop, NextHopId, VipKey};
@@ -51,12 +51,7 @@ pub fn next_hop(id: u8, state: &State) -> Option<NextHop> {
 /// A VIP's properties; `mtu` is the node's.
 #[must_use]
 pub fn vip(vip: &Vip, mtu: u16) -> VipEntry {
-    VipEntry {
-        pool: vip.pool,
-        miss_policy: MissPolicy::Punt.raw(),
-        mtu,
-        ..VipEntry::default()
-    }
+    vip.rules.to_entry(vip.pool, mtu)
 }
 
 /// What a VIP's packets are known by.

@@ -22,7 +22,7 @@ pub enum Step {
     WriteRing(u8),
     /// Flows that the new ring would move are pinned, then the pool names the new ring; fenced.
     SwapRing(u8),
-    /// A VIP that exists gets another pool or MTU; flows that this moves are pinned first; fenced.
+    /// A VIP that exists gets another pool, rules or MTU; flows that this moves are pinned first; fenced.
     ChangeVip(u16),
     /// A new VIP: its entry, then its key; flows that it takes from a wider one are pinned before.
     AddVip(u16),
@@ -126,7 +126,7 @@ fn vip_steps(old: &State, new: &State, steps: &mut Vec<Step>) {
     let before: HashMap<u16, _> = old
         .vips
         .iter()
-        .map(|vip| (vip.id, (vip.key(), vip.pool)))
+        .map(|vip| (vip.id, (vip.key(), vip.pool, vip.rules)))
         .collect();
     let after: HashMap<u16, _> = new.vips.iter().map(|vip| (vip.id, vip.key())).collect();
     let gone = old
@@ -136,8 +136,9 @@ fn vip_steps(old: &State, new: &State, steps: &mut Vec<Step>) {
     steps.extend(gone.map(|vip| Step::RemoveVip(vip.id)));
     for vip in &new.vips {
         match before.get(&vip.id) {
-            Some(&(key, pool)) if key == vip.key() => {
-                if pool != vip.pool || old.node.mtu != new.node.mtu {
+            Some(&(key, pool, rules)) if key == vip.key() => {
+                let same = (pool, rules) == (vip.pool, vip.rules);
+                if !same || old.node.mtu != new.node.mtu {
                     steps.push(Step::ChangeVip(vip.id));
                 }
             }

@@ -14,7 +14,7 @@ use guideway_hdl::tables::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::card::{VipAddress, Vlan};
+use crate::card::{Rules, VipAddress, Vlan};
 use crate::config::{Config, Encap, Mac, Protocol, Unmatched};
 use crate::maglev::{Algorithm, Member, NOBODY, Ring};
 
@@ -56,6 +56,8 @@ pub struct Node {
     pub gue_port: u16,
     pub unmatched_drop: bool,
     pub mtu: u16,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compute_only: bool,
 }
 
 /// A pool and its ring.
@@ -187,6 +189,9 @@ pub struct Vip {
     pub protocol: Protocol,
     /// Its pool's index.
     pub pool: u8,
+    /// How its packets are hashed, and what becomes of misses.
+    #[serde(default, skip_serializing_if = "Rules::is_usual")]
+    pub rules: Rules,
 }
 
 impl Vip {
@@ -236,6 +241,7 @@ impl Node {
             gue_port: GUE_PORT,
             unmatched_drop: false,
             mtu: 0,
+            compute_only: false,
         }
     }
 
@@ -252,6 +258,7 @@ impl Node {
             gue_port: node.gue_port,
             unmatched_drop: node.unmatched == Unmatched::Drop,
             mtu: node.mtu,
+            compute_only: node.compute_only,
         }
     }
 }
@@ -444,6 +451,7 @@ impl State {
                 port: vip.port,
                 protocol: vip.protocol,
                 pool,
+                rules: vip.rules,
             });
         }
         vips.sort_by_key(|vip| vip.id);

@@ -51,7 +51,7 @@ pub fn vips(card: &Card, state: &State) -> Result<Value, CardError> {
         let count = of(vip.id);
         let pool = state.pool(vip.pool).map(|pool| pool.name.as_str());
         json!({
-            "name": vip.name, "index": vip.id, "address": vip.address, "port": vip.port, "protocol": vip.protocol.name(), "pool": pool,
+            "name": vip.name, "index": vip.id, "address": vip.address, "port": vip.port, "protocol": vip.protocol.name(), "pool": pool, "on_miss": vip.rules.on_miss,
             "packets": count.packets, "bytes": count.bytes,
         })
     }).collect())

@@ -61,6 +61,8 @@ pub struct Connection {
     pub last_seen: u32,
     /// A FIN or RST was seen.
     pub closing: bool,
+    /// Under a prefix's name: the address that it is to, if the host has seen a packet of it.
+    pub address: Option<IpAddr>,
 }
 
 /// A pool's name as the file holds it.
@@ -87,7 +89,9 @@ struct Record {
     backend: [u8; 16],
     pool: U64,
     last_seen: U32,
-    reserved1: [u8; 56],
+    /// Zeros: none.
+    address: [u8; 16],
+    reserved: [u8; 40],
     /// CRC-32 over all before it.
     checksum: U32,
 }
@@ -111,7 +115,8 @@ impl Record {
             backend: octets(connection.backend),
             pool: connection.pool.into(),
             last_seen: connection.last_seen.into(),
-            reserved1: [0; 56],
+            address: connection.address.map_or([0; 16], octets),
+            reserved: [0; 40],
             checksum: 0.into(),
         };
         record.checksum = record.sum().into();
@@ -146,6 +151,7 @@ impl Record {
             backend: address(self.backend),
             last_seen: self.last_seen.get(),
             closing: self.closing != 0,
+            address: (self.address != [0; 16]).then(|| address(self.address)),
         };
         Some((key, connection))
     }
@@ -336,7 +342,7 @@ impl Connections {
         self.by_key.is_empty()
     }
 
-    /// Records a connection, in place of what was known of it. It is in the file when this returns.
+    /// Records a connection, in place of what was known of it; its address stays known. It is in the file when this returns.
     ///
     /// # Errors
     /// When the table is full or the file system refuses.
@@ -345,6 +351,11 @@ impl Connections {
         key: ConnectionKey,
         connection: Connection,
     ) -> Result<(), ConnectionsError> {
+        let known = self.get(&key).and_then(|known| known.address);
+        let connection = Connection {
+            address: connection.address.or(known),
+            ..connection
+        };
         let slot = match self.by_key.get(&key) {
             Some((known, _)) if *known == connection => return Ok(()),
             Some((_, slot)) => *slot,
@@ -442,6 +453,7 @@ mod tests {
             backend: backend.parse().unwrap(),
             last_seen: 17,
             closing: false,
+            address: None,
         }
     }
 

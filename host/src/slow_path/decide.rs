@@ -91,12 +91,16 @@ fn recorded<'a>(
         ..name
     };
     // A prefix's name is that of every address in it: a client that begins another connection from the same port is not the one that
-    // is recorded. Of UDP nothing tells a first packet, so that there only the pool's own backends are believed.
+    // is recorded. Where the address was never seen, nothing tells a first packet of UDP: only the pool's own backends are believed.
     let under_prefix = || {
         let known = connections.under_prefix(&own)?;
         let same_pool = by_ring.is_some_and(|ring| ring.pool == known.pool);
         let goes_on = packet.protocol == Protocol::Tcp && !packet.opens;
-        (same_pool || goes_on).then_some(known)
+        let believed = match known.address {
+            Some(address) => address == packet.destination,
+            None => same_pool || goes_on,
+        };
+        believed.then_some(known)
     };
     (connections.get(&name))
         .or_else(|| connections.get(&own))
@@ -145,6 +149,7 @@ mod tests {
             backend: decision.backend.address,
             last_seen: 0,
             closing: false,
+            address: (decision.vip.address.one().is_none()).then_some(packet.destination),
         };
         connections
             .record(connection_key(packet, &decision.vip), connection)
@@ -291,6 +296,41 @@ mod tests {
                 assert_ne!(kept.vip.id, decision.vip.id);
                 assert_eq!((kept.backend.id, kept.known), (decision.backend.id, true));
             }
+        }
+    }
+
+    #[test]
+    fn where_the_address_was_never_seen_a_first_packet_is_not_taken_for_a_known_one() {
+        let wide = ("wide", "10.200.0.0/16", 80, "one");
+        let exact = ("exact", "10.200.1.1", 80, "two");
+        let first = State::default().next(&with_vips(&[wide])).unwrap();
+        let (old, new) = (
+            View::of(&first),
+            View::of(&first.next(&with_vips(&[wide, exact])).unwrap()),
+        );
+        for (protocol, opens, known) in [
+            (Protocol::Tcp, false, true),
+            (Protocol::Tcp, true, false),
+            (Protocol::Udp, false, false),
+        ] {
+            let packet = ClientPacket {
+                protocol,
+                ..packet(9, opens)
+            };
+            let decision = decide(&old, &Connections::in_memory(), &packet).unwrap();
+            // adopted from a card, which knows no address
+            let connection = Connection {
+                pool: decision.backend.pool,
+                backend: decision.backend.address,
+                last_seen: 0,
+                closing: false,
+                address: None,
+            };
+            let mut connections = Connections::in_memory();
+            let name = connection_key(&packet, &decision.vip);
+            connections.record(name, connection).unwrap();
+            let next = decide(&new, &connections, &packet).unwrap();
+            assert_eq!(next.known, known, "{protocol:?} {opens}");
         }
     }
 

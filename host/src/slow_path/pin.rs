@@ -42,11 +42,11 @@ impl SlowPath {
     /// When the card cannot be reached any more.
     pub fn pin<'a>(
         &mut self,
-        rule_of: impl Fn(&View, &ConnectionKey) -> Option<(Matched, &'a [u16])>,
+        rule_of: impl Fn(&View, &ConnectionKey, &Connection) -> Option<(Matched, &'a [u16])>,
     ) -> Result<Pinned, CardError> {
         let moved: Vec<(FlowKey, FlowTarget)> = (self.connections.iter())
             .filter_map(|(key, connection)| {
-                let (matched, ring) = rule_of(&self.view, key)?;
+                let (matched, ring) = rule_of(&self.view, key, connection)?;
                 self.moved(key, connection, &matched, ring)
             })
             .collect();
@@ -225,6 +225,7 @@ impl SlowPath {
             backend: backend.address,
             last_seen: self.now,
             closing: record.fin || record.rst,
+            address: None,
         };
         Some((name, connection))
     }

@@ -229,6 +229,7 @@ impl SlowPath {
             backend: decision.backend.address,
             last_seen: self.now,
             closing: packet.closes,
+            address: (decision.vip.address.one().is_none()).then_some(packet.destination),
         };
         let name = connection_key(packet, &decision.vip);
         if let Err(error) = self.connections.record(name, connection) {

@@ -9,10 +9,10 @@ use std::net::IpAddr;
 
 use guideway_hdl::tables::SLOT_EMPTY;
 
-use super::connections::{ConnectionKey, pool_tag};
+use super::connections::{Connection, ConnectionKey, pool_tag};
 use super::flow_hash;
 use super::packet::ClientPacket;
-use crate::card::VipAddress;
+use crate::card::{Rules, VipAddress};
 use crate::config::Protocol;
 use crate::control::state::{Backend, Life, State, Vip};
 
@@ -29,6 +29,8 @@ pub struct VipView {
     pub protocol: Protocol,
     /// Its pool's index.
     pub pool: u8,
+    /// How its packets are hashed, and what becomes of misses.
+    pub rules: Rules,
 }
 
 impl VipView {
@@ -41,6 +43,7 @@ impl VipView {
             port: vip.port,
             protocol: vip.protocol,
             pool: vip.pool,
+            rules: vip.rules,
         }
     }
 
@@ -71,8 +74,8 @@ impl Matched {
     /// The hash of a packet with these fields.
     #[must_use]
     pub fn hash(&self, source: IpAddr, source_port: u16, destination_port: u16) -> u32 {
-        let port = if self.exact { destination_port } else { 0 };
-        flow_hash::of(source, source_port, port)
+        let options = &self.vip.rules.hash;
+        flow_hash::with_options(options, self.exact, source, (source_port, destination_port))
     }
 }
 
@@ -216,15 +219,21 @@ impl View {
         self.vip_of(key.destination, key.destination_port, key.protocol)
     }
 
-    /// The match of a connection whose packets would be for `vip` if it came: of a prefix's name perhaps, since nothing tells which of
-    /// the addresses the connection is to.
+    /// The match of a connection whose packets would be for `vip` if it came. Of a prefix's name whose address is not known: whose packets
+    /// may be.
     #[must_use]
-    pub fn taken_by(&self, vip: &VipView, key: &ConnectionKey) -> Option<Matched> {
+    pub fn taken_by(
+        &self,
+        vip: &VipView,
+        key: &ConnectionKey,
+        connection: &Connection,
+    ) -> Option<Matched> {
+        let destination = (connection.address).map_or(key.destination, VipAddress::from);
         let port_fits = vip.port == 0 || vip.port == key.destination_port;
         let present = self.vip_of_connection(key)?.vip;
         let fits = key.protocol == vip.protocol && port_fits && present.id != vip.id;
-        let whole = vip.address.holds(&key.destination) && vip.rank() > present.rank();
-        let part = key.destination != vip.address && key.destination.holds(&vip.address);
+        let whole = vip.address.holds(&destination) && vip.rank() > present.rank();
+        let part = destination != vip.address && destination.holds(&vip.address);
         (fits && (whole || part)).then(|| Matched::by(*vip, key.destination_port))
     }
 
@@ -347,6 +356,7 @@ mod tests {
                 port,
                 protocol,
                 pool: vip.pool,
+                rules: vip.rules,
             });
         }
         assert!(view.prefixes.is_empty() && found(&view, "10.1.2.4", 80).is_none());

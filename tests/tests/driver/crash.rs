@@ -27,7 +27,7 @@ const FOLLOWED: u32 = 3;
 /// A pool: name, ring size, backends with weights and the keys that say how packets travel to them.
 type Pool<'a> = (&'a str, u32, &'a [(&'a str, u32, &'a str)]);
 
-fn config(node: &str, next_hop: u8, pools: &[Pool], vips: &[(&str, &str)]) -> Config {
+fn config(node: &str, next_hop: u8, pools: &[Pool], vips: &[(&str, &str, &str)]) -> Config {
     let mut text = format!(
         "version = 1\n[card]\ndevice = \"sim\"\n[node]\nname = \"lb1\"\nmac = \"02:00:00:00:00:01\"\n{node}\n\
          [[node.next_hop]]\nmac = \"02:00:00:00:00:{next_hop:02x}\"\n"
@@ -39,15 +39,17 @@ fn config(node: &str, next_hop: u8, pools: &[Pool], vips: &[(&str, &str)]) -> Co
                 &format!("[[pool.backend]]\naddress = \"{address}\"\nweight = {weight}\n{way}\n");
         }
     }
-    for (address, pool) in vips {
+    for (address, pool, rules) in vips {
         text += &format!(
-            "[[vip]]\nname = \"v{}\"\naddress = \"{address}\"\nport = 80\nprotocol = \"tcp\"\npool = \"{pool}\"\n",
+            "[[vip]]\nname = \"v{}\"\naddress = \"{address}\"\nport = 80\nprotocol = \"tcp\"\npool = \"{pool}\"\n{rules}\n",
             address.replace('/', "-")
         );
     }
     Config::parse("test", &text).unwrap()
 }
 
+/// Rules of VIPs: two of the three options change under live flows.
+const KEEP: &str = "hash = [\"keep-destination-port\"]";
 const IPIP: &str = "";
 const GRE: &str = "encap = \"gre\"";
 
@@ -89,15 +91,19 @@ pub fn two_configurations() -> [Config; 2] {
             ("old", 251, &[("10.2.0.1", 1, &l2(3))]),
         ],
         &[
-            ("10.200.1.1", "web"),
-            ("10.200.1.2", "api"),
-            ("10.200.1.3", "web"),
-            ("10.200.1.4", "api"),
-            ("10.200.1.6", "old"),
-            ("10.201.0.0/16", "web"),
-            ("10.202.3.0/24", "api"),
-            ("10.202.4.4", "web"),
-            ("10.202.0.0/16", "web"),
+            ("10.200.1.1", "web", ""),
+            ("10.200.1.2", "api", ""),
+            ("10.200.1.3", "web", "on_miss = \"stateless\""),
+            (
+                "10.200.1.4",
+                "api",
+                "quota = 4000\nmeter = { rate = 1000, burst = 300 }",
+            ),
+            ("10.200.1.6", "old", ""),
+            ("10.201.0.0/16", "web", KEEP),
+            ("10.202.3.0/24", "api", ""),
+            ("10.202.4.4", "web", ""),
+            ("10.202.0.0/16", "web", ""),
         ],
     );
     // nobody needs an IPv6 source any more
@@ -131,14 +137,18 @@ pub fn two_configurations() -> [Config; 2] {
             ),
         ],
         &[
-            ("10.200.1.1", "web"),
-            ("10.200.1.2", "web"),
-            ("10.200.1.4", "api"),
-            ("10.200.1.5", "new"),
-            ("10.201.0.0/16", "api"),
-            ("10.201.2.0/24", "web"),
-            ("10.201.3.3", "web"),
-            ("10.202.0.0/16", "api"),
+            ("10.200.1.1", "web", ""),
+            ("10.200.1.2", "web", "hash = [\"no-source-port\"]"),
+            (
+                "10.200.1.4",
+                "api",
+                "hash = [\"destination-port-only\"]\nmeter = { rate = 999, burst = 400 }",
+            ),
+            ("10.200.1.5", "new", ""),
+            ("10.201.0.0/16", "api", ""),
+            ("10.201.2.0/24", "web", "hash = [\"destination-port-only\"]"),
+            ("10.201.3.3", "web", ""),
+            ("10.202.0.0/16", "api", ""),
         ],
     );
     [first, second]

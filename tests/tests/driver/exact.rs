@@ -4,11 +4,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use guideway::card::{Backend, Card, NextHop, Pool, VipKey};
+use guideway::card::{Backend, Card, NextHop, OnMiss, Pool, Rules, VipKey};
 use guideway::config::{Config, Encap, Mac};
 use guideway::maglev::{Member, NOBODY, Ring};
 use guideway_hdl::tables::{
-    self, BackendEntry, BackendState, NextHopEntry, PoolEntry, SLOT_EMPTY, Table,
+    self, BackendEntry, BackendState, NextHopEntry, PoolEntry, SLOT_EMPTY, Table, VipEntry,
 };
 
 /// Fails with what is wrong.
@@ -27,6 +27,9 @@ pub fn holds_exactly(card: &Card, config: &Config) -> Result<(), String> {
     if keys != config.vips.len() || matches.iter().count() != keys {
         return Err(format!("{keys} keys for {} VIPs", config.vips.len()));
     }
+    if card.control().unwrap().compute_only != config.node.compute_only {
+        return Err("compute_only".to_owned());
+    }
     let mut live = HashMap::new();
     for vip in &config.vips {
         let key = VipKey {
@@ -39,6 +42,7 @@ pub fn holds_exactly(card: &Card, config: &Config) -> Result<(), String> {
         if entry.mtu != config.node.mtu {
             return Err(format!("{key}: MTU {}", entry.mtu));
         }
+        follows_rules(entry, &vip.rules).map_err(|error| format!("{key}: {error}"))?;
         let name = &config.pools[vip.pool].name;
         if *live.entry(entry.pool).or_insert(name) != name {
             return Err(format!("pool {} is {name} and another", entry.pool));
@@ -55,6 +59,37 @@ pub fn holds_exactly(card: &Card, config: &Config) -> Result<(), String> {
     }
     regions(&pools)?;
     takers(&backends, &card.read_next_hops().unwrap(), config)
+}
+
+/// Hash options, policy and limits are those of the configuration.
+fn follows_rules(entry: &VipEntry, rules: &Rules) -> Result<(), String> {
+    let hash = [
+        entry.hash_no_source_port,
+        entry.hash_destination_port_only,
+        entry.hash_keep_destination_port,
+    ];
+    let wanted = [
+        rules.hash.no_source_port,
+        rules.hash.destination_port_only,
+        rules.hash.keep_destination_port,
+    ];
+    let policy = match rules.on_miss {
+        OnMiss::Punt => 0,
+        OnMiss::Learn => 1,
+        OnMiss::Stateless => 2,
+    };
+    let meter = rules
+        .meter
+        .map_or((0, 0), |meter| (meter.rate, meter.burst));
+    let held = (entry.meter_rate, entry.meter_burst);
+    if hash == wanted
+        && (entry.miss_policy, entry.quota) == (policy, rules.quota.unwrap_or(0))
+        && held == meter
+    {
+        Ok(())
+    } else {
+        Err(format!("{entry:?} instead of {rules:?}"))
+    }
 }
 
 /// A pool's ring as the addresses that packets would go to.

@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used)] // a test's helpers, too, fail by panicking
 
+mod vips;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
