@@ -143,7 +143,7 @@ package gw_pkg;
   } gw_host_frame_t;
 
   // ---- inside parse --------------------------------------------------------------------------------------------------
-  localparam int unsigned WalkBytes = WindowBytes - 54;  // of the window behind an IPv6 header
+  localparam int unsigned WalkBytes = WindowBytes - 34;  // of the window behind an IPv4 header without options
   // A place in the packet: behind the IP header's fixed part, then one header further with each step.
   typedef struct packed {
     logic        ipv6;
@@ -156,6 +156,16 @@ package gw_pkg;
     logic [WalkBytes*8-1:0] bytes;  // from here on; byte 0 in bits 7:0
   } gw_walk_t;
 
+  // What an ICMP error is about: the inner packet's flow, reversed.
+  typedef struct packed {
+    logic         usable;
+    logic [127:0] source_address;
+    logic [127:0] destination_address;
+    logic [15:0]  source_port;
+    logic [15:0]  destination_port;
+    logic [7:0]   protocol;
+  } gw_inner_flow_t;
+
   // ---- between the stations of the lookup --------------------------------------------------------------------------
   // parse -> vip, hash, verdict: what the window says. The fields below `control_port` hold only while `decided` is 0.
   typedef struct packed {
@@ -167,6 +177,7 @@ package gw_pkg;
     gw_disposition_e when_short;
     frame_len_t      needed;
     logic            control_port;  // row 17's ports
+    logic            icmp_error;  // the flow is that of its inner packet, reversed; `disposition` is what it gets without a VIP
     logic            ipv6;
     logic [7:0]      protocol;
     logic [127:0]    source_address;  // IPv4 in the low 32 bits

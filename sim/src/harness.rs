@@ -6,6 +6,7 @@
 pub mod conformance;
 pub mod frame;
 pub mod headers;
+pub mod icmp;
 pub mod katran;
 pub mod outcome;
 mod plan;

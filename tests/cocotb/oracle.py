@@ -92,6 +92,7 @@ class Packet:
     length: int  # of the IP packet
     data: bytes
     tags: bytes = b""
+    error: bool = False  # an ICMP error: the flow is its inner packet's, reversed
 
 
 class Card:
@@ -141,9 +142,9 @@ class Card:
         if control:
             return "HostControl", None
         if ether == 0x0800:
-            early, packet = self.read_ipv4(ip)
+            early, packet = self.read_ipv4(ip, WINDOW - 14 - len(tags), wire)
         elif ether == 0x86DD:
-            early, packet = self.read_ipv6(ip, WINDOW - 14 - len(tags))
+            early, packet = self.read_ipv6(ip, WINDOW - 14 - len(tags), wire)
         else:
             early, packet = "HostUnsupported", None
         if packet:
@@ -161,21 +162,22 @@ class Card:
             found += here
         return found
 
-    def read_ipv4(self, ip):
+    def read_ipv4(self, ip, window, wire):
+        """`window`: bytes of the IP packet that may be looked at."""
         if len(ip) < 20 or ip[0] >> 4 != 4:
             return "DropIpv4Malformed", None
         header, total = (ip[0] & 15) * 4, int.from_bytes(ip[2:4], "big")
         if header < 20 or total < header or total > len(ip):
             return "DropIpv4Malformed", None
+        bare = self.portless(False, ip[12:16], ip[16:20], ip[9], ip[1], ip[:total])
         if int.from_bytes(ip[6:8], "big") & 0x3FFF:
-            return "HostFragment", None
+            return ("HostFragment", None) if wire else (None, bare)
         payload = ip[header:total]
         if ip[9] == 1 and len(payload) >= 8 and payload[0] in (3, 11, 12):
-            return "HostIcmpError", None
+            return self.icmp_error(bare, ip[header + 8 : min(total, window)], wire)
         return self.read_l4(False, ip[12:16], ip[16:20], ip[9], ip[1], payload, ip[:total])
 
-    def read_ipv6(self, ip, window):
-        """`window`: bytes of the IP packet that may be looked at."""
+    def read_ipv6(self, ip, window, wire):
         if len(ip) < 40 or ip[0] >> 4 != 6:
             return "DropIpv6Malformed", None
         end = 40 + int.from_bytes(ip[4:6], "big")
@@ -193,17 +195,43 @@ class Card:
             if n == 43 and ip[x + 3]:
                 return "HostUnsupported", None
             n, x = ip[x], x + length
+        traffic_class = int.from_bytes(ip[:2], "big") >> 4 & 0xFF
+        bare = self.portless(True, ip[8:24], ip[24:40], n, traffic_class, ip[:end])
         if n == 44:
-            return "HostFragment", None
+            return ("HostFragment", None) if wire else (None, bare)
         if x + {6: 20, 17: 8, 58: 8}.get(n, 0) > window:
             return "HostUnsupported", None
         payload = ip[x:end]
         if n == 58 and len(payload) >= 8 and 1 <= payload[0] <= 4:
-            return "HostIcmpError", None
+            return self.icmp_error(bare, ip[x + 8 : min(end, window)], wire)
         if n == 58 and len(payload) >= 8 and 133 <= payload[0] <= 137:
             return "HostControl", None
-        traffic_class = int.from_bytes(ip[:2], "big") >> 4 & 0xFF
         return self.read_l4(True, ip[8:24], ip[24:40], n, traffic_class, payload, ip[:end])
+
+    @staticmethod
+    def portless(ipv6, source, destination, protocol, traffic_class, data):
+        return Packet(ipv6, source, destination, protocol, 0, 0, 0, traffic_class, len(data), data)
+
+    @staticmethod
+    def icmp_error(packet, inner, wire):
+        """`packet` is the error without its flow, `inner` what may be looked at of the inner packet."""
+        packet.error = True
+        nothing = ("HostIcmpError", None) if wire else (None, packet)
+        if not inner or inner[0] >> 4 != (6 if packet.ipv6 else 4):
+            return nothing
+        header = 40 if packet.ipv6 else (inner[0] & 15) * 4
+        if header < 20 or len(inner) < header + 8:
+            return nothing
+        if not packet.ipv6 and int.from_bytes(inner[6:8], "big") & 0x1FFF:
+            return nothing
+        source, destination = (inner[8:24], inner[24:40]) if packet.ipv6 else (inner[12:16], inner[16:20])
+        protocol = inner[6 if packet.ipv6 else 9]
+        if protocol not in (6, 17) or source != packet.destination:
+            return nothing
+        source_port, destination_port = inner[header : header + 2], inner[header + 2 : header + 4]
+        return None, dataclasses.replace(
+            packet, source=destination, destination=source, protocol=protocol, source_port=int.from_bytes(destination_port, "big"),
+            destination_port=int.from_bytes(source_port, "big"))
 
     def read_l4(self, ipv6, source, destination, protocol, traffic_class, payload, data):
         if protocol not in (6, 17):
@@ -256,6 +284,8 @@ class Card:
 
     def choose(self, packet, frame):
         found = self.find(packet)
+        if found is None and packet.error:
+            return Decision("HostIcmpError")
         if found is None:
             ports = (packet.source_port, packet.destination_port)
             if packet.protocol == 6 and 179 in ports or packet.protocol == 17 and ports[1] in (3784, 3785, 4784):
@@ -282,7 +312,7 @@ class Card:
         counted = {"vip": index, "ip_bytes": packet.length}
         if live and not afresh:
             decision = self.forward("ForwardHit", packet, frame, vip, flow["backend"])
-            decision.hit = flow["place"] if decision.disposition == "ForwardHit" else None
+            decision.hit = flow["place"] if decision.disposition == "ForwardHit" and not packet.error else None
             return dataclasses.replace(decision, **counted)
         punts = vip["miss_policy"] == L.MissPolicyPunt and not self.compute_only
         if punts and self.host_alive:
@@ -295,7 +325,7 @@ class Card:
                 "source": int.from_bytes(packet.source, "big"),
                 "source_port": packet.source_port, "destination_port": packet.destination_port,
             }
-            return Decision("HostPunt", record=record, **counted)
+            return Decision("HostIcmpError" if packet.error else "HostPunt", record=record, **counted)
         if slot >= L.Backends:
             return Decision("DropNoBackend", **counted)
         if not self.usable(slot):

@@ -10,7 +10,7 @@ import oracle
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 from layout import L
-from scapy.all import ARP, ICMP, IP, TCP, UDP, Dot1AD, Dot1Q, Ether, ICMPv6DestUnreach, ICMPv6ND_NS, IPv6, Raw
+from scapy.all import ARP, ICMP, IP, TCP, UDP, Dot1AD, Dot1Q, Ether, ICMPv6DestUnreach, ICMPv6ND_NS, ICMPv6PacketTooBig, ICMPv6ParamProblem, ICMPv6TimeExceeded, IPv6, Raw
 from scapy.all import IPOption_LSRR, IPOption_RR, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN
 
 TOP = "gw_parse"
@@ -18,7 +18,7 @@ MAC = "02:00:00:00:00:01"
 # gw_pkg's structs, the first field in the top bits
 INJECT = [("op", 2), ("install", 1), ("ends_punt", 1), ("vip", 12), ("backend", 16), ("generation", 8)]
 WINDOW = [("source", 1), *INJECT, ("payload", 12), ("complete", 1), ("bytes", 8), ("data", 1024)]
-PARSED = [("source", 1), *INJECT, ("payload", 12), ("decided", 1), ("disposition", 6), ("when_short", 6), ("needed", 14), ("control_port", 1),
+PARSED = [("source", 1), *INJECT, ("payload", 12), ("decided", 1), ("disposition", 6), ("when_short", 6), ("needed", 14), ("control_port", 1), ("icmp_error", 1),
           ("ipv6", 1), ("protocol", 8), ("source_address", 128), ("destination_address", 128), ("source_port", 16), ("destination_port", 16),
           ("syn", 1), ("ack", 1), ("fin", 1), ("rst", 1), ("traffic_class", 8), ("ip_length", 16), ("destination_mac", 48), ("tags", 2), ("tag", 64)]
 
@@ -57,6 +57,8 @@ def check(model, frame, inject, got):
         assert name == early, (name, early, frame.hex())
         return early
     assert early is None, (early, got, frame.hex())
+    if inject and packet.source_port == packet.destination_port == 0:
+        got["control_port"] = 0  # without meaning: an ASSIGN has its VIP
     tags = packet.tags
     wanted = {
         "needed": 14 + len(tags) + packet.length, "ipv6": int(packet.ipv6), "protocol": packet.protocol, "source_port": packet.source_port,
@@ -64,13 +66,14 @@ def check(model, frame, inject, got):
         "destination_address": int.from_bytes(packet.destination, "big"), "syn": packet.flags >> 1 & 1, "ack": packet.flags >> 4 & 1,
         "fin": packet.flags & 1, "rst": packet.flags >> 2 & 1, "traffic_class": packet.traffic_class,
         "ip_length": packet.length - (40 if packet.ipv6 else 0), "destination_mac": int.from_bytes(frame[:6], "big"), "tags": len(tags) // 4,
+        "icmp_error": int(packet.error),
         "control_port": int(packet.protocol == 6 and 179 in (packet.source_port, packet.destination_port)
-                            or packet.protocol == 17 and packet.destination_port in (3784, 3785, 4784)),
+                            or packet.protocol == 17 and packet.destination_port in (3784, 3785, 4784)) if not packet.error else 0,
     }
     for name, value in wanted.items():
         assert got[name] == value, (name, got[name], value, frame.hex())
     assert (got["tag"].to_bytes(8, "big"))[: len(tags)] == tags, frame.hex()
-    return "packet"
+    return "error" if packet.error and packet.protocol in (6, 17) else "packet"
 
 
 async def run(dut, frames, idle=0.2, **configuration):
@@ -151,8 +154,30 @@ def transport(ipv6):
     return random.choice((tcp, tcp, tcp, UDP(**ports), UDP(**ports), control, Raw(random.randbytes(8)))) / Raw(random.randbytes(random.choice((0, 6, 30, 90))))
 
 
+def sent_back(ipv6):
+    """An ICMP error about a packet of the VIP: its message, with as much of that packet as routers send back."""
+    ports = {"sport": random.randrange(65536), "dport": random.choice((179, 7, 65535))}
+    layer4 = random.choice((TCP(flags="S", **ports), UDP(**ports), TCP(**ports), UDP(**ports), ICMP() if not ipv6 else ICMPv6ND_NS(), Raw(bytes(8))))
+    rare = random.random() < 0.2
+    if ipv6:
+        about = bytes(IPv6(src="fc00:1::1" if not rare else "fc00:1::2", dst="2001:db8::7") / layer4 / Raw(bytes(60)))
+        head = random.choice((ICMPv6DestUnreach(), ICMPv6PacketTooBig(mtu=1280), ICMPv6TimeExceeded(), ICMPv6ParamProblem()))
+    else:
+        about = bytes(IP(src="10.200.1.1" if not rare else "10.200.1.2", dst="192.0.2.7", flags=random.choice((0, 0, "MF", "DF")),
+                         frag=random.choice((0, 0, 0, 0, 0, 0, 1, 185))) / layer4 / Raw(bytes(60)))
+        extra = options() if random.random() < 0.5 else b""
+        about = bytes([0x45 + len(extra) // 4]) + about[1:20] + extra + about[20:]
+        head = ICMP(type=random.choice((3, 3, 11, 12)), code=random.choice((0, 1, 4)))
+    most = len(about)
+    return bytes(head)[:8] + about[: random.choice((0, 19, 27, 28, 40, 47, 48, 55, 59, 67, 68, 75, most, most, most))]
+
+
 def packet():
     """A well-formed packet, perhaps with more headers than the card walks."""
+    if random.random() < 0.25:
+        ipv6 = random.random() < 0.5
+        ip = IPv6(src="2001:db8::1", dst="fc00:1::1", nh=58, tc=random.randrange(256)) if ipv6 else IP(src="192.0.2.1", dst="10.200.1.1", proto=1, tos=random.randrange(256), flags=random.choice(("DF", 0, 0, "MF")) if random.random() < 0.2 else 0)
+        return ip / Raw(sent_back(ipv6))
     if random.random() < 0.45:
         return IP(src="192.0.2.1", dst="10.200.1.1", tos=random.randrange(256), options=[], flags=random.choice(("DF", 0, 0, "MF")) if random.random() < 0.1 else 0) / transport(False)
     ip = IPv6(src="2001:db8::1", dst="fc00:1::1", tc=random.randrange(256), fl=random.randrange(1 << 20))
@@ -198,14 +223,16 @@ SEEDS = [
     tagged(IPv6(src="2001:db8::1", dst="fc00:1::1") / IPv6ExtHdrHopByHop(options=[PadN(optdata=bytes(4))]) / IPv6ExtHdrRouting(segleft=0)
            / IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(12))]) / TCP(sport=7, dport=80, flags="FA"), tags=2),
     tagged(IPv6(src="2001:db8::1", dst="fc00:1::1") / IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(4))]) / ICMPv6ND_NS(), tags=0),
+    tagged(IP(src="192.0.2.1", dst="10.200.1.1") / ICMP(type=3, code=4) / bytes(IP(src="10.200.1.1", dst="192.0.2.7") / TCP(sport=80, dport=7))[:28], tags=0),
+    tagged(IPv6(src="2001:db8::1", dst="fc00:1::1") / ICMPv6PacketTooBig() / bytes(IPv6(src="fc00:1::1", dst="2001:db8::7") / UDP(sport=443, dport=7)), tags=2),
 ]
 
 
 @cocotb.test()
 async def seeds_are_what_they_are(dut):
-    """The plain seeds are packets, and the last is neighbour discovery behind an extension header."""
+    """The plain seeds are packets, the last two errors about packets, and the one before neighbour discovery behind an extension header."""
     tally = await run(dut, SEEDS * 5, idle=0)
-    assert tally["packet"] == 20 and tally["HostControl"] + tally.get("DropInjectInvalid", 0) == 5, tally
+    assert tally["packet"] == 20 and tally["error"] == 10 and tally["HostControl"] + tally.get("DropInjectInvalid", 0) == 5, tally
 
 
 @cocotb.test()
@@ -213,7 +240,7 @@ async def random_frames(dut):
     """One window a cycle, and with gaps."""
     for idle in (0, 0.5):
         tally = await run(dut, [frame() if random.random() < 0.6 else bend(frame()) for _ in range(2500)], idle=idle)
-        for outcome in ("packet", "HostFragment", "HostUnsupported", "HostIcmpError", "HostControl", "DropIpv6Malformed", "DropInjectInvalid"):
+        for outcome in ("packet", "error", "HostFragment", "HostUnsupported", "HostIcmpError", "HostControl", "DropIpv6Malformed", "DropInjectInvalid"):
             assert tally.get(outcome, 0) > 5, (outcome, tally)
 
 

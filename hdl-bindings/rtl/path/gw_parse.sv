@@ -186,7 +186,8 @@ module gw_parse
       short_total = 1'b0;
       walk_d.protocol = view_q[6*8+:8];
       walk_d.left = word16(view_q, 4);
-      walk_d.bytes = view_q[Ipv6*8+:WalkBytes*8];
+      walk_d.room = 7'(ViewBytes - Ipv6);
+      walk_d.bytes = (WalkBytes * 8)'(view_q[ViewBytes*8-1:Ipv6*8]);
     end else begin
       fields_d.source_address = 128'(word32(view_q, 12));
       fields_d.destination_address = 128'(word32(view_q, 16));
@@ -195,10 +196,10 @@ module gw_parse
       {short_total, walk_d.left} = {1'b0, word16(view_q, 2)} - 17'(Ipv4);
       walk_d.options = header_words - 4'd5;
       walk_d.protocol = view_q[9*8+:8];
+      walk_d.room = 7'(ViewBytes - Ipv4);
       walk_d.bytes = view_q[Ipv4*8+:WalkBytes*8];
     end
-    // for IPv4 the room is less than the window's, which layer 4 never reaches the end of
-    walk_d.room = 7'(WalkBytes) - {3'd0, front2_q.tags, 2'd0};
+    walk_d.room = walk_d.room - {3'd0, front2_q.tags, 2'd0};
 
     facts_d.wire_frame = front2_q.source == SourceWire;
     facts_d.raw = front2_q.source == SourceInject && front2_q.inject.op == TxOpRaw;
@@ -280,9 +281,9 @@ module gw_parse
   view_t       l4;
   logic        icmp;
 
-  // only layer 4's first bytes are looked at, and malformed packets and fragments are known with the lengths
+  // of what layer 4 carries only gw_inner_flow reads more, and malformed packets and fragments are known with the lengths
   logic unused_bits;
-  assign unused_bits = ^{walk.bytes, walk.ipv6, walk.options, facts2_q.malformed, facts2_q.fragment};
+  assign unused_bits = ^{walk.ipv6, walk.options, facts2_q.malformed, facts2_q.fragment};
 
   always_comb begin
     l4 = view_t'(walk.bytes[14*8-1:0]);
@@ -303,15 +304,27 @@ module gw_parse
 
     fields2_d = fields;
     fields2_d.protocol = walk.protocol;
-    fields2_d.source_port = word16(l4, 0);
-    fields2_d.destination_port = word16(l4, 2);
     {fields2_d.ack, fields2_d.rst, fields2_d.syn, fields2_d.fin} = {l4[13*8+4], l4[13*8+2], l4[13*8+1], l4[13*8]};
-    if (!lengths_d.tcp) {fields2_d.ack, fields2_d.rst, fields2_d.syn, fields2_d.fin} = '0;
+    if (!lengths_d.tcp || lengths_d.fragment) {fields2_d.ack, fields2_d.rst, fields2_d.syn, fields2_d.fin} = '0;
     fields2_d.when_short = facts.ipv6 ? DispositionDropIpv6Malformed : DispositionDropIpv4Malformed;
     fields2_d.control_port =
-        (lengths_d.tcp && (fields2_d.source_port == PortBgp || fields2_d.destination_port == PortBgp)) ||
-        (lengths_d.udp && fields2_d.destination_port inside {16'd3784, 16'd3785, 16'd4784});
+        (lengths_d.tcp && (word16(l4, 0) == PortBgp || word16(l4, 2) == PortBgp)) ||
+        (lengths_d.udp && word16(l4, 2) inside {16'd3784, 16'd3785, 16'd4784});
+    // fragments and ICMP errors have no ports of their own
+    fields2_d.source_port = lengths_d.fragment || lengths_d.icmp_error ? '0 : word16(l4, 0);
+    fields2_d.destination_port = lengths_d.fragment || lengths_d.icmp_error ? '0 : word16(l4, 2);
   end
+
+  gw_inner_flow_t inner;
+  gw_inner_flow u_inner_flow (
+      .clk_i        (clk_i),
+      .valid_i      (walked_valid),
+      .error_i      (lengths_d.icmp_error && !lengths_d.fragment),
+      .ipv6_i       (facts.ipv6),
+      .destination_i(fields.destination_address),
+      .walk_i       (walk),
+      .flow_o       (inner)
+  );
 
   always_ff @(posedge clk_i) begin
     if (walked_valid) begin
@@ -325,9 +338,18 @@ module gw_parse
   // ---- the first row that applies --------------------------------------------------------------------------------
   gw_parsed_t parsed_d, parsed_q;
   logic       before_row_10;
+  logic       assigned;
 
   always_comb begin
+    assigned = !facts2_q.wire_frame && !facts2_q.raw;
     parsed_d = fields2_q;
+    if (inner.usable) begin
+      parsed_d.source_address = inner.source_address;
+      parsed_d.destination_address = inner.destination_address;
+      parsed_d.source_port = inner.source_port;
+      parsed_d.destination_port = inner.destination_port;
+      parsed_d.protocol = inner.protocol;
+    end
     parsed_d.decided = 1'b1;
     parsed_d.needed = needed_q > 17'(FrameMax) ? '1 : 14'(needed_q);
     before_row_10 = 1'b1;
@@ -340,17 +362,22 @@ module gw_parse
     else begin
       before_row_10 = 1'b0;
       if (lengths_q.malformed) parsed_d.disposition = fields2_q.when_short;
-      else if (lengths_q.fragment) parsed_d.disposition = DispositionHostFragment;
-      else if (lengths_q.outside) parsed_d.disposition = DispositionHostUnsupported;
-      else if (lengths_q.icmp_error && !lengths_q.l4_short) parsed_d.disposition = DispositionHostIcmpError;
-      else if (lengths_q.icmp_discovery && !lengths_q.l4_short) parsed_d.disposition = DispositionHostControl;
+      else if (lengths_q.fragment) begin
+        parsed_d.disposition = DispositionHostFragment;
+        parsed_d.decided = !assigned;
+      end else if (lengths_q.outside) parsed_d.disposition = DispositionHostUnsupported;
+      else if (lengths_q.icmp_error && !lengths_q.l4_short) begin
+        parsed_d.disposition = DispositionHostIcmpError;
+        parsed_d.icmp_error = 1'b1;
+        parsed_d.decided = !assigned && !inner.usable;
+      end else if (lengths_q.icmp_discovery && !lengths_q.l4_short) parsed_d.disposition = DispositionHostControl;
       else if (!lengths_q.tcp && !lengths_q.udp) parsed_d.disposition = DispositionHostUnsupported;
       else if (lengths_q.tcp ? lengths_q.tcp_short : lengths_q.l4_short) parsed_d.disposition = DispositionDropL4Malformed;
       else parsed_d.decided = 1'b0;
     end
     if (before_row_10) parsed_d.needed = '0;
-    // An ASSIGN must be a packet that a VIP could have.
-    if (!facts2_q.wire_frame && !facts2_q.raw) begin
+    // An ASSIGN must be a packet that a VIP could have, a fragment, or an ICMP error.
+    if (assigned) begin
       parsed_d.when_short = DispositionDropInjectInvalid;
       if (parsed_d.decided) parsed_d.disposition = DispositionDropInjectInvalid;
     end

@@ -25,7 +25,7 @@ module gw_verdict
     output logic              valid_o,
     output gw_verdict_t       verdict_o,
     output gw_rx_completion_t record_o,
-    output logic              hit_valid_o,  // a packet of the wire hit this flow entry
+    output logic              hit_valid_o,  // a packet of the wire, no ICMP error, hit this flow entry
     output gw_flow_hit_t      hit_o
 );
 
@@ -74,6 +74,7 @@ module gw_verdict
     logic                 wants_host;  // a miss is the host's to decide
     logic                 fallback;  // a miss that the ring gets counts as heartbeat_fallback
     logic                 control_port;
+    logic                 icmp_error;
     logic [LengthBits-1:0] inner_length;  // of the whole IP packet
     logic [13:0]          mtu;
     logic [5:0]           flow_outer_bytes;
@@ -105,6 +106,7 @@ module gw_verdict
     facts_d.wants_host = punt && host_alive_i && !compute_only_i;
     facts_d.fallback = punt && !compute_only_i;
     facts_d.control_port = parsed_i.control_port;
+    facts_d.icmp_error = parsed_i.icmp_error;
     // an IPv6 packet's own header is not in its length
     facts_d.inner_length = LengthBits'(parsed_i.ip_length) + (parsed_i.ipv6 ? LengthBits'(Ipv6Bytes) : '0);
     facts_d.mtu = entry_i.mtu;
@@ -167,11 +169,12 @@ module gw_verdict
       if (facts_q.assigned) begin
         verdict2_d.disposition = facts_q.matched && facts_q.flow_live ? DispositionForwardInject : DispositionDropInjectInvalid;
       end else if (!facts_q.matched) begin
-        if (facts_q.control_port) verdict2_d.disposition = DispositionHostControl;
+        if (facts_q.icmp_error) verdict2_d.disposition = DispositionHostIcmpError;
+        else if (facts_q.control_port) verdict2_d.disposition = DispositionHostControl;
         else verdict2_d.disposition = unmatched_drop_i ? DispositionDropUnmatched : DispositionHostUnmatched;
       end
       else if (facts_q.flow_live && !facts_q.flow_new) verdict2_d.disposition = DispositionForwardHit;
-      else if (facts_q.wants_host) verdict2_d.disposition = DispositionHostPunt;
+      else if (facts_q.wants_host) verdict2_d.disposition = facts_q.icmp_error ? DispositionHostIcmpError : DispositionHostPunt;
       else if (!facts_q.ring_exists) verdict2_d.disposition = DispositionDropNoBackend;
       else if (!facts_q.ring_usable) verdict2_d.disposition = DispositionDropBackendDown;
       else verdict2_d.disposition = DispositionForwardRing;
@@ -196,9 +199,12 @@ module gw_verdict
 
   // ---- stage 3: whether the encapsulation can carry it ---------------------------------------------------------------
   gw_verdict_t verdict3_d, verdict3_q;
-  logic        wire2_q, hit_valid_q;
+  logic        stamps2_q, explain;
+  logic        hit_valid_q;
 
   always_comb begin
+    // the host is told all of a miss, also of one that is an ICMP error
+    explain = verdict2_q.disposition == DispositionHostPunt || (verdict2_q.disposition == DispositionHostIcmpError && verdict2_q.count_vip);
     verdict3_d = verdict2_q;
     verdict3_d.egress_class = EgressClassNew;
     if (verdict2_q.disposition inside {DispositionForwardHit, DispositionForwardRing, DispositionForwardInject}) begin
@@ -217,14 +223,14 @@ module gw_verdict
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) hit_valid_q <= 1'b0;
-    else hit_valid_q <= valid_q[1] && wire2_q && verdict3_d.disposition == DispositionForwardHit;
+    else hit_valid_q <= valid_q[1] && stamps2_q && verdict3_d.disposition == DispositionForwardHit;
   end
   always_ff @(posedge clk_i) begin
-    if (valid_q[0]) wire2_q <= facts_q.wire_frame;
+    if (valid_q[0]) stamps2_q <= facts_q.wire_frame && !facts_q.icmp_error;
     if (valid_q[1]) begin
       verdict3_q <= verdict3_d;
       hit3_q     <= hit2_q;
-      record3_q  <= verdict2_q.disposition == DispositionHostPunt ? record2_q : '0;
+      record3_q  <= explain ? record2_q : '0;
     end
   end
 

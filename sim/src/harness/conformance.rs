@@ -7,6 +7,7 @@ mod commands;
 mod encapsulation;
 mod gue;
 mod headers;
+mod icmp;
 mod path;
 mod prefixes;
 mod rings;
@@ -52,6 +53,7 @@ pub fn checks() -> Vec<Check> {
         encapsulation::CHECKS,
         gue::CHECKS,
         headers::CHECKS,
+        icmp::CHECKS,
     ]
     .concat()
 }

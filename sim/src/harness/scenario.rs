@@ -12,6 +12,7 @@ use guideway_hdl::tables::{
 
 use super::frame::{Oddity, PacketSpec, odd_frame};
 use super::headers::{extended, perhaps_tagged};
+use super::icmp::random_error;
 use super::plan::{
     Client, backends, clients, flows, next_hop, pools, prefix, prefixes, state, vips, wide,
     with_encapsulation,
@@ -222,7 +223,8 @@ impl Scenario {
         let spec = self.packet(random, clients);
         let frame = match random.below(100) {
             0..45 => spec.frame(),
-            45..65 => extended(&spec, random),
+            45..60 => extended(&spec, random),
+            60..68 => random_error(&spec, random),
             _ => odd_frame(&spec, *random.pick(Oddity::ALL), random),
         };
         let frame = perhaps_tagged(&frame, random);

@@ -21,6 +21,7 @@ mod encap;
 mod flow_hash;
 mod flow_lookup;
 mod host_queue;
+mod icmp_error;
 mod model;
 mod msix;
 mod parse;

@@ -8,6 +8,7 @@ use guideway_hdl::tables::FRAME_MAX;
 use guideway_hdl::verdict::Disposition;
 
 use super::Config;
+use super::icmp_error::{inner_flow, is_error};
 
 /// Where a frame came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,19 +31,21 @@ pub enum Source {
     },
 }
 
-/// A TCP or UDP packet: all that later stations look at.
+/// A TCP or UDP packet, an ICMP error about one, or what the host assigns: all that later stations look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet {
     /// The frame's destination MAC address.
     pub destination_mac: [u8; 6],
     /// Its VLAN tags.
     pub tags: Tags,
-    /// Client.
+    /// Client. Of an ICMP error these and the ports are the flow's that it is about.
     pub source: IpAddr,
     /// Virtual address.
     pub destination: IpAddr,
     /// 6 or 17.
     pub protocol: u8,
+    /// It is an ICMP error.
+    pub icmp_error: bool,
     /// TOS or traffic class.
     pub traffic_class: u8,
     /// Bytes of the whole IP packet.
@@ -104,7 +107,6 @@ pub enum Parsed {
 const ETHERNET: usize = 14;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
-const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
@@ -143,9 +145,9 @@ pub fn parse(config: &Config, frame: &[u8], source: Source) -> Parsed {
     let parsed = match source {
         Source::Raw => Parsed::Final(Disposition::ForwardRaw),
         Source::Wire { .. } => {
-            station(config, frame, tags).map_or_else(|| network(frame, tags), Parsed::Final)
+            station(config, frame, tags).map_or_else(|| network(frame, tags, false), Parsed::Final)
         }
-        Source::Assign { .. } => network(frame, tags),
+        Source::Assign { .. } => network(frame, tags, true),
     };
     match (source, parsed) {
         (Source::Assign { .. }, Parsed::Final(_)) => Parsed::Final(Disposition::DropInjectInvalid),
@@ -180,18 +182,18 @@ const fn is_discovery(icmpv6_type: u8) -> bool {
     matches!(icmpv6_type, 133..=137)
 }
 
-/// Rows 8 to 15.
-fn network(frame: &[u8], tags: Tags) -> Parsed {
+/// Rows 8 to 15. What the host assigned may be a fragment or any ICMP error.
+fn network(frame: &[u8], tags: Tags, assigned: bool) -> Parsed {
     let parsed = match be16(frame, 12 + tags.length) {
-        0x0800 => ipv4(frame, tags),
-        0x86dd => ipv6(frame, tags),
+        0x0800 => ipv4(frame, tags, assigned),
+        0x86dd => ipv6(frame, tags, assigned),
         ethertype if is_control_ethertype(ethertype) => Err(Disposition::HostControl),
         _ => Err(Disposition::HostUnsupported),
     };
     parsed.map_or_else(Parsed::Final, Parsed::Packet)
 }
 
-fn ipv4(frame: &[u8], tags: Tags) -> Result<Packet, Disposition> {
+fn ipv4(frame: &[u8], tags: Tags, assigned: bool) -> Result<Packet, Disposition> {
     let ip = ETHERNET + tags.length;
     let header_bytes = usize::from(byte(frame, ip) & 15) * 4;
     let total = usize::from(be16(frame, ip + 2));
@@ -203,37 +205,85 @@ fn ipv4(frame: &[u8], tags: Tags) -> Result<Packet, Disposition> {
     {
         return Err(Disposition::DropIpv4Malformed);
     }
-    if be16(frame, ip + 6) & 0x3fff != 0 {
-        return Err(Disposition::HostFragment);
-    }
     let at = ip + header_bytes;
-    let payload = total - header_bytes;
-    let protocol = byte(frame, ip + 9);
-    if protocol == ICMP && matches!(byte(frame, at), 3 | 11 | 12) && payload >= 8 {
-        return Err(Disposition::HostIcmpError);
-    }
     let packet = Packet {
         destination_mac: bytes(frame, 0),
         tags,
         source: IpAddr::from(bytes::<4>(frame, ip + 12)),
         destination: IpAddr::from(bytes::<4>(frame, ip + 16)),
-        protocol,
+        protocol: byte(frame, ip + 9),
         traffic_class: byte(frame, ip + 1),
         ip_bytes: total,
         ..NO_PORTS
     };
-    transport(frame, at, payload, packet)
+    if be16(frame, ip + 6) & 0x3fff != 0 {
+        return for_the_host(Disposition::HostFragment, packet, assigned);
+    }
+    if is_error(packet.protocol, false, byte(frame, at)) && total - header_bytes >= 8 {
+        return icmp_error(frame, at, ip + total, packet, assigned);
+    }
+    transport(frame, at, total - header_bytes, packet)
 }
 
-fn ipv6(frame: &[u8], tags: Tags) -> Result<Packet, Disposition> {
+/// What only the host may send on, without ports.
+fn for_the_host(
+    disposition: Disposition,
+    packet: Packet,
+    assigned: bool,
+) -> Result<Packet, Disposition> {
+    if assigned {
+        Ok(packet)
+    } else {
+        Err(disposition)
+    }
+}
+
+/// Row 13: the packet stands for the flow that the error is about, when its inner packet tells it.
+fn icmp_error(
+    frame: &[u8],
+    at: usize,
+    end: usize,
+    packet: Packet,
+    assigned: bool,
+) -> Result<Packet, Disposition> {
+    let window = &frame[..end.min(WINDOW)];
+    let inner = window.get(at + 8..).unwrap_or_default();
+    let error = Packet {
+        icmp_error: true,
+        ..packet
+    };
+    match inner_flow(inner, packet.destination) {
+        Some(flow) => Ok(Packet {
+            source: flow.source,
+            destination: flow.destination,
+            protocol: flow.protocol,
+            source_port: flow.ports.0,
+            destination_port: flow.ports.1,
+            ..error
+        }),
+        None => for_the_host(Disposition::HostIcmpError, error, assigned),
+    }
+}
+
+fn ipv6(frame: &[u8], tags: Tags, assigned: bool) -> Result<Packet, Disposition> {
     let ip = ETHERNET + tags.length;
     let end = ip + 40 + usize::from(be16(frame, ip + 4));
     if frame.len() < ip + 40 || byte(frame, ip) >> 4 != 6 || end > frame.len() {
         return Err(Disposition::DropIpv6Malformed);
     }
     let (at, protocol) = walk(frame, ip + 40, byte(frame, ip + 6), end)?;
+    let packet = Packet {
+        destination_mac: bytes(frame, 0),
+        tags,
+        source: IpAddr::from(bytes::<16>(frame, ip + 8)),
+        destination: IpAddr::from(bytes::<16>(frame, ip + 24)),
+        protocol,
+        traffic_class: (be16(frame, ip) >> 4 & 0xff) as u8,
+        ip_bytes: end - ip,
+        ..NO_PORTS
+    };
     if protocol == FRAGMENT {
-        return Err(Disposition::HostFragment);
+        return for_the_host(Disposition::HostFragment, packet, assigned);
     }
     let header = match protocol {
         TCP => 20,
@@ -245,22 +295,12 @@ fn ipv6(frame: &[u8], tags: Tags) -> Result<Packet, Disposition> {
     }
     let kind = byte(frame, at);
     let payload = end - at;
-    if protocol == ICMPV6 && payload >= 8 && matches!(kind, 1..=4) {
-        return Err(Disposition::HostIcmpError);
+    if is_error(protocol, true, kind) && payload >= 8 {
+        return icmp_error(frame, at, end, packet, assigned);
     }
     if protocol == ICMPV6 && payload >= 8 && is_discovery(kind) {
         return Err(Disposition::HostControl);
     }
-    let packet = Packet {
-        destination_mac: bytes(frame, 0),
-        tags,
-        source: IpAddr::from(bytes::<16>(frame, ip + 8)),
-        destination: IpAddr::from(bytes::<16>(frame, ip + 24)),
-        protocol,
-        traffic_class: (be16(frame, ip) >> 4 & 0xff) as u8,
-        ip_bytes: end - ip,
-        ..NO_PORTS
-    };
     transport(frame, at, payload, packet)
 }
 
@@ -295,6 +335,7 @@ const NO_PORTS: Packet = Packet {
     source: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
     destination: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
     protocol: 0,
+    icmp_error: false,
     traffic_class: 0,
     ip_bytes: 0,
     source_port: 0,

@@ -83,6 +83,7 @@ pub fn decide(tables: &Tables, config: &Config, frame: &[u8], source: Source) ->
     }
     match vip_lookup(tables, config, &packet) {
         Some(hit) => balance(tables, config, frame, &packet, hit),
+        None if packet.icmp_error => Decision::of(Disposition::HostIcmpError, frame),
         None if packet.is_control() => Decision::of(Disposition::HostControl, frame),
         None if config.unmatched_drop => Decision::of(Disposition::DropUnmatched, frame),
         None => Decision::of(Disposition::HostUnmatched, frame),
@@ -134,6 +135,9 @@ fn balance(
             Disposition::ForwardHit,
             Some(target(flow.record.backend, entry)),
         ),
+        None if punts && config.host_alive && packet.icmp_error => {
+            (Disposition::HostIcmpError, None)
+        }
         None if punts && config.host_alive => (Disposition::HostPunt, None),
         None => match ring_backend(tables, ring) {
             Ok(entry) => (Disposition::ForwardRing, Some(target(ring.backend, entry))),
@@ -162,7 +166,7 @@ fn balance(
     if let Some(to) = to {
         forward(&mut decision, tables, config, frame, packet, &to);
     }
-    if decision.disposition == Disposition::ForwardHit {
+    if decision.disposition == Disposition::ForwardHit && !packet.icmp_error {
         decision.hit = flow.map(|flow| (flow.place, *packet));
     }
     decision

@@ -36,6 +36,8 @@ pub const fn assigned(on_the_wire: D) -> D {
     match on_the_wire {
         D::DropRunt => D::DropRunt,
         D::ForwardHit | D::ForwardRing | D::HostPunt => D::ForwardInject,
+        // what the host was given it may send on
+        D::HostFragment | D::HostIcmpError => D::ForwardInject,
         _ => D::DropInjectInvalid,
     }
 }

@@ -6,7 +6,10 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use guideway_hdl::verdict::Disposition;
-use guideway_sim::harness::frame::{PacketSpec, ip_frame, tagged};
+use guideway_sim::harness::{
+    frame::{PacketSpec, ip_frame, tagged},
+    icmp::{message, reversed},
+};
 
 pub const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 pub const TCP: u8 = 6;
@@ -164,6 +167,11 @@ fn seed(
     }
 }
 
+/// An ICMP error about the answer to a packet.
+fn about(spec: &PacketSpec, kind: u8) -> Vec<u8> {
+    message(kind, 0, &reversed(spec).frame()[14..])
+}
+
 /// The seeds: each kind of packet that the card tells apart.
 pub fn seeds() -> Vec<Seed> {
     use Disposition as D;
@@ -243,6 +251,23 @@ pub fn seeds() -> Vec<Seed> {
                 ..PLAIN
             },
             &too_big,
+        ),
+        seed(
+            "ICMP error about a known flow",
+            D::ForwardHit,
+            &icmp4,
+            &PLAIN,
+            &about(&tcp4, 3),
+        ),
+        seed(
+            "ICMPv6 error about a flow, behind a tag",
+            D::ForwardRing,
+            &icmp6,
+            &Parts {
+                tags: &[INNER],
+                ..PLAIN
+            },
+            &about(&tcp6, 2),
         ),
         seed(
             "solicitation to a group",
