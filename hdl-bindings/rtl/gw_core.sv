@@ -263,6 +263,7 @@ module gw_core
       .rst_ni                     (rst_ni),
       .config_i                   (controls),
       .host_alive_i               (host_alive_o),
+      .tick_i                     (tick_i),
       .time_i                     (time_us[39:10]),
       .window_valid_i             (window_valid),
       .window_i                   (window),

@@ -43,6 +43,7 @@ package gw_pkg;
   localparam int unsigned FlowLookupLatency = 2 + FlowLatency + 4;  // gw_flow_lookup: rows, tables, compare, select
   localparam int unsigned BackendLatency = 1 + TableLatency;  // range check, backend entries
   localparam int unsigned VerdictLatency = 3;
+  localparam int unsigned MeterLead = 3;  // gw_meter learns of a packet's VIP so long before gw_verdict takes the packet
   localparam int unsigned EncapLatency = 1 + TableLatency + 3;  // next hop beside the checksum, then the header, then its tags
   // window in to decision out
   localparam int unsigned DecisionLatency =
@@ -107,6 +108,7 @@ package gw_pkg;
     frame_len_t      needed;  // bytes that the frame must have: up to the end of the IP packet; 0: any
     gw_egress_class_e egress_class;
     logic            heartbeat_fallback;  // count it when `when_whole` stands
+    logic            over_meter;  // count it for the VIP when `when_whole` stands
     logic            count_vip;  // count the VIP, whatever admission says (not for when_short, error, oversize)
     logic            count_backend;  // count the backend when the frame is forwarded
     logic [11:0]     vip;
@@ -270,6 +272,7 @@ package gw_pkg;
     frame_len_t        needed;
     gw_egress_class_e  egress_class;
     logic              heartbeat_fallback;
+    logic              over_meter;
     logic              count_vip;
     logic              count_backend;
     logic [11:0]       vip;
@@ -280,6 +283,12 @@ package gw_pkg;
     logic              source_zero;  // the VIP hashes the destination port only
     logic              port_zero;  // the VIP hashes without the source port
   } gw_verdict_t;
+
+  // Tokens of a meter, in thousandths. A bucket holds at most MeterFull, and now and then lacks a few: signed.
+  localparam int unsigned MeterBits = 28;
+  typedef logic signed [MeterBits-1:0] gw_tokens_t;
+  localparam gw_tokens_t MeterToken = 28'sd1000;
+  localparam gw_tokens_t MeterFull = 28'sh3ff_ffff;  // of a VIP without a meter; above every burst
 
   // verdict -> flow stamps: a packet of the wire hit this entry.
   typedef struct packed {
@@ -293,6 +302,7 @@ package gw_pkg;
     logic            valid;
     gw_disposition_e disposition;
     logic            heartbeat_fallback;
+    logic            over_meter;
     logic            count_vip;
     logic [11:0]     vip;
     logic            count_backend;

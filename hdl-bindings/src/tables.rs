@@ -69,6 +69,8 @@ codes! {
         BackendCounter = 9 as "backend_counter",
         /// `VipPrefix`, in any order.
         VipPrefix = 10 as "vip_prefix",
+        /// `CounterEntry`, index = VIP: misses over the VIP's meter. Read only.
+        VipOverMeter = 13 as "vip_over_meter",
     }
 }
 
@@ -78,7 +80,7 @@ impl Table {
     pub const fn entries(self) -> usize {
         match self {
             Self::VipMatch => BANKS * VIP_MATCH_ROWS,
-            Self::Vip | Self::VipCounter => VIPS,
+            Self::Vip | Self::VipCounter | Self::VipOverMeter => VIPS,
             Self::Pool => POOLS,
             Self::Ring => RING_SLOTS / RING_SLOTS_PER_BEAT,
             Self::Backend | Self::BackendCounter => BACKENDS,
@@ -164,7 +166,7 @@ layout! {
         quic: bool [1],
         /// Largest outer IP packet towards the backends, in bytes.
         mtu: u16 [14],
-        /// Meter: misses a millisecond that may reach the host.
+        /// Meter: misses a millisecond that may reach the host; 0: no meter.
         meter_rate: u32 [24],
         /// Meter: burst in misses.
         meter_burst: u16 [16],

@@ -15,6 +15,8 @@ codes! {
         ForwardInject = 2 as "forward_inject",
         /// Injected by the host as it is, sent unchanged.
         ForwardRaw = 3 as "forward_raw",
+        /// A miss beyond its VIP's meter, sent to the backend that the ring names.
+        ForwardOverMeter = 4 as "forward_over_meter",
         /// To the host: a miss of a VIP, for the host to decide.
         HostPunt = 8 as "host_punt",
         /// To the host: ARP, neighbour discovery, LACP, BGP, BFD.

@@ -1,6 +1,6 @@
 // Generated from hdl-bindings/src by `make generate`: change it there.
 package gw_layout_pkg;
-  localparam logic [31:0] LayoutHash = 32'h433ad4af;
+  localparam logic [31:0] LayoutHash = 32'h4a08a9aa;
   localparam int unsigned Magic = 1196900697;
   localparam int unsigned CardResetKey = 1380275013;
   localparam int unsigned Vips = 256;
@@ -31,6 +31,7 @@ package gw_layout_pkg;
     DispositionForwardRing = 6'd1,  // A miss, sent to the backend that the ring names, without the host.
     DispositionForwardInject = 6'd2,  // Injected by the host for a VIP, sent to the backend that the host chose.
     DispositionForwardRaw = 6'd3,  // Injected by the host as it is, sent unchanged.
+    DispositionForwardOverMeter = 6'd4,  // A miss beyond its VIP's meter, sent to the backend that the ring names.
     DispositionHostPunt = 6'd8,  // To the host: a miss of a VIP, for the host to decide.
     DispositionHostControl = 6'd9,  // To the host: ARP, neighbour discovery, LACP, BGP, BFD.
     DispositionHostFragment = 6'd10,  // To the host: a fragment.
@@ -102,7 +103,8 @@ package gw_layout_pkg;
     TableCounter = 4'd7,  // `CounterEntry` with `packets` alone, index = counter. Read only.
     TableVipCounter = 4'd8,  // `CounterEntry`, index = VIP. Read only.
     TableBackendCounter = 4'd9,  // `CounterEntry`, index = backend. Read only.
-    TableVipPrefix = 4'd10  // `VipPrefix`, in any order.
+    TableVipPrefix = 4'd10,  // `VipPrefix`, in any order.
+    TableVipOverMeter = 4'd13  // `CounterEntry`, index = VIP: misses over the VIP's meter. Read only.
   } gw_table_e;
 
   // What a VIP's misses do.
@@ -200,7 +202,7 @@ package gw_layout_pkg;
     logic [70:0] reserved_top;
     logic [19:0] quota;  // Most flow entries that the VIP may hold; 0: no quota.
     logic [15:0] meter_burst;  // Meter: burst in misses.
-    logic [23:0] meter_rate;  // Meter: misses a millisecond that may reach the host.
+    logic [23:0] meter_rate;  // Meter: misses a millisecond that may reach the host; 0: no meter.
     logic [13:0] mtu;  // Largest outer IP packet towards the backends, in bytes.
     logic quic;  // Route by QUIC connection id.
     logic echo;  // Answer echo requests.

@@ -20,6 +20,7 @@ module gw_decide
     input gw_config_t  config_i,
     // verilator lint_on UNUSEDSIGNAL
     input logic        host_alive_i,
+    input logic [15:0] tick_i,  // microseconds that have passed, for the meters
     input logic [29:0] time_i,  // of flow entries' stamps, in 1024 us
 
     // gw_window_arbiter
@@ -278,6 +279,33 @@ module gw_decide
       .candidates_o    (candidates)
   );
 
+  // ---- meter, beside backend and verdict ------------------------------------------------------------------------------
+  logic        probe_valid, want_token, over;
+  logic [11:0] probe_vip;
+
+  gw_delay #(
+      .Width (12),
+      .Cycles(VerdictDue - MeterLead - VipFoundLatency)
+  ) u_probe_delay (
+      .clk_i  (clk_i),
+      .rst_ni (rst_ni),
+      .valid_i(found_valid && found.matched),
+      .data_i (found.vip),
+      .valid_o(probe_valid),
+      .data_o (probe_vip)
+  );
+
+  gw_meter u_meter (
+      .clk_i        (clk_i),
+      .rst_ni       (rst_ni),
+      .tick_i       (tick_i),
+      .table_req_i  (table_req_i),
+      .probe_valid_i(probe_valid),
+      .probe_vip_i  (probe_vip),
+      .want_i       (want_token),
+      .over_o       (over)
+  );
+
   // ---- verdict ----------------------------------------------------------------------------------------------------------
   typedef struct packed {
     gw_vip_found_t found;
@@ -347,6 +375,8 @@ module gw_decide
       .valid_o         (verdict_valid),
       .verdict_o       (verdict),
       .record_o        (record),
+      .want_token_o    (want_token),
+      .over_i          (over),
       .hit_valid_o     (flow_hit_valid),
       .hit_o           (flow_hit)
   );

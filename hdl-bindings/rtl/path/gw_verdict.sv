@@ -25,6 +25,8 @@ module gw_verdict
     output logic              valid_o,
     output gw_verdict_t       verdict_o,
     output gw_rx_completion_t record_o,
+    output logic              want_token_o,  // a cycle after valid_i: a packet that is the host's when gw_meter has a token for it
+    input  logic              over_i,  // a cycle later: it has none
     output logic              hit_valid_o,  // a packet of the wire, no ICMP error, hit this flow entry
     output gw_flow_hit_t      hit_o
 );
@@ -89,6 +91,7 @@ module gw_verdict
   gw_flow_hit_t      hit1_q, hit2_q, hit3_q;
   gw_rx_completion_t record1_d, record1_q, record2_q, record3_q;
   logic              punt, flow_usable;
+  logic              wants_token_d, wants_token_q;  // a packet for the host whose VIP has a meter
   logic       [ 7:0] generation;
 
   always_comb begin
@@ -104,6 +107,8 @@ module gw_verdict
     facts_d.ring_exists = candidates_i.ring_exists;
     facts_d.ring_usable = is_usable(candidates_i.ring_entry.state);
     facts_d.wants_host = punt && host_alive_i && !compute_only_i;
+    wants_token_d = facts_d.wants_host && entry_i.meter_rate != '0 && !parsed_i.decided && found_i.matched &&
+        facts_d.wire_frame && !(facts_d.flow_live && !facts_d.flow_new);
     facts_d.fallback = punt && !compute_only_i;
     facts_d.control_port = parsed_i.control_port;
     facts_d.icmp_error = parsed_i.icmp_error;
@@ -157,13 +162,24 @@ module gw_verdict
     end
   end
 
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) wants_token_q <= 1'b0;
+    else wants_token_q <= valid_i && wants_token_d;
+  end
+  assign want_token_o = wants_token_q;
+
   // ---- stage 2: the first row that applies -------------------------------------------------------------------------
   gw_verdict_t          verdict2_d, verdict2_q;
   logic                 by_ring;
+  gw_disposition_e      ring_row, over_row_q;  // rows 5 to 7; of a packet that finds no token
   // what the MTU leaves beside the inner packet; negative when that alone is too long
   logic signed [LengthBits:0] room_d, room_q;
 
   always_comb begin
+    if (!facts_q.ring_exists) ring_row = DispositionDropNoBackend;
+    else if (!facts_q.ring_usable) ring_row = DispositionDropBackendDown;
+    else ring_row = DispositionForwardRing;
+
     verdict2_d = verdict1_q;
     if (!facts_q.decided) begin
       if (facts_q.assigned) begin
@@ -175,13 +191,12 @@ module gw_verdict
       end
       else if (facts_q.flow_live && !facts_q.flow_new) verdict2_d.disposition = DispositionForwardHit;
       else if (facts_q.wants_host) verdict2_d.disposition = facts_q.icmp_error ? DispositionHostIcmpError : DispositionHostPunt;
-      else if (!facts_q.ring_exists) verdict2_d.disposition = DispositionDropNoBackend;
-      else if (!facts_q.ring_usable) verdict2_d.disposition = DispositionDropBackendDown;
-      else verdict2_d.disposition = DispositionForwardRing;
+      else verdict2_d.disposition = ring_row;
     end
 
-    by_ring = verdict2_d.disposition == DispositionForwardRing;
-    verdict2_d.heartbeat_fallback = by_ring && facts_q.fallback;
+    // a packet that gw_meter has no token for goes by the ring too
+    by_ring = verdict2_d.disposition inside {DispositionForwardRing, DispositionHostPunt, DispositionHostIcmpError};
+    verdict2_d.heartbeat_fallback = verdict2_d.disposition == DispositionForwardRing && facts_q.fallback;
     verdict2_d.entry = by_ring ? ring_entry_q : flow_entry_q;
     verdict2_d.backend = by_ring ? facts_q.ring_backend : facts_q.flow_backend;
     verdict2_d.outer_bytes = by_ring ? facts_q.ring_outer_bytes : facts_q.flow_outer_bytes;
@@ -192,6 +207,7 @@ module gw_verdict
     if (valid_q[0]) begin
       verdict2_q   <= verdict2_d;
       room_q       <= room_d;
+      over_row_q   <= ring_row == DispositionForwardRing ? DispositionForwardOverMeter : ring_row;
       hit2_q       <= hit1_q;
       record2_q    <= record1_q;
     end
@@ -201,13 +217,17 @@ module gw_verdict
   gw_verdict_t verdict3_d, verdict3_q;
   logic        stamps2_q, explain;
   logic        hit_valid_q;
+  gw_disposition_e row;
 
   always_comb begin
+    row = over_i ? over_row_q : verdict2_q.disposition;
     // the host is told all of a miss, also of one that is an ICMP error
-    explain = verdict2_q.disposition == DispositionHostPunt || (verdict2_q.disposition == DispositionHostIcmpError && verdict2_q.count_vip);
+    explain = row == DispositionHostPunt || (row == DispositionHostIcmpError && verdict2_q.count_vip);
     verdict3_d = verdict2_q;
-    verdict3_d.egress_class = EgressClassNew;
-    if (verdict2_q.disposition inside {DispositionForwardHit, DispositionForwardRing, DispositionForwardInject}) begin
+    verdict3_d.disposition = row;
+    verdict3_d.over_meter = over_i;
+    verdict3_d.egress_class = over_i ? EgressClassOverMeter : EgressClassNew;
+    if (row inside {DispositionForwardHit, DispositionForwardRing, DispositionForwardInject, DispositionForwardOverMeter}) begin
       if (!(verdict2_q.entry.encap inside {EncapIpip, EncapGre, EncapGue, EncapL2})) begin
         verdict3_d.disposition = DispositionDropEncapUnsupported;
       end else if (room_q < signed'((LengthBits + 1)'(verdict2_q.outer_bytes))) begin
@@ -216,9 +236,9 @@ module gw_verdict
         verdict3_d.encapsulate = 1'b1;
         verdict3_d.count_backend = 1'b1;
       end
-      if (verdict2_q.disposition == DispositionForwardHit) verdict3_d.egress_class = EgressClassHit;
+      if (row == DispositionForwardHit) verdict3_d.egress_class = EgressClassHit;
     end
-    if (verdict2_q.disposition == DispositionForwardRaw) verdict3_d.egress_class = EgressClassRaw;
+    if (row == DispositionForwardRaw) verdict3_d.egress_class = EgressClassRaw;
   end
 
   always_ff @(posedge clk_i) begin

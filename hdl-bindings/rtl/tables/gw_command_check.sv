@@ -33,7 +33,7 @@ module gw_command_check
     known_table = 1'b1;
     unique case (command_i.table_id)
       8'(TableVipMatch):                          entries = EntriesBits'(Banks * VipMatchRows);
-      8'(TableVip), 8'(TableVipCounter):          entries = EntriesBits'(Vips);
+      8'(TableVip), 8'(TableVipCounter), 8'(TableVipOverMeter): entries = EntriesBits'(Vips);
       8'(TablePool):                              entries = EntriesBits'(Pools);
       8'(TableRing):                              entries = EntriesBits'(RingSlots / 32);
       8'(TableBackend), 8'(TableBackendCounter):  entries = EntriesBits'(Backends);

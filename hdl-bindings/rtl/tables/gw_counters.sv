@@ -11,7 +11,7 @@ module gw_counters
     input logic clk_i,
     input logic rst_ni,
 
-    // gw_command: tables counter, vip_counter, backend_counter
+    // gw_command: tables counter, vip_counter, backend_counter, vip_over_meter
     input  gw_table_req_t       request_i,
     output logic                rvalid_o,
     output logic [BeatBits-1:0] rdata_o,
@@ -107,12 +107,13 @@ module gw_counters
   assign in_flight_o = in_flight_q;
 
   // ---- counters in RAM ----------------------------------------------------------------------------------------------
-  logic read_counter, read_vip, read_backend;
-  gw_counter_entry_t disposition_entry, vip_entry, backend_entry, counter_entry;
+  logic read_counter, read_vip, read_backend, read_over_meter;
+  gw_counter_entry_t disposition_entry, vip_entry, backend_entry, over_meter_entry, counter_entry;
 
   assign read_counter = request_i.read && request_i.table_id == TableCounter;
   assign read_vip     = request_i.read && request_i.table_id == TableVipCounter;
   assign read_backend = request_i.read && request_i.table_id == TableBackendCounter;
+  assign read_over_meter = request_i.read && request_i.table_id == TableVipOverMeter;
 
   gw_counter_ram #(.Entries(Counters)) u_disposition (
       .clk_i(clk_i),
@@ -138,6 +139,18 @@ module gw_counters
       .read_index_i(request_i.index[$clog2(Vips)-1:0]),
       .data_o(vip_entry)
   );
+  gw_counter_ram #(.Entries(Vips)) u_over_meter (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .event_i(admission_i.valid && admission_i.over_meter && admission_i.vip < 12'(Vips)),
+      .event_index_i(admission_i.vip[$clog2(Vips)-1:0]),
+      .event_bytes_i(admission_i.ip_bytes),
+      .clear_i(request_i.clear && request_i.index < 20'(Vips)),
+      .clear_index_i(request_i.index[$clog2(Vips)-1:0]),
+      .read_i(read_over_meter),
+      .read_index_i(request_i.index[$clog2(Vips)-1:0]),
+      .data_o(over_meter_entry)
+  );
   gw_counter_ram #(.Entries(Backends)) u_backend (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
@@ -155,7 +168,7 @@ module gw_counters
   // Registers are taken one cycle after the request and wait for the RAM. A counter is in RAM or in a register, the other is 0.
   logic [5:0]  index_q;
   logic [63:0] register_q, register_d;
-  logic [ReadLatency-1:0] reading_counter_q, reading_vip_q;
+  logic [ReadLatency-1:0] reading_counter_q, reading_vip_q, reading_over_meter_q;
   always_comb begin
     register_d = '0;
     if (index_q >= 6'(FirstPort) && index_q < 6'(FirstPort + PortCounters)) register_d = port_q[4'(index_q - 6'(FirstPort))];
@@ -167,22 +180,27 @@ module gw_counters
     if (reading_counter_q[0]) register_q <= register_d;
     reading_counter_q <= {reading_counter_q[ReadLatency-2:0], read_counter};
     reading_vip_q     <= {reading_vip_q[ReadLatency-2:0], read_vip};
+    reading_over_meter_q <= {reading_over_meter_q[ReadLatency-2:0], read_over_meter};
     if (!rst_ni) begin
       reading_counter_q <= '0;
       reading_vip_q     <= '0;
+      reading_over_meter_q <= '0;
     end
   end
 
   always_comb begin
     counter_entry.bytes   = '0;
     counter_entry.packets = disposition_entry.packets | register_q;
-    if (!reading_counter_q[ReadLatency-1]) counter_entry = reading_vip_q[ReadLatency-1] ? vip_entry : backend_entry;
+    if (!reading_counter_q[ReadLatency-1]) begin
+      if (reading_vip_q[ReadLatency-1]) counter_entry = vip_entry;
+      else counter_entry = reading_over_meter_q[ReadLatency-1] ? over_meter_entry : backend_entry;
+    end
   end
 
   gw_table_answer #(.Width($bits(gw_counter_entry_t)), .Latency(ReadLatency)) u_answer (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
-      .read_i(read_counter || read_vip || read_backend),
+      .read_i(read_counter || read_vip || read_backend || read_over_meter),
       .data_i(counter_entry),
       .rvalid_o(rvalid_o),
       .rdata_o(rdata_o)

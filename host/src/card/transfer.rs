@@ -15,7 +15,7 @@ impl Card {
         match table {
             Table::VipMatch => (BANKS * VIP_MATCH_ROWS) as u32,
             Table::VipPrefix => VIP_PREFIXES as u32,
-            Table::Vip | Table::VipCounter => sizes.vips,
+            Table::Vip | Table::VipCounter | Table::VipOverMeter => sizes.vips,
             Table::Pool => sizes.pools,
             Table::Ring => sizes.ring_slots / guideway_hdl::tables::RING_SLOTS_PER_BEAT as u32,
             Table::Backend | Table::BackendCounter => sizes.backends,

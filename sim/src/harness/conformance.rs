@@ -8,6 +8,7 @@ mod encapsulation;
 mod gue;
 mod headers;
 mod icmp;
+mod meters;
 mod path;
 mod prefixes;
 mod rings;
@@ -49,6 +50,7 @@ pub fn checks() -> Vec<Check> {
         commands::CHECKS,
         rings::CHECKS,
         path::CHECKS,
+        meters::CHECKS,
         prefixes::CHECKS,
         encapsulation::CHECKS,
         gue::CHECKS,

@@ -26,6 +26,8 @@ pub struct Outcome {
     pub counters: Vec<u64>,
     /// Counters of VIPs.
     pub vips: Vec<CounterEntry>,
+    /// Counters of VIPs' misses over their meters.
+    pub over_meter: Vec<CounterEntry>,
     /// Counters of backends.
     pub backends: Vec<CounterEntry>,
     /// The flows that were installed, by index in the table.
@@ -52,6 +54,9 @@ pub fn play(card: &mut dyn Card, scenario: &Scenario) -> Result<Outcome, Harness
     let mut transmissions = Vec::new();
     for (number, step) in scenario.steps.iter().enumerate() {
         transmissions.extend(take(&mut host, step)?);
+        if scenario.is_metered() && matches!(step, Step::Time(_) | Step::Vip(..)) {
+            host.settle_meters()?;
+        }
         host.settle()?;
         sent.extend(host.take_sent().into_iter().map(|frame| (number, frame)));
         let frames = host.receive()?;
@@ -67,6 +72,7 @@ pub fn play(card: &mut dyn Card, scenario: &Scenario) -> Result<Outcome, Harness
         transmissions,
         counters,
         vips: host.table_counters(Table::VipCounter)?,
+        over_meter: host.table_counters(Table::VipOverMeter)?,
         backends: host.table_counters(Table::BackendCounter)?,
         flows: flows(&mut host, &places, !scenario.honest)?,
         punts_outstanding: host.card.punts_outstanding(),
@@ -117,6 +123,7 @@ fn program(host: &mut TestHost<'_>, scenario: &Scenario) -> Result<Vec<usize>, H
         let (bank, way) = host.install(&plan.record, plan.bank, plan.way)?;
         places.push(host.flow_place(&key_of(&plan.record), bank, way));
     }
+    host.settle_meters()?;
     Ok(places)
 }
 
@@ -157,6 +164,7 @@ fn take(host: &mut TestHost<'_>, step: &Step) -> Result<Option<u8>, HarnessError
         Step::Time(micros) => host.pass_time(*micros)?,
         Step::Heartbeat(micros) => host.write(at::HEARTBEAT, *micros),
         Step::Backend(backend, entry) => host.set_backend(*backend, entry)?,
+        Step::Vip(vip, entry) => host.set_vip(*vip, entry)?,
         Step::Prefix(index, prefix) => host.set_prefix(*index, prefix)?,
         Step::Control(value) => host.write(at::CONTROL, *value),
     }
@@ -219,6 +227,7 @@ impl Outcome {
                 list("counter", &named(&self.counters), &named(&other.counters))
             })
             .or_else(|| list("VIP counter", &self.vips, &other.vips))
+            .or_else(|| list("over meter", &self.over_meter, &other.over_meter))
             .or_else(|| list("backend counter", &self.backends, &other.backends))
             .or_else(|| list("flow", &self.flows, &other.flows))
             .or_else(|| {

@@ -153,9 +153,20 @@ pub(super) fn vips(random: &mut Random, pools: &[PoolPlan]) -> Vec<VipPlan> {
                 mtu: *random.pick(&[1500, 1500, 1500, 9216, 100, 60, 16383]),
                 ..VipEntry::default()
             };
+            let entry = with_meter(random, entry);
             VipPlan { vip, entry, keys }
         })
         .collect()
+}
+
+/// The entry with a meter that packets of a scenario empty, or with none.
+pub(super) fn with_meter(random: &mut Random, entry: VipEntry) -> VipEntry {
+    let rates = [0, 0, 1, 7, 300, 1000, 45_000, 0xff_ffff];
+    VipEntry {
+        meter_rate: *random.pick(&rates),
+        meter_burst: *random.pick(&[0, 1, 2, 5, 9, 30, 100, u16::MAX]),
+        ..entry
+    }
 }
 
 /// A prefix around the address of a VIP's key or around any other; seldom of a VIP that is not there.

@@ -15,7 +15,7 @@ use super::headers::{extended, perhaps_tagged};
 use super::icmp::random_error;
 use super::plan::{
     Client, backends, clients, flows, next_hop, pools, prefix, prefixes, state, vips, wide,
-    with_encapsulation,
+    with_encapsulation, with_meter,
 };
 use super::random::Random;
 
@@ -80,6 +80,8 @@ pub enum Step {
     Heartbeat(u32),
     /// A backend changes.
     Backend(u16, BackendEntry),
+    /// A VIP's entry changes.
+    Vip(u16, VipEntry),
     /// An entry of the prefix table changes.
     Prefix(usize, VipPrefix),
     /// The control register changes.
@@ -91,7 +93,7 @@ pub enum Step {
 pub struct Scenario {
     /// What it was made from.
     pub seed: u64,
-    /// No frame's end contradicts its beginning: stamps of flows are then exact too.
+    /// No frame's end contradicts its beginning: stamps of flows are then exact too, and VIPs may have meters.
     pub honest: bool,
     /// The node's MAC address.
     pub mac: [u8; 6],
@@ -174,8 +176,20 @@ impl Scenario {
             flows,
             steps: Vec::new(),
         };
+        if !scenario.honest {
+            // frames whose end is bad may take tokens
+            for plan in &mut scenario.vips {
+                plan.entry.meter_rate = 0;
+            }
+        }
         scenario.steps = scenario.steps(random, &clients, frames);
         scenario
+    }
+
+    /// Whether any VIP ever has a meter.
+    #[must_use]
+    pub fn is_metered(&self) -> bool {
+        self.honest
     }
 
     fn steps(&self, random: &mut Random, clients: &[Client], frames: usize) -> Vec<Step> {
@@ -192,6 +206,7 @@ impl Scenario {
                 3 => self.backend_change(random),
                 4 if random.chance(30) => self.prefix_change(random),
                 4 if random.chance(30) => Step::Control(1 | random.word() & 6),
+                4 if self.honest => self.vip_change(random),
                 5..=8 => self.inject(random, clients),
                 _ => self.batch(random, clients, (frames - made).min(BATCH_FRAMES)),
             };
@@ -283,6 +298,12 @@ impl Scenario {
             ends_punt: random.chance(60),
             bytes: self.frame(random, clients).into_iter().take(9216).collect(),
         }
+    }
+
+    /// Another meter, as the host writes it: over the entry as it is.
+    fn vip_change(&self, random: &mut Random) -> Step {
+        let plan = random.pick(&self.vips);
+        Step::Vip(plan.vip, with_meter(random, plan.entry))
     }
 
     fn prefix_change(&self, random: &mut Random) -> Step {

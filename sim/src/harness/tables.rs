@@ -12,6 +12,8 @@ use super::{HarnessError, TestHost};
 
 /// Entries that one WRITE or DUMP of the test host carries.
 const CHUNK: usize = 4096;
+/// Entries whose digest, one a cycle, takes as long as meters need: 600 cycles.
+const METERS_SHOW: usize = 640;
 
 fn beat(bytes: &[u8]) -> [u8; 64] {
     std::array::from_fn(|i| bytes.get(i).copied().unwrap_or(0))
@@ -89,6 +91,16 @@ impl TestHost<'_> {
     /// When the command fails.
     pub fn set_vip(&mut self, vip: u16, entry: &VipEntry) -> Result<(), HarnessError> {
         self.write_table(Table::Vip, vip.into(), &[beat(&entry.to_bytes())])
+    }
+
+    /// Waits until microseconds that passed, and entries that were written, show in the VIPs' meters (`CARD.md` 8). The card
+    /// works meanwhile, so that an idle one does not stop.
+    ///
+    /// # Errors
+    /// When the command that takes this time fails.
+    pub fn settle_meters(&mut self) -> Result<(), HarnessError> {
+        self.digest(Table::Ring, 0, METERS_SHOW)?;
+        self.settle()
     }
 
     /// Writes a key of a VIP into the first free bank.

@@ -120,7 +120,7 @@ fn bulk(
 /// An entry as DUMP and DIGEST show it.
 fn shown(card: &Commanded<'_>, table: Table, index: usize) -> Beat {
     match table {
-        Table::Counter | Table::VipCounter | Table::BackendCounter => {
+        Table::Counter | Table::VipCounter | Table::BackendCounter | Table::VipOverMeter => {
             card.counters.read(table, index, card.cycles)
         }
         _ => card.tables.read(table, index),

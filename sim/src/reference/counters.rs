@@ -10,6 +10,7 @@ use super::tables::{Beat, beat};
 pub struct Counters {
     port: [u64; 64],
     vip: Vec<CounterEntry>,
+    over_meter: Vec<CounterEntry>,
     backend: Vec<CounterEntry>,
 }
 
@@ -18,6 +19,7 @@ impl Default for Counters {
         Self {
             port: [0; 64],
             vip: vec![CounterEntry::default(); VIPS],
+            over_meter: vec![CounterEntry::default(); VIPS],
             backend: vec![CounterEntry::default(); BACKENDS],
         }
     }
@@ -45,6 +47,11 @@ impl Counters {
         count(&mut self.vip, vip, bytes);
     }
 
+    /// Counts a miss over a VIP's meter.
+    pub fn over_meter(&mut self, vip: u16, bytes: u64) {
+        count(&mut self.over_meter, vip, bytes);
+    }
+
     /// Counts a packet towards a backend.
     pub fn backend(&mut self, backend: u16, bytes: u64) {
         count(&mut self.backend, backend, bytes);
@@ -57,6 +64,9 @@ impl Counters {
             Table::Counter if index == usize::from(PortCounter::Cycles.raw()) => Some(cycles),
             Table::Counter => self.port.get(index).copied(),
             Table::VipCounter => return beat(self.vip.get(index).map(CounterEntry::to_bytes)),
+            Table::VipOverMeter => {
+                return beat(self.over_meter.get(index).map(CounterEntry::to_bytes));
+            }
             Table::BackendCounter => {
                 return beat(self.backend.get(index).map(CounterEntry::to_bytes));
             }

@@ -22,6 +22,7 @@ mod flow_hash;
 mod flow_lookup;
 mod host_queue;
 mod icmp_error;
+mod meter;
 mod model;
 mod msix;
 mod parse;
@@ -45,7 +46,7 @@ pub use parse::{Packet, Parsed, Source, Tags, parse};
 pub use registers::Config;
 pub use ring_lookup::{RingHit, ring_lookup};
 pub use tables::{Beat, FlowPlace, Tables};
-pub use verdict::{Decision, decide};
+pub use verdict::{Decision, decide, decide_over_meter};
 pub use vip_lookup::{VipHit, vip_lookup};
 
 use descriptor_ring::DescriptorRing;

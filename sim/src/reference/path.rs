@@ -11,7 +11,7 @@ use super::counters::Counters;
 use super::egress::Egress;
 use super::flow_lookup::stamp;
 use super::registers::{Registers, half};
-use super::verdict::decide;
+use super::verdict::{decide, decide_over_meter};
 use super::{Config, Decision, HostFrame, HostQueue, Source, Tables, beats};
 use crate::card::SentFrame;
 use crate::registers::core as at;
@@ -76,6 +76,7 @@ impl Path {
     /// Microseconds pass.
     pub fn tick(&mut self, micros: u64) {
         self.time_us = self.time_us.wrapping_add(micros);
+        self.tables.pass_time(micros);
         let micros = u32::try_from(micros).unwrap_or(u32::MAX);
         self.heartbeat = self.heartbeat.saturating_sub(micros);
     }
@@ -112,7 +113,17 @@ impl Path {
 
     fn take(&mut self, frame: Vec<u8>, source: Source, doors: &[HostDoor; 4], now: u64) {
         let config = self.config(doors);
-        let decision = decide(&self.tables, &config, &frame, source);
+        let mut decision = decide(&self.tables, &config, &frame, source);
+        // a miss for the host: a punt, or an ICMP error of a VIP
+        let miss = matches!(
+            decision.disposition,
+            Disposition::HostPunt | Disposition::HostIcmpError
+        ) && decision.record.vip_valid;
+        if miss && !self.tables.take_token(decision.record.vip) {
+            decision = decide_over_meter(&self.tables, &config, &frame, source);
+            self.counters
+                .over_meter(decision.record.vip, decision.ip_bytes);
+        }
         if let Some((place, packet)) = &decision.hit {
             stamp(&mut self.tables, *place, packet, self.time_us);
         }

@@ -9,6 +9,8 @@ use guideway_hdl::tables::{
     VIP_MATCH_ROWS, VIP_PREFIXES, VIPS, VipEntry, VipMatch, VipPrefix,
 };
 
+use super::meter::Meters;
+
 /// A table entry as it lies in host memory.
 pub type Beat = [u8; 64];
 
@@ -42,6 +44,7 @@ pub struct Tables {
     backend: Vec<BackendEntry>,
     next_hop: Vec<NextHopEntry>,
     flow: Vec<FlowRecord>,
+    meters: Meters,
 }
 
 impl Default for Tables {
@@ -55,6 +58,7 @@ impl Default for Tables {
             backend: vec![BackendEntry::default(); BACKENDS],
             next_hop: vec![NextHopEntry::default(); NEXT_HOPS],
             flow: vec![FlowRecord::default(); FLOWS],
+            meters: Meters::default(),
         }
     }
 }
@@ -79,6 +83,18 @@ impl Tables {
     #[must_use]
     pub fn vip(&self, vip: u16) -> VipEntry {
         self.vip.get(usize::from(vip)).copied().unwrap_or_default()
+    }
+
+    /// Microseconds pass for the VIPs' meters.
+    pub fn pass_time(&mut self, micros: u64) {
+        self.meters.pass(&self.vip, micros);
+    }
+
+    /// Takes a token of a VIP's meter for a punt; false when it has a meter and no token.
+    #[must_use]
+    pub fn take_token(&mut self, vip: u16) -> bool {
+        let entry = self.vip(vip);
+        self.meters.take(vip, &entry)
     }
 
     /// A pool's entry; one that the card does not hold has no ring.
@@ -148,7 +164,9 @@ impl Tables {
                 }
                 out
             }
-            Table::Counter | Table::VipCounter | Table::BackendCounter => [0; 64],
+            Table::Counter | Table::VipCounter | Table::BackendCounter | Table::VipOverMeter => {
+                [0; 64]
+            }
         }
     }
 
@@ -161,7 +179,11 @@ impl Tables {
                 index,
                 VipPrefix::from_bytes(&low(data)),
             ),
-            Table::Vip => put(&mut self.vip, index, VipEntry::from_bytes(&low(data))),
+            Table::Vip => {
+                let entry = VipEntry::from_bytes(&low(data));
+                put(&mut self.vip, index, entry);
+                self.meters.written(index, &entry);
+            }
             Table::Pool => put(&mut self.pool, index, PoolEntry::from_bytes(&low(data))),
             Table::Backend => put(
                 &mut self.backend,
@@ -181,7 +203,11 @@ impl Tables {
                     }
                 }
             }
-            Table::Flow | Table::Counter | Table::VipCounter | Table::BackendCounter => {}
+            Table::Flow
+            | Table::Counter
+            | Table::VipCounter
+            | Table::BackendCounter
+            | Table::VipOverMeter => {}
         }
     }
 }

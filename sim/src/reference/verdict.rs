@@ -60,9 +60,39 @@ impl Decision {
     }
 }
 
-/// Decides a frame with the tables as they are.
+/// What a miss that would be punted finds in its VIP's meter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Token {
+    /// A token, or no meter.
+    Found,
+    /// Nothing: it is over meter.
+    Missing,
+}
+
+/// Decides a frame with the tables as they are, whatever its VIP's meter says.
 #[must_use]
 pub fn decide(tables: &Tables, config: &Config, frame: &[u8], source: Source) -> Decision {
+    decide_with(tables, config, frame, source, Token::Found)
+}
+
+/// Decides a frame that [`decide`] would punt, when its VIP's meter has no token for it.
+#[must_use]
+pub fn decide_over_meter(
+    tables: &Tables,
+    config: &Config,
+    frame: &[u8],
+    source: Source,
+) -> Decision {
+    decide_with(tables, config, frame, source, Token::Missing)
+}
+
+fn decide_with(
+    tables: &Tables,
+    config: &Config,
+    frame: &[u8],
+    source: Source,
+    token: Token,
+) -> Decision {
     let packet = match parse(config, frame, source) {
         Parsed::Packet(packet) => packet,
         Parsed::Final(disposition) => {
@@ -82,7 +112,7 @@ pub fn decide(tables: &Tables, config: &Config, frame: &[u8], source: Source) ->
         return assign(tables, config, frame, &packet, (vip, backend, generation));
     }
     match vip_lookup(tables, config, &packet) {
-        Some(hit) => balance(tables, config, frame, &packet, hit),
+        Some(hit) => balance(tables, config, frame, &packet, hit, token),
         None if packet.icmp_error => Decision::of(Disposition::HostIcmpError, frame),
         None if packet.is_control() => Decision::of(Disposition::HostControl, frame),
         None if config.unmatched_drop => Decision::of(Disposition::DropUnmatched, frame),
@@ -120,6 +150,7 @@ fn balance(
     frame: &[u8],
     packet: &Packet,
     hit: VipHit,
+    token: Token,
 ) -> Decision {
     let vip = tables.vip(hit.vip);
     let pool = tables.pool(vip.pool);
@@ -129,18 +160,26 @@ fn balance(
     let punts = vip.miss_policy == MissPolicy::Punt.raw() && !config.compute_only;
 
     let target = |index, entry| Target { index, entry, vip };
+    let by_ring = match token {
+        Token::Found => Disposition::ForwardRing,
+        Token::Missing => Disposition::ForwardOverMeter,
+    };
     let live = flow.filter(|flow| !flow.set_aside);
     let (disposition, to) = match live.and_then(|flow| Some((flow, flow.live?))) {
         Some((flow, entry)) => (
             Disposition::ForwardHit,
             Some(target(flow.record.backend, entry)),
         ),
-        None if punts && config.host_alive && packet.icmp_error => {
-            (Disposition::HostIcmpError, None)
+        None if punts && config.host_alive && token == Token::Found => {
+            let disposition = if packet.icmp_error {
+                Disposition::HostIcmpError
+            } else {
+                Disposition::HostPunt
+            };
+            (disposition, None)
         }
-        None if punts && config.host_alive => (Disposition::HostPunt, None),
         None => match ring_backend(tables, ring) {
-            Ok(entry) => (Disposition::ForwardRing, Some(target(ring.backend, entry))),
+            Ok(entry) => (by_ring, Some(target(ring.backend, entry))),
             Err(disposition) => (disposition, None),
         },
     };
@@ -149,10 +188,11 @@ fn balance(
     decision.count_vip = Some(hit.vip);
     decision.ip_bytes = packet.ip_bytes as u64;
     decision.heartbeat_fallback = punts && disposition == Disposition::ForwardRing;
-    decision.egress_class = EgressClass::New;
-    if disposition == Disposition::ForwardHit {
-        decision.egress_class = EgressClass::Hit;
-    }
+    decision.egress_class = match disposition {
+        Disposition::ForwardHit => EgressClass::Hit,
+        Disposition::ForwardOverMeter => EgressClass::OverMeter,
+        _ => EgressClass::New,
+    };
     let flow_backend = flow.map_or(SLOT_EMPTY, |flow| flow.record.backend);
     let stale = flow.is_some_and(|flow| flow.live.is_none());
     decision.record = RxCompletion {

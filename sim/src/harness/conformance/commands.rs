@@ -119,6 +119,7 @@ fn checks_come_first(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
         Table::Counter,
         Table::VipCounter,
         Table::BackendCounter,
+        Table::VipOverMeter,
     ] {
         ends(
             host,
