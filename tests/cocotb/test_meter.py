@@ -181,7 +181,14 @@ async def a_meter_begins_full_and_is_cut_by_its_entry(dut):
             await bench.cycle((9, 1, expected))
         await bench.rest(20)
 
+    await write(1000, 600)
+    await takes(600)
+    await bench.tick(512)  # one a cycle: each counts, wherever in a round it comes
+    model.tick(512)
+    await takes(512)
     await write(1, 20)
+    await bench.tick(100_000)
+    model.tick(100_000)
     await takes(20)
     await bench.tick(5000)  # five tokens
     model.tick(5000)
