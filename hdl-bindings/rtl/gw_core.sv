@@ -207,7 +207,7 @@ module gw_core
   logic [1:0][BeatBits-1:0]        egress_payload, host_payload;
   logic          [1:0]             sum_re;
   payload_addr_t                   sum_raddr;
-  logic [1:0][SumBits-1:0]         sum;
+  gw_sums_t      [1:0]             sum;
   logic                            wire_began, wire_refused, inject_whole, intake_empty;
   gw_disposition_e                 wire_refused_disposition;
   logic          [6:0]             wire_bytes;
@@ -293,6 +293,20 @@ module gw_core
   logic                 admit_empty, egress_empty, host_empty, host_resting;
   logic [15:0]          host_waiting;
 
+  gw_reply_t reply_ready, reply_taken;
+  for (genvar i = 0; i < int'($bits(gw_reply_t)); i++) begin : gen_icmp_limit
+    gw_token_bucket u_token_bucket (
+        .clk_i  (clk_i),
+        .rst_ni (rst_ni),
+        .tick_i (tick_i),
+        .rate_i (controls.icmp_rate[i]),
+        .burst_i(controls.icmp_burst[i]),
+        .fill_i (controls.icmp_written[i]),
+        .take_i (reply_taken[i]),
+        .ready_o(reply_ready[i])
+    );
+  end
+
   gw_admit u_admit (
       .clk_i              (clk_i),
       .rst_ni             (rst_ni),
@@ -307,6 +321,8 @@ module gw_core
       .end_i              (frame_end),
       .free_valid_o       (free_valid),
       .free_beats_o       (free_beats),
+      .reply_ready_i     (reply_ready),
+      .reply_taken_o     (reply_taken),
       .egress_valid_o     (egress_valid),
       .egress_o           (egress),
       .egress_done_i      (egress_done),

@@ -90,11 +90,23 @@ package gw_pkg;
   // ingress -> sum ring: the sum of the 16-bit words of one frame's IP packet, some cycles after the frame's end.
   localparam int unsigned SumBits = 22;
   typedef struct packed {
-    payload_addr_t     payload;  // where the frame begins in its ring
-    logic [SumBits-1:0] sum;  // not folded to 16 bits
+    logic [SumBits-1:0] quote;  // over what an ICMP error of the card sends back of it
+    logic [SumBits-1:0] packet;  // over all of it
+  } gw_sums_t;  // not folded to 16 bits
+  typedef struct packed {
+    payload_addr_t payload;  // where the frame begins in its ring
+    gw_sums_t      sums;
   } gw_ip_sum_t;
+  localparam int unsigned QuoteIpv4 = 84;  // bytes of a packet that an ICMP error of the card sends back: Katran's
+  localparam int unsigned QuoteIpv6 = 248;
 
-  localparam int unsigned HeaderBytes = 70;  // Ethernet 14, two tags 8, IPv6 40, GRE with key or UDP 8
+  localparam int unsigned HeaderBytes = 70;  // Ethernet 14, two tags 8, IPv6 40, GRE with key, UDP or ICMP 8
+
+  // What the card answers of itself, each with its own limit.
+  typedef struct packed {
+    logic echo;
+    logic too_big;
+  } gw_reply_t;
 
   // encap -> admit: everything that the window decided.
   // `when_whole` holds unless the frame's end says otherwise: row 1 (error), 2 (oversize), 3 (runt), then a frame shorter
@@ -115,7 +127,9 @@ package gw_pkg;
     logic [15:0]     backend;
     logic [15:0]     ip_bytes;  // inner IP packet, for the byte counters
     // egress: the frame that leaves is `header`, then the received bytes from `keep_from` to `keep_to`
-    logic            checksum;  // the header's last two bytes are the UDP checksum, which egress puts there
+    gw_reply_t       reply;  // it takes a place of this limit
+    logic            checksum;  // egress puts the checksum of UDP into the header's last two bytes
+    logic            icmp_checksum;  // or that of ICMP, over what is sent back, into the third and fourth of its last eight
     logic [15:0]     checksum_part;  // sum of what it covers before the inner packet
     logic [6:0]      header_bytes;  // 0, or 14 (layer 2) to 62 (GRE with key, GUE in IPv6), and 4 for each tag; up to HeaderBytes
     logic [HeaderBytes*8-1:0] header;  // byte 0 in bits 7:0
@@ -129,6 +143,7 @@ package gw_pkg;
     gw_source_e    source;
     payload_addr_t payload;
     logic          checksum;
+    logic          icmp_checksum;
     logic [15:0]   checksum_part;
     logic [6:0]    header_bytes;
     logic [HeaderBytes*8-1:0] header;
@@ -179,6 +194,7 @@ package gw_pkg;
     gw_disposition_e when_short;
     frame_len_t      needed;
     logic            control_port;  // row 17's ports
+    logic            echo;  // an echo request; `source_port` is its checksum
     logic            icmp_error;  // the flow is that of its inner packet, reversed; `disposition` is what it gets without a VIP
     logic            ipv6;
     logic [7:0]      protocol;
@@ -192,6 +208,8 @@ package gw_pkg;
     logic            rst;
     logic [7:0]      traffic_class;  // IPv4: TOS
     logic [15:0]     ip_length;  // IPv4 total length, IPv6 payload length
+    logic [31:0]     second_word;  // of an IPv4 header: identification, flags, offset; of an IPv6 one the flow label
+    logic [47:0]     source_mac;
     logic [47:0]     destination_mac;
     logic [1:0]      tags;  // VLAN tags that count
     logic [63:0]     tag;  // their bytes, the first one most significant; without meaning beyond `tags`
@@ -279,6 +297,8 @@ package gw_pkg;
     logic [15:0]       backend;
     gw_backend_entry_t entry;  // of `backend`
     logic              encapsulate;
+    gw_reply_t         reply;
+    logic [13:0]       mtu;  // the VIP's
     logic [5:0]        outer_bytes;  // with `encapsulate`: between the Ethernet header and the inner packet
     logic              source_zero;  // the VIP hashes the destination port only
     logic              port_zero;  // the VIP hashes without the source port
@@ -289,6 +309,24 @@ package gw_pkg;
   typedef logic signed [MeterBits-1:0] gw_tokens_t;
   localparam gw_tokens_t MeterToken = 28'sd1000;
   localparam gw_tokens_t MeterFull = 28'sh3ff_ffff;  // of a VIP without a meter; above every burst
+  // ---- inside encap ------------------------------------------------------------------------------------------------
+  // What a header that is sent is made of.
+  typedef struct packed {
+    logic         reply;  // back to where the frame came from, behind its own tags
+    logic         type_ipv6;  // the EtherType is IPv6
+    logic         outer_ipv6;
+    logic         udp;
+    logic         icmp;  // an ICMP error of the card
+    logic [7:0]   protocol;
+    logic [7:0]   traffic_class;
+    logic [15:0]  length;  // the header's length field
+    logic [31:0]  second_word;  // identification, flags and offset, or a flow label
+    logic [127:0] source;  // IPv4 in the low 32 bits
+    logic [127:0] destination;
+    logic [63:0]  tail;  // behind the IP header: GRE, UDP or ICMP
+    logic [47:0]  sender_mac;  // of the received frame
+    logic [47:0]  received_mac;
+  } gw_outer_t;
 
   // verdict -> flow stamps: a packet of the wire hit this entry.
   typedef struct packed {
@@ -315,6 +353,7 @@ package gw_pkg;
     logic         port_enable;
     logic         unmatched_drop;
     logic         compute_only;
+    gw_reply_t    replies;  // what the card answers at all
     logic         mac_filter;
     logic [47:0]  mac;  // most significant byte first
     logic [31:0]  ipip_source_v4;
@@ -323,6 +362,9 @@ package gw_pkg;
     logic [127:0] source_v6;
     logic [15:0]  gue_port;
     logic [3:0][15:0] egress_threshold;
+    logic [1:0][15:0] icmp_rate;  // of answers, numbered as gw_reply_t's bits
+    logic [1:0][15:0] icmp_burst;
+    logic [1:0]       icmp_written;  // pulse: rate and burst are new
     logic [Banks-1:0][SecretBits-1:0] secret;
   } gw_config_t;
 

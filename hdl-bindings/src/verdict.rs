@@ -17,6 +17,10 @@ codes! {
         ForwardRaw = 3 as "forward_raw",
         /// A miss beyond its VIP's meter, sent to the backend that the ring names.
         ForwardOverMeter = 4 as "forward_over_meter",
+        /// An echo request to a VIP, answered by the card.
+        ForwardEcho = 6 as "forward_echo",
+        /// A client is told that its packet is too big to be encapsulated, by an ICMP error of the card.
+        ForwardTooBig = 7 as "forward_too_big",
         /// To the host: a miss of a VIP, for the host to decide.
         HostPunt = 8 as "host_punt",
         /// To the host: ARP, neighbour discovery, LACP, BGP, BFD.
@@ -67,6 +71,8 @@ codes! {
         DropHostFull = 32 as "drop_host_full",
         /// Dropped: an inject whose packet, VIP or backend generation is not valid.
         DropInjectInvalid = 33 as "drop_inject_invalid",
+        /// Dropped: the card would answer, but has answered as often as it may.
+        DropIcmpLimited = 34 as "drop_icmp_limited",
     }
 }
 
@@ -120,7 +126,7 @@ codes! {
         Raw = 0 as "raw",
         /// Packets of flows in the flow table.
         Hit = 1 as "hit",
-        /// New flows that host or ring admitted.
+        /// New flows that host or ring admitted, and what the card itself answers.
         New = 2 as "new",
         /// Misses beyond a meter.
         OverMeter = 3 as "over_meter",

@@ -56,6 +56,8 @@ pub mod core {
     pub const SCRATCH: u32 = 0x100;
     /// Outer destination port of GUE.
     pub const GUE_PORT: u32 = 0x180;
+    /// Limits of too-big errors and echo replies: rate in the low half, burst in the high one.
+    pub const ICMP_LIMIT: u32 = 0x184;
 }
 
 /// Rings and DMA: offsets from the start of BAR0.

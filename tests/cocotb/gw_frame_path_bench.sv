@@ -72,7 +72,8 @@ module gw_frame_path_bench
   logic [1:0][BeatBits-1:0] egress_rdata, host_rdata;
   logic [1:0] sum_re;
   payload_addr_t sum_raddr;
-  logic [1:0][SumBits-1:0] sum_rdata;
+  gw_sums_t [1:0] sum_rdata;
+  gw_reply_t unused_taken;
 
   gw_intake u_intake (
       .clk_i(clk_i), .rst_ni(rst_ni), .wire_enable_i(port_enable_i && ready_i), .inject_enable_i(ready_i),
@@ -135,7 +136,7 @@ module gw_frame_path_bench
       .clk_i(clk_i), .rst_ni(rst_ni), .time_us_i(time_us_i), .egress_threshold_i(egress_threshold_i),
       .host_class_enable_i(host_class_enable_i), .host_class_bytes_i(host_class_bytes_i), .decision_valid_i(decision_valid), .decision_i(decision),
       .end_valid_i(end_valid), .end_ready_o(end_ready), .end_i(frame_end),
-      .free_valid_o(free_valid), .free_beats_o(free_beats),
+      .free_valid_o(free_valid), .free_beats_o(free_beats), .reply_ready_i('1), .reply_taken_o(unused_taken),
       .egress_valid_o(egress_valid), .egress_o(egress), .egress_done_i(egress_done),
       .host_valid_o(frame_valid), .host_o(frame), .host_done_i(host_done), .host_free_valid_i(host_free_valid),
       .host_free_class_i(host_free_class), .host_free_beats_i(host_free_beats),

@@ -92,6 +92,7 @@ class Packet:
     length: int  # of the IP packet
     data: bytes
     tags: bytes = b""
+    echo: bool = False  # an echo request
     error: bool = False  # an ICMP error: the flow is its inner packet's, reversed
 
 
@@ -175,6 +176,8 @@ class Card:
         payload = ip[header:total]
         if ip[9] == 1 and len(payload) >= 8 and payload[0] in (3, 11, 12):
             return self.icmp_error(bare, ip[header + 8 : min(total, window)], wire)
+        if wire and header == 20 and ip[9] == 1 and len(payload) >= 8 and payload[:2] == b"\x08\x00":
+            return None, dataclasses.replace(bare, echo=True)
         return self.read_l4(False, ip[12:16], ip[16:20], ip[9], ip[1], payload, ip[:total])
 
     def read_ipv6(self, ip, window, wire):
@@ -206,6 +209,8 @@ class Card:
             return self.icmp_error(bare, ip[x + 8 : min(end, window)], wire)
         if n == 58 and len(payload) >= 8 and 133 <= payload[0] <= 137:
             return "HostControl", None
+        if wire and x == 40 and n == 58 and len(payload) >= 8 and payload[:2] == b"\x80\x00":
+            return None, dataclasses.replace(bare, echo=True)
         return self.read_l4(True, ip[8:24], ip[24:40], n, traffic_class, payload, ip[:end])
 
     @staticmethod
@@ -284,6 +289,8 @@ class Card:
 
     def choose(self, packet, frame):
         found = self.find(packet)
+        if packet.echo:  # as at power on: nobody answers
+            return Decision("HostUnsupported")
         if found is None and packet.error:
             return Decision("HostIcmpError")
         if found is None:

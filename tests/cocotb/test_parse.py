@@ -10,7 +10,7 @@ import oracle
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 from layout import L
-from scapy.all import ARP, ICMP, IP, TCP, UDP, Dot1AD, Dot1Q, Ether, ICMPv6DestUnreach, ICMPv6ND_NS, ICMPv6PacketTooBig, ICMPv6ParamProblem, ICMPv6TimeExceeded, IPv6, Raw
+from scapy.all import ARP, ICMP, IP, TCP, UDP, Dot1AD, Dot1Q, Ether, ICMPv6DestUnreach, ICMPv6EchoRequest, ICMPv6ND_NS, ICMPv6PacketTooBig, ICMPv6ParamProblem, ICMPv6TimeExceeded, IPv6, Raw
 from scapy.all import IPOption_LSRR, IPOption_RR, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN
 
 TOP = "gw_parse"
@@ -18,9 +18,9 @@ MAC = "02:00:00:00:00:01"
 # gw_pkg's structs, the first field in the top bits
 INJECT = [("op", 2), ("install", 1), ("ends_punt", 1), ("vip", 12), ("backend", 16), ("generation", 8)]
 WINDOW = [("source", 1), *INJECT, ("payload", 12), ("complete", 1), ("bytes", 8), ("data", 1024)]
-PARSED = [("source", 1), *INJECT, ("payload", 12), ("decided", 1), ("disposition", 6), ("when_short", 6), ("needed", 14), ("control_port", 1), ("icmp_error", 1),
+PARSED = [("source", 1), *INJECT, ("payload", 12), ("decided", 1), ("disposition", 6), ("when_short", 6), ("needed", 14), ("control_port", 1), ("echo", 1), ("icmp_error", 1),
           ("ipv6", 1), ("protocol", 8), ("source_address", 128), ("destination_address", 128), ("source_port", 16), ("destination_port", 16),
-          ("syn", 1), ("ack", 1), ("fin", 1), ("rst", 1), ("traffic_class", 8), ("ip_length", 16), ("destination_mac", 48), ("tags", 2), ("tag", 64)]
+          ("syn", 1), ("ack", 1), ("fin", 1), ("rst", 1), ("traffic_class", 8), ("ip_length", 16), ("second_word", 32), ("source_mac", 48), ("destination_mac", 48), ("tags", 2), ("tag", 64)]
 
 
 def pack(fields, values):
@@ -66,13 +66,19 @@ def check(model, frame, inject, got):
         "destination_address": int.from_bytes(packet.destination, "big"), "syn": packet.flags >> 1 & 1, "ack": packet.flags >> 4 & 1,
         "fin": packet.flags & 1, "rst": packet.flags >> 2 & 1, "traffic_class": packet.traffic_class,
         "ip_length": packet.length - (40 if packet.ipv6 else 0), "destination_mac": int.from_bytes(frame[:6], "big"), "tags": len(tags) // 4,
-        "icmp_error": int(packet.error),
+        "icmp_error": int(packet.error), "echo": int(packet.echo), "source_mac": int.from_bytes(frame[6:12], "big"),
+        "second_word": int.from_bytes(packet.data[:4], "big") & 0xFFFFF if packet.ipv6 else int.from_bytes(packet.data[4:8], "big"),
         "control_port": int(packet.protocol == 6 and 179 in (packet.source_port, packet.destination_port)
                             or packet.protocol == 17 and packet.destination_port in (3784, 3785, 4784)) if not packet.error else 0,
     }
+    if packet.echo:
+        at = 42 if packet.ipv6 else 22
+        wanted["source_port"] = int.from_bytes(packet.data[at : at + 2], "big")
     for name, value in wanted.items():
         assert got[name] == value, (name, got[name], value, frame.hex())
     assert (got["tag"].to_bytes(8, "big"))[: len(tags)] == tags, frame.hex()
+    if packet.echo:
+        return "echo"
     return "error" if packet.error and packet.protocol in (6, 17) else "packet"
 
 
@@ -150,7 +156,7 @@ def extension():
 def transport(ipv6):
     ports = {"sport": random.choice((179, 7, 65535)), "dport": random.choice((179, 3784, 3785, 4784, 80, 443))}
     tcp = TCP(flags=random.choice(("S", "A", "SA", "FA", "R", "UEC")), **ports)
-    control = random.choice((ICMPv6DestUnreach(), ICMPv6ND_NS())) if ipv6 else ICMP(type=random.choice((0, 3, 8, 11, 12)))
+    control = random.choice((ICMPv6DestUnreach(), ICMPv6ND_NS(), ICMPv6EchoRequest(id=7))) if ipv6 else ICMP(type=random.choice((0, 3, 8, 11, 12)))
     return random.choice((tcp, tcp, tcp, UDP(**ports), UDP(**ports), control, Raw(random.randbytes(8)))) / Raw(random.randbytes(random.choice((0, 6, 30, 90))))
 
 
@@ -240,7 +246,7 @@ async def random_frames(dut):
     """One window a cycle, and with gaps."""
     for idle in (0, 0.5):
         tally = await run(dut, [frame() if random.random() < 0.6 else bend(frame()) for _ in range(2500)], idle=idle)
-        for outcome in ("packet", "error", "HostFragment", "HostUnsupported", "HostIcmpError", "HostControl", "DropIpv6Malformed", "DropInjectInvalid"):
+        for outcome in ("packet", "error", "echo", "HostFragment", "HostUnsupported", "HostIcmpError", "HostControl", "DropIpv6Malformed", "DropInjectInvalid"):
             assert tally.get(outcome, 0) > 5, (outcome, tally)
 
 

@@ -251,6 +251,7 @@ module gw_core_regs (
         logic secret[24];
         logic scratch[32];
         logic gue_port;
+        logic icmp_limit[2];
     } decoded_reg_strb_t;
     decoded_reg_strb_t decoded_reg_strb;
     logic decoded_err;
@@ -301,6 +302,9 @@ module gw_core_regs (
             decoded_reg_strb.scratch[i0] = cpuif_req_masked & (cpuif_addr == 9'h100 + (9)'(i0) * 9'h4);
         end
         decoded_reg_strb.gue_port = cpuif_req_masked & (cpuif_addr == 9'h180);
+        for(int i0=0; i0<2; i0++) begin
+            decoded_reg_strb.icmp_limit[i0] = cpuif_req_masked & (cpuif_addr == 9'h184 + (9)'(i0) * 9'h4);
+        end
         decoded_err = '0;
     end
 
@@ -405,6 +409,16 @@ module gw_core_regs (
                 logic load_next;
             } port;
         } gue_port;
+        struct {
+            struct {
+                logic [15:0] next;
+                logic load_next;
+            } rate;
+            struct {
+                logic [15:0] next;
+                logic load_next;
+            } burst;
+        } icmp_limit[2];
     } field_combo_t;
     field_combo_t field_combo;
 
@@ -483,6 +497,14 @@ module gw_core_regs (
                 logic [15:0] value;
             } port;
         } gue_port;
+        struct {
+            struct {
+                logic [15:0] value;
+            } rate;
+            struct {
+                logic [15:0] value;
+            } burst;
+        } icmp_limit[2];
     } field_storage_t;
     field_storage_t field_storage;
 
@@ -869,6 +891,55 @@ module gw_core_regs (
         end
     end
     assign hwif_out.gue_port.port.value = field_storage.gue_port.port.value;
+    for(genvar i0=0; i0<2; i0++) begin
+        // Field: gw_core_regs.icmp_limit[].rate
+        always_comb begin
+            automatic logic [15:0] next_c;
+            automatic logic load_next_c;
+            next_c = field_storage.icmp_limit[i0].rate.value;
+            load_next_c = '0;
+            if(decoded_reg_strb.icmp_limit[i0] && decoded_req_is_wr) begin // SW write
+                next_c = (field_storage.icmp_limit[i0].rate.value & ~decoded_wr_biten[15:0]) | (decoded_wr_data[15:0] & decoded_wr_biten[15:0]);
+                load_next_c = '1;
+            end
+            field_combo.icmp_limit[i0].rate.next = next_c;
+            field_combo.icmp_limit[i0].rate.load_next = load_next_c;
+        end
+        always_ff @(posedge clk) begin
+            if(~rst_n) begin
+                field_storage.icmp_limit[i0].rate.value <= 16'h0;
+            end else begin
+                if(field_combo.icmp_limit[i0].rate.load_next) begin
+                    field_storage.icmp_limit[i0].rate.value <= field_combo.icmp_limit[i0].rate.next;
+                end
+            end
+        end
+        assign hwif_out.icmp_limit[i0].rate.value = field_storage.icmp_limit[i0].rate.value;
+        assign hwif_out.icmp_limit[i0].rate.swmod = decoded_reg_strb.icmp_limit[i0] && decoded_req_is_wr && |(decoded_wr_biten[15:0]);
+        // Field: gw_core_regs.icmp_limit[].burst
+        always_comb begin
+            automatic logic [15:0] next_c;
+            automatic logic load_next_c;
+            next_c = field_storage.icmp_limit[i0].burst.value;
+            load_next_c = '0;
+            if(decoded_reg_strb.icmp_limit[i0] && decoded_req_is_wr) begin // SW write
+                next_c = (field_storage.icmp_limit[i0].burst.value & ~decoded_wr_biten[31:16]) | (decoded_wr_data[31:16] & decoded_wr_biten[31:16]);
+                load_next_c = '1;
+            end
+            field_combo.icmp_limit[i0].burst.next = next_c;
+            field_combo.icmp_limit[i0].burst.load_next = load_next_c;
+        end
+        always_ff @(posedge clk) begin
+            if(~rst_n) begin
+                field_storage.icmp_limit[i0].burst.value <= 16'h0;
+            end else begin
+                if(field_combo.icmp_limit[i0].burst.load_next) begin
+                    field_storage.icmp_limit[i0].burst.value <= field_combo.icmp_limit[i0].burst.next;
+                end
+            end
+        end
+        assign hwif_out.icmp_limit[i0].burst.value = field_storage.icmp_limit[i0].burst.value;
+    end
 
     //--------------------------------------------------------------------------
     // Write response
@@ -985,6 +1056,12 @@ module gw_core_regs (
         end
         if(rd_mux_addr == 9'h180) begin
             readback_data_var[15:0] = field_storage.gue_port.port.value;
+        end
+        for(int i0=0; i0<2; i0++) begin
+            if(rd_mux_addr == 9'h184 + (9)'(i0) * 9'h4) begin
+                readback_data_var[15:0] = field_storage.icmp_limit[i0].rate.value;
+                readback_data_var[31:16] = field_storage.icmp_limit[i0].burst.value;
+            end
         end
         readback_data = readback_data_var;
         readback_done = decoded_req & ~decoded_req_is_wr;

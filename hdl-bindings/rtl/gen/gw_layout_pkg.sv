@@ -1,6 +1,6 @@
 // Generated from hdl-bindings/src by `make generate`: change it there.
 package gw_layout_pkg;
-  localparam logic [31:0] LayoutHash = 32'h4a08a9aa;
+  localparam logic [31:0] LayoutHash = 32'h81edd5b3;
   localparam int unsigned Magic = 1196900697;
   localparam int unsigned CardResetKey = 1380275013;
   localparam int unsigned Vips = 256;
@@ -32,6 +32,8 @@ package gw_layout_pkg;
     DispositionForwardInject = 6'd2,  // Injected by the host for a VIP, sent to the backend that the host chose.
     DispositionForwardRaw = 6'd3,  // Injected by the host as it is, sent unchanged.
     DispositionForwardOverMeter = 6'd4,  // A miss beyond its VIP's meter, sent to the backend that the ring names.
+    DispositionForwardEcho = 6'd6,  // An echo request to a VIP, answered by the card.
+    DispositionForwardTooBig = 6'd7,  // A client is told that its packet is too big to be encapsulated, by an ICMP error of the card.
     DispositionHostPunt = 6'd8,  // To the host: a miss of a VIP, for the host to decide.
     DispositionHostControl = 6'd9,  // To the host: ARP, neighbour discovery, LACP, BGP, BFD.
     DispositionHostFragment = 6'd10,  // To the host: a fragment.
@@ -56,7 +58,8 @@ package gw_layout_pkg;
     DispositionDropEgressOverload = 6'd30,  // Dropped: the egress queue is above its class's threshold.
     DispositionDropPuntFull = 6'd31,  // Dropped: the host's queue for misses is full.
     DispositionDropHostFull = 6'd32,  // Dropped: the host's queue for this class is full or not enabled.
-    DispositionDropInjectInvalid = 6'd33  // Dropped: an inject whose packet, VIP or backend generation is not valid.
+    DispositionDropInjectInvalid = 6'd33,  // Dropped: an inject whose packet, VIP or backend generation is not valid.
+    DispositionDropIcmpLimited = 6'd34  // Dropped: the card would answer, but has answered as often as it may.
   } gw_disposition_e;
 
   // The host's receive queues. A lower number is served first.
@@ -71,7 +74,7 @@ package gw_layout_pkg;
   typedef enum logic [1:0] {
     EgressClassRaw = 2'd0,  // Raw frames of the host: routing protocols depend on them.
     EgressClassHit = 2'd1,  // Packets of flows in the flow table.
-    EgressClassNew = 2'd2,  // New flows that host or ring admitted.
+    EgressClassNew = 2'd2,  // New flows that host or ring admitted, and what the card itself answers.
     EgressClassOverMeter = 2'd3  // Misses beyond a meter.
   } gw_egress_class_e;
 

@@ -91,6 +91,12 @@ module gw_control
     if (!rst_ni) key_written_q <= 1'b0;
     else key_written_q <= from_regs.card_reset.key.swmod;
   end
+  // ---- limits of answers, likewise -----------------------------------------------------------------------------------
+  logic [1:0] limit_written_q;
+  always_ff @(posedge clk_i) begin
+    for (int unsigned i = 0; i < 2; i++) limit_written_q[i] <= rst_ni && from_regs.icmp_limit[i].rate.swmod;
+  end
+
   assign card_reset_o = key_written_q && from_regs.card_reset.key.value == CardResetKey;
 
   // ---- to and from the registers ---------------------------------------------------------------------------------
@@ -122,6 +128,12 @@ module gw_control
     config_o.port_enable    = from_regs.control.port_enable.value;
     config_o.unmatched_drop = from_regs.control.unmatched_drop.value;
     config_o.compute_only   = from_regs.control.compute_only.value;
+    config_o.replies        = {from_regs.icmp_limit[1].burst.value != '0, from_regs.icmp_limit[0].burst.value != '0};
+    config_o.icmp_written   = limit_written_q;
+    for (int unsigned i = 0; i < 2; i++) begin
+      config_o.icmp_rate[i]  = from_regs.icmp_limit[i].rate.value;
+      config_o.icmp_burst[i] = from_regs.icmp_limit[i].burst.value;
+    end
     config_o.mac_filter     = from_regs.mac_high.filter.value;
     config_o.mac            = {from_regs.mac_high.high.value, from_regs.mac_low.value.value};
     config_o.ipip_source_v4 = from_regs.ipip_source_v4.value.value;

@@ -2,7 +2,7 @@
 // Latency: 2 cycles from the later of decision and end (both visible) to egress or host queue.
 // Throughput: one frame each cycle.
 // Drops when: the frame's end says so (CARD.md 2 rows 1 to 3, or shorter than its headers claim), the decision is a drop, or
-//   admission fails (CARD.md 4): drop_egress_overload, drop_punt_full, drop_host_full.
+//   admission fails (CARD.md 4): drop_icmp_limited, drop_egress_overload, drop_punt_full, drop_host_full.
 module gw_admit
   import gw_layout_pkg::*;
   import gw_pkg::*;
@@ -24,6 +24,10 @@ module gw_admit
     input  gw_frame_end_t [1:0]      end_i,
     output logic          [1:0]      free_valid_o,  // the oldest frame's payload is free
     output logic          [1:0][7:0] free_beats_o,
+
+    // gw_token_bucket of each kind of answer
+    input  gw_reply_t reply_ready_i,
+    output gw_reply_t reply_taken_o,
 
     // gw_egress; never waits
     output logic             egress_valid_o,
@@ -103,7 +107,7 @@ module gw_admit
   logic [LevelBits-1:0] level_q, level_d;  // frames admitted to the egress and not yet read
   logic [3:0][10:0]     room_q, room_d;  // beats that are not reserved, by host class
   logic [7:0]           beats;  // of this frame in its payload ring
-  logic is_forward, is_host, forward, deliver, beyond_stride;
+  logic is_forward, is_host, forward, deliver, beyond_stride, limited;
   gw_host_class_e       host_class;
   gw_disposition_e      disposition;
 
@@ -120,14 +124,16 @@ module gw_admit
 
     is_forward = verdict_q[5:3] == 3'd0;
     is_host    = verdict_q[5:3] == 3'd1;
-    forward = joined_q && is_forward && 16'(level_q) < egress_threshold_i[decision_q.egress_class] &&
+    limited    = (decision_q.reply & ~reply_ready_i) != '0;
+    forward = joined_q && is_forward && !limited && 16'(level_q) < egress_threshold_i[decision_q.egress_class] &&
         level_q < LevelBits'(EgressFrames);
     beyond_stride = host_class_enable_i[host_class] && 15'(end_q.length) > host_class_bytes_i[host_class];
     deliver = joined_q && is_host && host_class_enable_i[host_class] && room_q[host_class] >= 11'(beats) &&
         !beyond_stride;
 
     disposition = verdict_q;
-    if (is_forward && !forward) disposition = DispositionDropEgressOverload;
+    if (is_forward && !forward) disposition = limited ? DispositionDropIcmpLimited : DispositionDropEgressOverload;
+    reply_taken_o = forward ? decision_q.reply : '0;
     if (is_host && !deliver) begin
       disposition = host_class == HostClassMiss && !beyond_stride ? DispositionDropPuntFull : DispositionDropHostFull;
     end
@@ -165,6 +171,7 @@ module gw_admit
       egress_q.source       <= decision_q.source;
       egress_q.payload      <= decision_q.payload;
       egress_q.checksum     <= decision_q.checksum;
+      egress_q.icmp_checksum <= decision_q.icmp_checksum;
       egress_q.checksum_part <= decision_q.checksum_part;
       egress_q.header_bytes <= decision_q.header_bytes;
       egress_q.header       <= decision_q.header;

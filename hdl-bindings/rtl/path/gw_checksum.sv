@@ -1,4 +1,4 @@
-// The UDP checksum of a frame that leaves: both sums joined, folded and complemented; 0 is sent as 0xffff (RFC 768).
+// The UDP or ICMP checksum of a frame that leaves: both sums joined, folded and complemented; UDP's 0 is sent as 0xffff (RFC 768).
 //
 // Latency:    2.
 // Throughput: one a cycle; never stalls.
@@ -11,9 +11,10 @@ module gw_checksum
     input  logic               valid_i,
     input  logic [15:0]        part_i,
     input  logic [SumBits-1:0] sum_i,
+    input  logic               zero_i,  // 0 is sent as it is: ICMP
     output logic [15:0]        checksum_o
 );
-  logic        valid_q;
+  logic        valid_q, zero_q;
   logic [17:0] all_q;
   logic [15:0] checksum_d, checksum_q;
 
@@ -21,7 +22,7 @@ module gw_checksum
   // one case only, and the sum is all ones in two.
   always_comb begin
     unique case (all_q)
-      18'h0ffff, 18'h1fffe: checksum_d = '1;  // would be 0
+      18'h0ffff, 18'h1fffe: checksum_d = zero_q ? '0 : '1;
       18'h1ffff: checksum_d = 16'hfffe;
       default: checksum_d = ~(all_q[15:0] + 16'(all_q[17:16]));
     endcase
@@ -29,6 +30,7 @@ module gw_checksum
 
   always_ff @(posedge clk_i) begin
     valid_q <= valid_i && rst_ni;
+    if (valid_i) zero_q <= zero_i;
     if (valid_i) all_q <= 18'(part_i) + 18'(sum_i[15:0]) + 18'(sum_i[SumBits-1:16]);
     if (valid_q) checksum_q <= checksum_d;
   end

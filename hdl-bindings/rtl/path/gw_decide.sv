@@ -99,6 +99,7 @@ module gw_decide
     logic [127:0] source;
     logic [15:0]  source_port;
     logic [15:0]  destination_port;
+    logic         echo;  // no flow
   } client_t;
 
   client_t client;
@@ -111,7 +112,7 @@ module gw_decide
       .clk_i  (clk_i),
       .rst_ni (rst_ni),
       .valid_i(parsed_valid),
-      .data_i ({parsed.source_address, parsed.source_port, parsed.destination_port}),
+      .data_i ({parsed.source_address, parsed.source_port, parsed.destination_port, parsed.echo}),
       .valid_o(client_valid),
       .data_o (client)
   );
@@ -130,8 +131,8 @@ module gw_decide
       .clk_i                      (clk_i),
       .rst_ni                     (rst_ni),
       .secret_i                   (config_i.secret),
-      .valid_i                    (found_valid && found.matched),
-      .key_i                      ({found.vip, client}),
+      .valid_i                    (found_valid && found.matched && !client.echo),
+      .key_i                      ({found.vip, client.source, client.source_port, client.destination_port}),
       .valid_o                    (flow_valid),
       .result_o                   (flow),
       .probe_valid_o              (flow_probe_valid),
@@ -365,6 +366,7 @@ module gw_decide
       .unmatched_drop_i(config_i.unmatched_drop),
       .compute_only_i  (config_i.compute_only),
       .host_alive_i    (host_alive_i),
+      .replies_i       (config_i.replies),
       .valid_i         (candidates_valid),
       .parsed_i        (due_parsed),
       .entry_i         (due_vip.entry),

@@ -1,4 +1,4 @@
-// Purpose: sends admitted frames: header bytes, with the UDP checksum where there is one, then the kept bytes of the received frame.
+// Purpose: sends admitted frames: header bytes, with the checksum of UDP or ICMP where there is one, then the kept bytes of the received frame.
 // Latency: 7 cycles from `egress_valid_i` to `m_valid_o` when nothing waits.
 // Throughput: one beat each cycle, no gap between frames; a frame whose kept bytes move forwards (fewer header bytes than
 //   were cut off: layer 2 with a tag removed) takes one cycle more.
@@ -22,7 +22,7 @@ module gw_egress
     // gw_sum_ring of wire [0] and inject [1]
     output logic          [1:0]              sum_re_o,
     output payload_addr_t                    sum_raddr_o,
-    input  logic          [1:0][SumBits-1:0] sum_rdata_i,
+    input  gw_sums_t      [1:0]              sum_rdata_i,
 
     // m_axis_tx
     output logic                 m_valid_o,
@@ -44,6 +44,7 @@ module gw_egress
     gw_source_e    source;
     payload_addr_t payload;
     logic          checksum;
+    logic          icmp_checksum;
     logic [15:0]   checksum_part;
     logic [6:0]    header_bytes;
     logic [HeaderBytes*8-1:0] header;
@@ -63,6 +64,7 @@ module gw_egress
     arriving.source       = egress_i.source;
     arriving.payload      = egress_i.payload;
     arriving.checksum     = egress_i.checksum;
+    arriving.icmp_checksum = egress_i.icmp_checksum;
     arriving.checksum_part = egress_i.checksum_part;
     arriving.header_bytes = egress_i.header_bytes;
     arriving.header       = egress_i.header;
@@ -156,42 +158,44 @@ module gw_egress
   assign done_o          = done_q;
 
   // The header meets the frame's first beat, and stays for the second.
-  logic                     unused_header_valid, header_leaves, with_checksum;
+  logic                     unused_header_valid, header_leaves, with_checksum, with_icmp_checksum;
   logic [6:0]               header_bytes;
   logic [HeaderBytes*8-1:0] header;
   assign header_leaves = issue && k_q == '0 && !ahead;
-  gw_delay #(.Width(8 + HeaderBytes * 8), .Cycles(Issued + 1)) u_header (
+  gw_delay #(.Width(9 + HeaderBytes * 8), .Cycles(Issued + 1)) u_header (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
       .valid_i(header_leaves),
-      .data_i({frame.checksum, frame.header_bytes, frame.header}),
+      .data_i({frame.checksum, frame.icmp_checksum, frame.header_bytes, frame.header}),
       .valid_o(unused_header_valid),
-      .data_o({with_checksum, header_bytes, header})
+      .data_o({with_checksum, with_icmp_checksum, header_bytes, header})
   );
 
   // ---- the checksum, ready with the header ------------------------------------------------------------------------------
-  logic        sum_valid;
+  logic        sum_valid, checksummed, sum_icmp;
   gw_source_e  sum_source;
   logic [15:0] checksum_part, checksum;
 
-  assign sum_re_o[0] = header_leaves && frame.checksum && frame.source == SourceWire;
-  assign sum_re_o[1] = header_leaves && frame.checksum && frame.source == SourceInject;
+  assign checksummed = header_leaves && (frame.checksum || frame.icmp_checksum);
+  assign sum_re_o[0] = checksummed && frame.source == SourceWire;
+  assign sum_re_o[1] = checksummed && frame.source == SourceInject;
   assign sum_raddr_o = frame.payload;
 
-  gw_delay #(.Width(17), .Cycles(TableLatency)) u_checksum_part (
+  gw_delay #(.Width(18), .Cycles(TableLatency)) u_checksum_part (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
-      .valid_i(header_leaves && frame.checksum),
-      .data_i({frame.source, frame.checksum_part}),
+      .valid_i(checksummed),
+      .data_i({frame.source, frame.icmp_checksum, frame.checksum_part}),
       .valid_o(sum_valid),
-      .data_o({sum_source, checksum_part})
+      .data_o({sum_source, sum_icmp, checksum_part})
   );
   gw_checksum u_checksum (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
       .valid_i(sum_valid),
       .part_i(checksum_part),
-      .sum_i(sum_rdata_i[sum_source]),
+      .sum_i(sum_icmp ? sum_rdata_i[sum_source].quote : sum_rdata_i[sum_source].packet),
+      .zero_i(sum_icmp),
       .checksum_o(checksum)
   );
 
@@ -236,6 +240,18 @@ module gw_egress
           7'd62: header_beat[60*8+:16] = {checksum[7:0], checksum[15:8]};
           default: ;
         endcase
+      end else if (with_icmp_checksum && merged.first) begin
+        // That of ICMP stands six bytes before the end.
+        unique case (header_bytes)
+          7'd42: header_beat[36*8+:16] = {checksum[7:0], checksum[15:8]};
+          7'd46: header_beat[40*8+:16] = {checksum[7:0], checksum[15:8]};
+          7'd50: header_beat[44*8+:16] = {checksum[7:0], checksum[15:8]};
+          7'd62: header_beat[56*8+:16] = {checksum[7:0], checksum[15:8]};
+          7'd66: header_beat[60*8+:16] = {checksum[7:0], checksum[15:8]};
+          default: ;
+        endcase
+      end else if (with_icmp_checksum && merged.second) begin
+        if (header_bytes == 7'd70) header_beat[0*8+:16] = {checksum[7:0], checksum[15:8]};
       end else if (with_checksum && merged.second) begin
         unique case (header_bytes)
           7'd66: header_beat[0*8+:16] = {checksum[7:0], checksum[15:8]};

@@ -1,4 +1,5 @@
-// Builds the outer headers (IPIP and GUE with Katran's bytes, GRE, layer 2), and with them the decision for gw_admit (CARD.md 5).
+// Builds the headers that are sent: of encapsulations (IPIP and GUE with Katran's bytes, GRE, layer 2) and of the card's own answers;
+// and with them the decision for gw_admit (CARD.md 5).
 //
 // Latency:    EncapLatency: outer source and length; the checksum in five steps, the next hop read beside it; the header;
 //             its VLAN tags.
@@ -42,31 +43,12 @@ module gw_encap
   localparam int unsigned EthernetBytes = 14;
   localparam int unsigned Ipv4Bytes = 20;
   localparam int unsigned Ipv6Bytes = 40;
-  localparam int unsigned GreBytes = 8;  // with key
+  localparam int unsigned TailBytes = 8;  // GRE with key, UDP, ICMP
   localparam int unsigned UdpBytes = 8;
 
   localparam int unsigned HeaderBits = HeaderBytes * 8;
   localparam int unsigned BelowBits = $bits(decision_o.keep_from) + $bits(decision_o.keep_to) + $bits(gw_rx_completion_t);
   localparam int unsigned AboveBits = $bits(gw_decision_t) - HeaderBits - BelowBits;
-
-  // What the header is made of.
-  typedef struct packed {
-    logic         type_ipv6;  // the EtherType is IPv6
-    logic         outer_ipv6;
-    logic         inner_ipv6;
-    logic         gre;
-    logic         udp;
-    logic         key_present;
-    logic [7:0]   protocol;
-    logic [31:0]  key;
-    logic [7:0]   traffic_class;
-    logic [15:0]  length;  // the outer header's length field
-    logic [15:0]  udp_length;
-    logic [15:0]  source_port;  // of UDP
-    logic [31:0]  source_low;  // the outer source's last 32 bits (IPv4: all)
-    logic [127:0] destination;
-    logic [47:0]  received_mac;
-  } parts_t;
 
   // VLAN tags as gw_tag takes them.
   typedef struct packed {
@@ -76,52 +58,69 @@ module gw_encap
 
   // ---- stage 1: outer source and length ----------------------------------------------------------------------------
   logic         [EncapLatency-1:0] valid_q;
-  parts_t                          parts_d, parts_q, parts;
+  gw_outer_t                       parts_d, parts_q, parts, reply;
   tags_t                           received_q, received;
   gw_decision_t                    plain_d;  // the decision but for the header
   logic          [AboveBits-1:0]   above_q, above;  // what stands above the header in gw_decision_t
   logic          [BelowBits-1:0]   below_q, below;
-  logic                            encapsulate_q;
+  logic                            built_d, built_q;  // there is a header
+  logic                     [ 6:0] reply_header_bytes, reply_keep_from;
+  frame_len_t                      reply_keep_to;
   logic                     [15:0] port;
   logic                     [15:0] added;  // to the inner length field, which makes the outer one
   logic                     [31:0] client;
+  logic                     [15:0] source_port, udp_length;  // of UDP
   logic                     [15:0] swapped;  // the client's last two bytes and its port's, in Katran's order
-  logic                            own_source;  // the outer source is the card's
+  logic                            gre, own_source;  // the outer source is the card's
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) valid_q <= '0;
     else valid_q <= {valid_q[EncapLatency-2:0], valid_i};
   end
 
-  always_comb begin
-    port   = verdict_i.port_zero ? '0 : parsed_i.source_port;
-    client = verdict_i.source_zero ? '0 : parsed_i.source_address[31:0];
+  gw_reply u_reply (
+      .parsed_i      (parsed_i),
+      .verdict_i     (verdict_i),
+      .parts_o       (reply),
+      .header_bytes_o(reply_header_bytes),
+      .keep_from_o   (reply_keep_from),
+      .keep_to_o     (reply_keep_to)
+  );
 
-    parts_d.gre = verdict_i.entry.encap == EncapGre;
+  always_comb begin
+    port    = verdict_i.port_zero ? '0 : parsed_i.source_port;
+    client  = verdict_i.source_zero ? '0 : parsed_i.source_address[31:0];
+    swapped = client[15:0] ^ {port[7:0], port[15:8]};
+    gre     = verdict_i.entry.encap == EncapGre;
+    built_d = verdict_i.encapsulate || verdict_i.reply != '0;
+
+    parts_d = '0;
     parts_d.udp = verdict_i.entry.encap == EncapGue;
-    own_source = parts_d.gre || parts_d.udp;
+    own_source = gre || parts_d.udp;
     parts_d.outer_ipv6 = verdict_i.entry.ipv6;
-    parts_d.inner_ipv6 = parsed_i.ipv6;
     parts_d.type_ipv6 = verdict_i.entry.encap == EncapL2 ? parsed_i.ipv6 : verdict_i.entry.ipv6;
-    parts_d.key_present = verdict_i.entry.key_present;
-    parts_d.key = verdict_i.entry.key;
-    if (parts_d.gre) parts_d.protocol = ProtocolGre;
+    if (gre) parts_d.protocol = ProtocolGre;
     else if (parts_d.udp) parts_d.protocol = ProtocolUdp;
     else parts_d.protocol = parsed_i.ipv6 ? ProtocolIpv6 : ProtocolIpv4;
     parts_d.traffic_class = parsed_i.traffic_class;
     parts_d.destination = verdict_i.entry.address;
     parts_d.received_mac = parsed_i.destination_mac;
-    swapped = client[15:0] ^ {port[7:0], port[15:8]};
-    if (parts_d.outer_ipv6) parts_d.source_low = own_source ? source_v6_i[31:0] : client ^ {port, 16'd0};
-    else parts_d.source_low = own_source ? source_v4_i : {ipip_source_v4_i[31:16], swapped};
-    if (parts_d.outer_ipv6) parts_d.source_port = (parsed_i.ipv6 ? client[31:16] : client[15:0]) ^ port;
-    else parts_d.source_port = swapped;
-    parts_d.udp_length = parsed_i.ip_length + (parsed_i.ipv6 ? 16'(Ipv6Bytes + UdpBytes) : 16'(UdpBytes));
+    if (parts_d.outer_ipv6) parts_d.source = own_source ? source_v6_i : {ipip_source_v6_i[127:32], client ^ {port, 16'd0}};
+    else parts_d.source = 128'(own_source ? source_v4_i : {ipip_source_v4_i[31:16], swapped});
+    if (parts_d.outer_ipv6) source_port = (parsed_i.ipv6 ? client[31:16] : client[15:0]) ^ port;
+    else source_port = swapped;
+    udp_length = parsed_i.ip_length + (parsed_i.ipv6 ? 16'(Ipv6Bytes + UdpBytes) : 16'(UdpBytes));
+    // What stands beyond `header_bytes` means nothing: GRE is always written. gw_egress knows the checksum of UDP.
+    parts_d.tail = {
+      2'b00, verdict_i.entry.key_present, 13'd0, parsed_i.ipv6 ? EtherIpv6 : EtherIpv4, verdict_i.entry.key
+    };
+    if (parts_d.udp) parts_d.tail = {source_port, gue_port_i, udp_length, 16'd0};
     // An IPv6 header is not in its own length. gw_verdict saw to it that this is at most the MTU.
     added = 16'(verdict_i.outer_bytes);
     if (parsed_i.ipv6 && !parts_d.outer_ipv6) added = added + 16'(Ipv6Bytes);
     else if (parts_d.outer_ipv6 && !parsed_i.ipv6) added = added - 16'(Ipv6Bytes);
     parts_d.length = parsed_i.ip_length + added;
+    if (verdict_i.reply != '0) parts_d = reply;
 
     plain_d = '0;
     plain_d.source = parsed_i.source;
@@ -138,12 +137,19 @@ module gw_encap
     plain_d.vip = verdict_i.vip;
     plain_d.backend = verdict_i.backend;
     plain_d.ip_bytes = parsed_i.ip_length + (parsed_i.ipv6 ? 16'(Ipv6Bytes) : 16'd0);
+    plain_d.reply = verdict_i.reply;
     plain_d.keep_to = '1;
     if (verdict_i.encapsulate) begin
       plain_d.checksum = parts_d.udp;
       plain_d.header_bytes = 7'(EthernetBytes) + 7'(verdict_i.outer_bytes);
       plain_d.keep_from = 7'(EthernetBytes) + {3'd0, parsed_i.tags, 2'd0};
       plain_d.keep_to = verdict_i.needed;
+    end
+    if (verdict_i.reply != '0) begin
+      plain_d.icmp_checksum = reply.icmp;
+      plain_d.header_bytes = reply_header_bytes;
+      plain_d.keep_from = reply_keep_from;
+      plain_d.keep_to = reply_keep_to;
     end
     plain_d.record = record_i;
   end
@@ -154,45 +160,48 @@ module gw_encap
       received_q    <= '{count: parsed_i.tags, bytes: parsed_i.tag};
       above_q       <= plain_d[$bits(gw_decision_t)-1-:AboveBits];
       below_q       <= plain_d[BelowBits-1:0];
-      encapsulate_q <= verdict_i.encapsulate;
+      built_q       <= built_d;
     end
   end
 
   // ---- stages 2 to 5: the IPv4 header's checksum ------------------------------------------------------------------
-  logic [16:0] sum_length_q, sum_source_q, sum_destination_q;
-  logic [17:0] sum_fields_q, sum_addresses_q;
-  logic [18:0] sum_q;
+  logic [16:0] sum_length_q, sum_source_q, sum_destination_q, sum_second_q;
+  logic [17:0] sum_fields_q;
+  logic [18:0] sum_addresses_q;
+  logic [19:0] sum_q;
   logic [16:0] folded_q;
   logic [ 7:0] protocol_q;
 
   always_ff @(posedge clk_i) begin
     if (valid_q[0]) begin
       sum_length_q      <= {9'h045, parts_q.traffic_class} + 17'(parts_q.length);
-      sum_source_q      <= 17'(parts_q.source_low[31:16]) + 17'(parts_q.source_low[15:0]);
+      sum_source_q      <= 17'(parts_q.source[31:16]) + 17'(parts_q.source[15:0]);
       sum_destination_q <= 17'(parts_q.destination[31:16]) + 17'(parts_q.destination[15:0]);
+      sum_second_q      <= 17'(parts_q.second_word[31:16]) + 17'(parts_q.second_word[15:0]);
       protocol_q        <= parts_q.protocol;
     end
     if (valid_q[1]) begin
       sum_fields_q    <= 18'(sum_length_q) + {2'd0, Ttl, protocol_q};
-      sum_addresses_q <= 18'(sum_source_q) + 18'(sum_destination_q);
+      sum_addresses_q <= 19'(sum_source_q) + 19'(sum_destination_q) + 19'(sum_second_q);
     end
-    if (valid_q[2]) sum_q <= 19'(sum_fields_q) + 19'(sum_addresses_q);
-    if (valid_q[3]) folded_q <= 17'(sum_q[15:0]) + 17'(sum_q[18:16]);
+    if (valid_q[2]) sum_q <= 20'(sum_fields_q) + 20'(sum_addresses_q);
+    if (valid_q[3]) folded_q <= 17'(sum_q[15:0]) + 17'(sum_q[19:16]);
   end
 
-  // ---- stages 2 to 7: what the UDP checksum covers before the inner packet ------------------------------------------
+  // ---- stages 2 to 7: what a checksum of UDP or ICMP covers before what is carried -----------------------------------
   logic [15:0] checksum_part;
-  gw_udp_sum u_udp_sum (
-      .clk_i             (clk_i),
-      .rst_ni            (rst_ni),
-      .valid_i           (valid_q[0] && encapsulate_q && parts_q.udp),
-      .ipv6_i            (parts_q.outer_ipv6),
-      .source_i          ({source_v6_i[127:32], parts_q.source_low}),
-      .destination_i     (parts_q.destination),
-      .source_port_i     (parts_q.source_port),
-      .destination_port_i(gue_port_i),
-      .length_i          (parts_q.udp_length),
-      .sum_o             (checksum_part)
+  gw_pseudo_sum u_pseudo_sum (
+      .clk_i        (clk_i),
+      .rst_ni       (rst_ni),
+      .valid_i      (valid_q[0] && built_q && (parts_q.udp || parts_q.icmp)),
+      .ipv6_i       (parts_q.outer_ipv6),
+      .icmp_i       (parts_q.icmp),
+      .source_i     (parts_q.source),
+      .destination_i(parts_q.destination),
+      .first_i      (parts_q.tail[63:48]),
+      .second_i     (parts_q.icmp ? parts_q.tail[15:0] : parts_q.tail[47:32]),
+      .length_i     (parts_q.icmp ? parts_q.length : parts_q.tail[31:16]),
+      .sum_o        (checksum_part)
   );
 
   // ---- beside it: the next hop, and what waits ---------------------------------------------------------------------
@@ -214,7 +223,7 @@ module gw_encap
   gw_next_hop_entry_t next_hop;
   macs_t              macs;
   vlan_t              vlan;
-  logic               encapsulated;  // `parts` and `macs` are this packet's
+  logic               built;  // `parts` and `macs` are this packet's
 
   gw_entry_table #(
       .Id       (TableNextHop),
@@ -245,14 +254,14 @@ module gw_encap
       .data_o ({above, below})
   );
   gw_delay #(
-      .Width ($bits(parts_t) + $bits(tags_t)),
+      .Width ($bits(gw_outer_t) + $bits(tags_t)),
       .Cycles(BesideCycles)
   ) u_parts_delay (
       .clk_i  (clk_i),
       .rst_ni (rst_ni),
-      .valid_i(valid_q[0] && encapsulate_q),
+      .valid_i(valid_q[0] && built_q),
       .data_i ({parts_q, received_q}),
-      .valid_o(encapsulated),
+      .valid_o(built),
       .data_o ({parts, received})
   );
   assign hop_valid = valid_q[TableLatency-1];
@@ -271,34 +280,33 @@ module gw_encap
   // ---- stage 6: the header -----------------------------------------------------------------------------------------
   typedef logic [HeaderBits-1:0] header_t;
 
-  function automatic header_t header_of(parts_t from, macs_t hop, logic [95:0] ipip_prefix, logic [95:0] own_prefix, logic [15:0] gue_port,
-                                        logic [15:0] checksum);
+  // `udp` and `icmp` are gw_pseudo_sum's
+  // verilator lint_off UNUSEDSIGNAL
+  function automatic header_t header_of(gw_outer_t from, macs_t hop, logic [15:0] checksum);
+    // verilator lint_on UNUSEDSIGNAL
     header_t written;  // first byte in the top bits
     header_t turned;  // byte 0 in bits 7:0
-    logic [GreBytes*8-1:0] tail;
-    // What stands beyond `header_bytes` means nothing: GRE is always written, and more than an Ethernet header too.
-    tail = {2'b00, from.key_present, 13'd0, from.inner_ipv6 ? EtherIpv6 : EtherIpv4, from.key};
-    if (from.udp) tail = {from.source_port, gue_port, from.udp_length, 16'd0};  // gw_egress knows the checksum
-    written = '0;
-    written[HeaderBits-1-:EthernetBytes*8] = {
-      hop.destination, hop.source == '0 ? from.received_mac : hop.source, from.type_ipv6 ? EtherIpv6 : EtherIpv4
-    };
+    logic [47:0] to_mac, from_mac;
+    to_mac   = from.reply ? from.sender_mac : hop.destination;
+    from_mac = from.reply || hop.source == '0 ? from.received_mac : hop.source;
+    written  = '0;
+    written[HeaderBits-1-:EthernetBytes*8] = {to_mac, from_mac, from.type_ipv6 ? EtherIpv6 : EtherIpv4};
     if (from.outer_ipv6) begin
-      written[(HeaderBytes-EthernetBytes)*8-1-:(Ipv6Bytes+GreBytes)*8] = {
-        4'd6, from.traffic_class, 20'd0,  // no flow label
+      written[(HeaderBytes-EthernetBytes)*8-1-:(Ipv6Bytes+TailBytes)*8] = {
+        4'd6, from.traffic_class, from.second_word[19:0],
         from.length, from.protocol, Ttl,
-        from.gre || from.udp ? own_prefix : ipip_prefix, from.source_low,
+        from.source,
         from.destination,
-        tail
+        from.tail
       };
     end else begin
-      written[(HeaderBytes-EthernetBytes)*8-1-:(Ipv4Bytes+GreBytes)*8] = {
+      written[(HeaderBytes-EthernetBytes)*8-1-:(Ipv4Bytes+TailBytes)*8] = {
         8'h45, from.traffic_class, from.length,
-        32'd0,  // identification, flags, fragment offset
+        from.second_word,
         Ttl, from.protocol, checksum,
-        from.source_low,
+        from.source[31:0],
         from.destination[31:0],
-        tail
+        from.tail
       };
     end
     for (int unsigned i = 0; i < HeaderBytes; i++) turned[i*8+:8] = written[(HeaderBytes-1-i)*8+:8];
@@ -315,7 +323,8 @@ module gw_encap
 
   always_comb begin
     tags_d = received;
-    if (vlan.mode == VlanRemove || !encapsulated) tags_d.count = 2'd0;
+    if (built && parts.reply) tags_d = received;
+    else if (vlan.mode == VlanRemove || !built) tags_d.count = 2'd0;
     else if (vlan.mode == VlanSet) tags_d = '{count: 2'd1, bytes: {Tpid8021q, vlan.tci, 32'd0}};
   end
 
@@ -325,7 +334,7 @@ module gw_encap
       below_out_q <= below;
       tags_q      <= tags_d;
     end
-    if (encapsulated) header_q <= header_of(parts, macs, ipip_source_v6_i[127:32], source_v6_i[127:32], gue_port_i, checksum);
+    if (built) header_q <= header_of(parts, macs, checksum);
   end
 
   // ---- stage 7: the tags -------------------------------------------------------------------------------------------
@@ -347,7 +356,7 @@ module gw_encap
   assign decision_valid_o = valid_q[EncapLatency-1];
 
   logic unused_bits;
-  assign unused_bits = ^{plain_d.header, with_tags.checksum_part, next_hop.reserved_top, ipip_source_v4_i[15:0], ipip_source_v6_i[31:0]};
+  assign unused_bits = ^{plain_d.header, with_tags.checksum_part, next_hop.reserved_top, ipip_source_v4_i[15:0], ipip_source_v6_i[31:0], parts.udp, parts.icmp};
 
 `ifdef VERILATOR
   always_ff @(posedge clk_i) begin

@@ -48,7 +48,7 @@ module gw_intake
     output logic          [1:0][BeatBits-1:0] egress_rdata_o,
     input  logic          [1:0]               sum_re_i,
     input  payload_addr_t                     sum_raddr_i,
-    output logic          [1:0][ SumBits-1:0] sum_rdata_o,
+    output gw_sums_t      [1:0]               sum_rdata_o,
     input  logic          [1:0]               host_re_i,
     input  payload_addr_t                     host_raddr_i,
     output logic          [1:0][BeatBits-1:0] host_rdata_o,
@@ -181,7 +181,10 @@ module gw_intake
         .host_raddr_i  (host_raddr_i),
         .host_rdata_o  (host_rdata_o[s])
     );
-    gw_ip_sum u_ip_sum (
+    // only clients are told of packets that are too big
+    gw_ip_sum #(
+        .Quotes(s == Wire)
+    ) u_ip_sum (
         .clk_i    (clk_i),
         .rst_ni   (rst_ni),
         .valid_i  (beat_valid[s]),

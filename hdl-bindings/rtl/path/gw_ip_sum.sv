@@ -1,4 +1,5 @@
-// Purpose: sums the 16-bit words of each frame's IP packet, from its header to the end that its length field names, as they come.
+// Purpose: sums the 16-bit words of each frame's IP packet, from its header to the end that its length field names, as they come;
+//   and, beside it, of the bytes that an ICMP error of the card sends back of it.
 // Latency: 7 cycles from a frame's last beat to its sum.
 // Throughput: one beat each cycle.
 // Drops when: never.
@@ -8,7 +9,9 @@
 // The packet begins at an even byte; a last odd byte counts as if a 0 followed.
 module gw_ip_sum
   import gw_pkg::*;
-(
+#(
+    parameter bit Quotes = 1'b1  // the second sum is wanted
+) (
     input  logic                clk_i,
     input  logic                rst_ni,
     input  logic                valid_i,
@@ -21,7 +24,6 @@ module gw_ip_sum
     output gw_ip_sum_t          sum_o
 );
   localparam int unsigned Stages = 7;
-  localparam int unsigned Words = BeatBytes / 2;
   localparam logic [16:0] Ethernet = 17'd14;
   localparam logic [16:0] EthernetIpv6 = 17'd54;  // an IPv6 header is not in its own length
   localparam logic [15:0] EtherIpv6 = 16'h86dd;
@@ -56,9 +58,10 @@ module gw_ip_sum
   logic        ipv6_d, ipv6_q;
   logic [15:0] length_d, length_q;
   logic [16:0] end_q;  // of the frame
+  logic [8:0]  quote_end_q;  // of what is sent back, when the packet is as long
   logic [5:0]  from, to;  // words before, bytes before the end: of this beat
-  logic        none, whole;
-  logic [BeatBytes-1:0] keep_d, keep_q;
+  logic        none, whole, quote_none, quote_whole;
+  logic [BeatBytes-1:0] keep_d, keep_q, quote_d, quote_q;
   logic [BeatBits-1:0]  data1_q, data2_q, data3_q;
 
   always_comb begin
@@ -84,8 +87,14 @@ module gw_ip_sum
     to     = end_q[5:0];
     none   = end_q[16:6] < 11'(index2_q);
     whole  = end_q[16:6] > 11'(index2_q);
-    keep_d = '0;
-    for (int unsigned i = 0; i < BeatBytes; i++) keep_d[i] = 6'(i / 2) >= from && !none && (whole || 6'(i) < to);
+    quote_none  = 8'(quote_end_q[8:6]) < index2_q;
+    quote_whole = 8'(quote_end_q[8:6]) > index2_q;
+    keep_d  = '0;
+    quote_d = '0;
+    for (int unsigned i = 0; i < BeatBytes; i++) begin
+      keep_d[i]  = 6'(i / 2) >= from && !none && (whole || 6'(i) < to);
+      quote_d[i] = keep_d[i] && !quote_none && (quote_whole || 6'(i) < quote_end_q[5:0]);
+    end
   end
 
   always_ff @(posedge clk_i) begin
@@ -99,44 +108,40 @@ module gw_ip_sum
     if (valid_q[0] && first_q[0]) begin
       tags2_q <= tags1_q;
       end_q   <= 17'(length_q) + (ipv6_q ? EthernetIpv6 : Ethernet) + 17'({tags1_q, 2'd0});
+      quote_end_q <= (ipv6_q ? 9'(9'(Ethernet) + 9'(QuoteIpv6)) : 9'(9'(Ethernet) + 9'(QuoteIpv4))) + 9'({tags1_q, 2'd0});
     end
     if (valid_q[1]) begin
       data3_q <= data2_q;
       keep_q  <= keep_d;
+      quote_q <= quote_d;
     end
   end
 
-  // ---- stages 4 to 7: the words, four by four, then over the frame's beats ------------------------------------------
-  logic [Words-1:0][15:0]   word;
-  logic [Words/4-1:0][17:0] fours_q;
-  logic [1:0][19:0]         halves_q;
-  logic [20:0]              beat_q;
-  logic [SumBits-1:0]       sum_q;
-
-  always_comb begin
-    for (int unsigned i = 0; i < Words; i++) begin
-      word[i] = {data3_q[16*i+:8] & {8{keep_q[2*i]}}, data3_q[16*i+8+:8] & {8{keep_q[2*i+1]}}};
-    end
-  end
-
-  always_ff @(posedge clk_i) begin
-    if (valid_q[2]) begin
-      for (int unsigned i = 0; i < Words / 4; i++) begin
-        fours_q[i] <= (18'(word[4*i]) + 18'(word[4*i+1])) + (18'(word[4*i+2]) + 18'(word[4*i+3]));
-      end
-    end
-    if (valid_q[3]) begin
-      for (int unsigned i = 0; i < 2; i++) begin
-        halves_q[i] <= (20'(fours_q[4*i]) + 20'(fours_q[4*i+1])) + (20'(fours_q[4*i+2]) + 20'(fours_q[4*i+3]));
-      end
-    end
-    if (valid_q[4]) beat_q <= 21'(halves_q[0]) + 21'(halves_q[1]);
-    if (valid_q[5]) begin
-      // what is above 16 bits goes round, so that no frame is too long
-      sum_q <= SumBits'(beat_q) + (first_q[5] ? '0 : SumBits'(sum_q[15:0]) + SumBits'(sum_q[SumBits-1:16]));
-    end
+  // ---- stages 4 to 7: the words, over the frame's beats ----------------------------------------------------------------
+  gw_sums_t sums;
+  gw_word_sum u_packet (
+      .clk_i  (clk_i),
+      .valid_i(valid_q[Stages-2:2]),
+      .first_i(first_q[Stages-2]),
+      .keep_i (keep_q),
+      .data_i (data3_q),
+      .sum_o  (sums.packet)
+  );
+  if (Quotes) begin : gen_quote
+    gw_word_sum u_quote (
+        .clk_i  (clk_i),
+        .valid_i(valid_q[Stages-2:2]),
+        .first_i(first_q[Stages-2]),
+        .keep_i (quote_q),
+        .data_i (data3_q),
+        .sum_o  (sums.quote)
+    );
+  end else begin : gen_no_quote
+    assign sums.quote = '0;
+    logic unused_quote;
+    assign unused_quote = ^quote_q;
   end
 
   assign valid_o = valid_q[Stages-1] && ended_q[Stages-1];
-  assign sum_o   = '{payload: payload_q[Stages-1], sum: sum_q};
+  assign sum_o   = '{payload: payload_q[Stages-1], sums: sums};
 endmodule

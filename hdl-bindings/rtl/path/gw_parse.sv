@@ -83,6 +83,7 @@ module gw_parse
     gw_inject_t    inject;
     payload_addr_t payload;
     logic [47:0]   destination_mac;
+    logic [47:0]   source_mac;
     logic [1:0]    tags;
     logic [7:0]    bytes;  // of the frame in the window
   } front_t;
@@ -97,6 +98,7 @@ module gw_parse
     front1_d.inject = window_i.inject;
     front1_d.payload = window_i.payload;
     front1_d.destination_mac = {word32(start, 0), word16(start, 4)};
+    front1_d.source_mac = {word16(start, 6), word32(start, 8)};
     front1_d.bytes = window_i.bytes;
     front1_d.tags = 2'd0;
     if (is_tpid(word16(start, 12)) && window_i.bytes >= 8'(Ethernet + Tag)) begin
@@ -154,6 +156,7 @@ module gw_parse
     logic ipv6;
     logic malformed;  // row 10, as far as the IP header's first bytes tell
     logic fragment;  // IPv4's
+    logic plain;  // no options, or layer 4 right behind IPv6's header: where an echo request may be
   } facts_t;
 
   facts_t     facts_d, facts_q, facts;
@@ -172,6 +175,7 @@ module gw_parse
     fields_d.inject = front2_q.inject;
     fields_d.payload = front2_q.payload;
     fields_d.destination_mac = front2_q.destination_mac;
+    fields_d.source_mac = front2_q.source_mac;
     fields_d.tags = front2_q.tags;
     fields_d.tag = tag_q;
     fields_d.ipv6 = ether_type_q == EtherIpv6;
@@ -179,6 +183,7 @@ module gw_parse
     walk_d = '0;
     walk_d.ipv6 = fields_d.ipv6;
     if (fields_d.ipv6) begin
+      fields_d.second_word = {12'd0, view_q[11:8], word16(view_q, 2)};
       fields_d.source_address = word128(view_q, 8);
       fields_d.destination_address = word128(view_q, 24);
       fields_d.traffic_class = {view_q[3:0], view_q[15:12]};
@@ -189,6 +194,7 @@ module gw_parse
       walk_d.room = 7'(ViewBytes - Ipv6);
       walk_d.bytes = (WalkBytes * 8)'(view_q[ViewBytes*8-1:Ipv6*8]);
     end else begin
+      fields_d.second_word = word32(view_q, 4);
       fields_d.source_address = 128'(word32(view_q, 12));
       fields_d.destination_address = 128'(word32(view_q, 16));
       fields_d.traffic_class = view_q[15:8];
@@ -215,6 +221,7 @@ module gw_parse
     end else begin
       facts_d.malformed = bytes_behind_tags < 8'(Ethernet + Ipv4) || view_q[7:4] != 4'd4 || header_words < 4'd5 || short_total;
     end
+    facts_d.plain = fields_d.ipv6 ? walk_d.protocol == ProtocolIcmpv6 : header_words == 4'd5;
     facts_d.fragment = facts_d.ipv4 && (word16(view_q, 6) & 16'h3fff) != '0;
   end
 
@@ -270,6 +277,7 @@ module gw_parse
     logic tcp_short;
     logic icmp_error;
     logic icmp_discovery;
+    logic icmp_echo;
   } lengths_t;
 
   facts_t      facts2_q;
@@ -280,10 +288,11 @@ module gw_parse
   logic [7:0]  icmp_type;
   view_t       l4;
   logic        icmp;
+  logic        portless;
 
   // of what layer 4 carries only gw_inner_flow reads more, and malformed packets and fragments are known with the lengths
   logic unused_bits;
-  assign unused_bits = ^{walk.ipv6, walk.options, facts2_q.malformed, facts2_q.fragment};
+  assign unused_bits = ^{walk.ipv6, walk.options, facts2_q.malformed, facts2_q.fragment, facts2_q.plain};
 
   always_comb begin
     l4 = view_t'(walk.bytes[14*8-1:0]);
@@ -298,6 +307,7 @@ module gw_parse
     lengths_d.tcp_short = walk.left < 16'(TcpBytes);
     lengths_d.icmp_error = icmp && (facts.ipv6 ? icmp_type inside {[8'd1 : 8'd4]} : icmp_type inside {8'd3, 8'd11, 8'd12});
     lengths_d.icmp_discovery = icmp && facts.ipv6 && is_neighbour_discovery(icmp_type);
+    lengths_d.icmp_echo = icmp && facts.plain && !facts.fragment && word16(l4, 0) == (facts.ipv6 ? 16'h8000 : 16'h0800);
 
     ip_at = (facts.ipv6 ? 7'(Ethernet + Ipv6) : 7'(Ethernet)) + {3'd0, fields.tags, 2'd0};
     needed_d = {1'b0, fields.ip_length} + 17'(ip_at);
@@ -310,9 +320,10 @@ module gw_parse
     fields2_d.control_port =
         (lengths_d.tcp && (word16(l4, 0) == PortBgp || word16(l4, 2) == PortBgp)) ||
         (lengths_d.udp && word16(l4, 2) inside {16'd3784, 16'd3785, 16'd4784});
-    // fragments and ICMP errors have no ports of their own
-    fields2_d.source_port = lengths_d.fragment || lengths_d.icmp_error ? '0 : word16(l4, 0);
-    fields2_d.destination_port = lengths_d.fragment || lengths_d.icmp_error ? '0 : word16(l4, 2);
+    // fragments, ICMP errors and echo requests have no ports of their own
+    portless = lengths_d.fragment || lengths_d.icmp_error;
+    fields2_d.source_port = lengths_d.icmp_echo ? word16(l4, 2) : portless ? '0 : word16(l4, 0);
+    fields2_d.destination_port = portless || lengths_d.icmp_echo ? '0 : word16(l4, 2);
   end
 
   gw_inner_flow_t inner;
@@ -371,7 +382,11 @@ module gw_parse
         parsed_d.icmp_error = 1'b1;
         parsed_d.decided = !assigned && !inner.usable;
       end else if (lengths_q.icmp_discovery && !lengths_q.l4_short) parsed_d.disposition = DispositionHostControl;
-      else if (!lengths_q.tcp && !lengths_q.udp) parsed_d.disposition = DispositionHostUnsupported;
+      else if (lengths_q.icmp_echo && !lengths_q.l4_short) begin
+        parsed_d.disposition = DispositionHostUnsupported;
+        parsed_d.echo = 1'b1;
+        parsed_d.decided = assigned;
+      end else if (!lengths_q.tcp && !lengths_q.udp) parsed_d.disposition = DispositionHostUnsupported;
       else if (lengths_q.tcp ? lengths_q.tcp_short : lengths_q.l4_short) parsed_d.disposition = DispositionDropL4Malformed;
       else parsed_d.decided = 1'b0;
     end

@@ -12,6 +12,7 @@ module gw_verdict
     input  logic              unmatched_drop_i,
     input  logic              compute_only_i,
     input  logic              host_alive_i,
+    input  gw_reply_t        replies_i,  // what the card answers at all
     input  logic              valid_i,
     // A station takes the whole packet and the whole entries, and reads its part.
     // verilator lint_off UNUSEDSIGNAL
@@ -32,6 +33,7 @@ module gw_verdict
 );
 
   localparam int unsigned LengthBits = 17;  // of an IP packet, with the header that an IPv6 length leaves out
+  localparam int unsigned DontFragment = 14;  // in an IPv4 header's second word
   localparam logic [5:0] Ipv4Bytes = 6'd20;
   localparam logic [5:0] Ipv6Bytes = 6'd40;
   localparam logic [5:0] GreBytes = 6'd4;
@@ -56,6 +58,12 @@ module gw_verdict
     return (entry.ipv6 ? Ipv6Bytes : Ipv4Bytes) + own;
   endfunction
 
+  // Whether an address is that of a single host, which an ICMP error may be sent to (RFC 1122 3.2.2, RFC 4443 2.4 e).
+  function automatic logic is_host(logic ipv6, logic [127:0] address);
+    if (ipv6) return !(address inside {128'd0, 128'd1}) && address[127:120] != 8'hff;
+    return !(address[31:24] inside {8'd0, 8'd127, [8'd224 : 8'd255]});
+  endfunction
+
   logic [VerdictLatency-1:0] valid_q;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) valid_q <= '0;
@@ -77,6 +85,9 @@ module gw_verdict
     logic                 fallback;  // a miss that the ring gets counts as heartbeat_fallback
     logic                 control_port;
     logic                 icmp_error;
+    logic                 echo;
+    logic                 echo_answered;
+    logic                 too_big_answered;
     logic [LengthBits-1:0] inner_length;  // of the whole IP packet
     logic [13:0]          mtu;
     logic [5:0]           flow_outer_bytes;
@@ -112,6 +123,10 @@ module gw_verdict
     facts_d.fallback = punt && !compute_only_i;
     facts_d.control_port = parsed_i.control_port;
     facts_d.icmp_error = parsed_i.icmp_error;
+    facts_d.echo = parsed_i.echo;
+    facts_d.echo_answered = found_i.matched && entry_i.echo && replies_i.echo;
+    facts_d.too_big_answered = replies_i.too_big && facts_d.wire_frame && !parsed_i.icmp_error &&
+        (parsed_i.ipv6 || parsed_i.second_word[DontFragment]) && is_host(parsed_i.ipv6, parsed_i.source_address);
     // an IPv6 packet's own header is not in its length
     facts_d.inner_length = LengthBits'(parsed_i.ip_length) + (parsed_i.ipv6 ? LengthBits'(Ipv6Bytes) : '0);
     facts_d.mtu = entry_i.mtu;
@@ -125,6 +140,7 @@ module gw_verdict
     verdict1_d.when_short = parsed_i.when_short;
     verdict1_d.needed = parsed_i.needed;
     verdict1_d.vip = found_i.vip;
+    verdict1_d.mtu = entry_i.mtu;
     verdict1_d.count_vip = facts_d.wire_frame && !parsed_i.decided && found_i.matched;
     verdict1_d.source_zero = entry_i.hash_destination_port_only;
     verdict1_d.port_zero = entry_i.hash_no_source_port;
@@ -184,6 +200,10 @@ module gw_verdict
     if (!facts_q.decided) begin
       if (facts_q.assigned) begin
         verdict2_d.disposition = facts_q.matched && facts_q.flow_live ? DispositionForwardInject : DispositionDropInjectInvalid;
+      end else if (facts_q.echo) begin
+        verdict2_d.disposition = facts_q.echo_answered ? DispositionForwardEcho : DispositionHostUnsupported;
+        verdict2_d.count_vip = facts_q.echo_answered;
+        verdict2_d.reply.echo = facts_q.echo_answered;
       end else if (!facts_q.matched) begin
         if (facts_q.icmp_error) verdict2_d.disposition = DispositionHostIcmpError;
         else if (facts_q.control_port) verdict2_d.disposition = DispositionHostControl;
@@ -215,7 +235,7 @@ module gw_verdict
 
   // ---- stage 3: whether the encapsulation can carry it ---------------------------------------------------------------
   gw_verdict_t verdict3_d, verdict3_q;
-  logic        stamps2_q, explain;
+  logic        stamps2_q, too_big_answered2_q, explain;
   logic        hit_valid_q;
   gw_disposition_e row;
 
@@ -226,19 +246,23 @@ module gw_verdict
     verdict3_d = verdict2_q;
     verdict3_d.disposition = row;
     verdict3_d.over_meter = over_i;
-    verdict3_d.egress_class = over_i ? EgressClassOverMeter : EgressClassNew;
     if (row inside {DispositionForwardHit, DispositionForwardRing, DispositionForwardInject, DispositionForwardOverMeter}) begin
       if (!(verdict2_q.entry.encap inside {EncapIpip, EncapGre, EncapGue, EncapL2})) begin
         verdict3_d.disposition = DispositionDropEncapUnsupported;
       end else if (room_q < signed'((LengthBits + 1)'(verdict2_q.outer_bytes))) begin
-        verdict3_d.disposition = DispositionDropTooBig;
+        verdict3_d.disposition = too_big_answered2_q ? DispositionForwardTooBig : DispositionDropTooBig;
+        verdict3_d.reply.too_big = too_big_answered2_q;
       end else begin
         verdict3_d.encapsulate = 1'b1;
         verdict3_d.count_backend = 1'b1;
       end
-      if (row == DispositionForwardHit) verdict3_d.egress_class = EgressClassHit;
     end
-    if (row == DispositionForwardRaw) verdict3_d.egress_class = EgressClassRaw;
+    unique case (verdict3_d.disposition)
+      DispositionForwardRaw: verdict3_d.egress_class = EgressClassRaw;
+      DispositionForwardHit: verdict3_d.egress_class = EgressClassHit;
+      DispositionForwardOverMeter: verdict3_d.egress_class = EgressClassOverMeter;
+      default: verdict3_d.egress_class = EgressClassNew;
+    endcase
   end
 
   always_ff @(posedge clk_i) begin
@@ -246,7 +270,10 @@ module gw_verdict
     else hit_valid_q <= valid_q[1] && stamps2_q && verdict3_d.disposition == DispositionForwardHit;
   end
   always_ff @(posedge clk_i) begin
-    if (valid_q[0]) stamps2_q <= facts_q.wire_frame && !facts_q.icmp_error;
+    if (valid_q[0]) begin
+      stamps2_q           <= facts_q.wire_frame && !facts_q.icmp_error;
+      too_big_answered2_q <= facts_q.too_big_answered;
+    end
     if (valid_q[1]) begin
       verdict3_q <= verdict3_d;
       hit3_q     <= hit2_q;

@@ -11,6 +11,7 @@ mod icmp;
 mod meters;
 mod path;
 mod prefixes;
+mod replies;
 mod rings;
 
 use guideway_hdl::tables::{
@@ -56,6 +57,7 @@ pub fn checks() -> Vec<Check> {
         gue::CHECKS,
         headers::CHECKS,
         icmp::CHECKS,
+        replies::CHECKS,
     ]
     .concat()
 }

@@ -95,6 +95,12 @@ fn program(host: &mut TestHost<'_>, scenario: &Scenario) -> Result<Vec<usize>, H
     if scenario.gue_port != 6080 {
         host.write(at::GUE_PORT, scenario.gue_port.into()); // else it is what it is at power on
     }
+    for (register, limit) in [at::ICMP_LIMIT, at::ICMP_LIMIT + 4]
+        .into_iter()
+        .zip(scenario.icmp_limit)
+    {
+        host.write(register, limit);
+    }
     host.set_secrets(scenario.secrets);
     for (index, next_hop) in (0u8..).zip(&scenario.next_hops) {
         host.set_next_hop(index, next_hop)?;
@@ -111,7 +117,7 @@ fn program(host: &mut TestHost<'_>, scenario: &Scenario) -> Result<Vec<usize>, H
     }
     for plan in &scenario.vips {
         host.set_vip(plan.vip, &plan.entry)?;
-        for key in &plan.keys {
+        for key in plan.keys.iter().chain(&plan.ping) {
             host.add_match(key)?;
         }
     }

@@ -144,7 +144,13 @@ pub(super) fn vips(random: &mut Random, pools: &[PoolPlan]) -> Vec<VipPlan> {
             if port != 0 && random.chance(20) {
                 keys.push(VipMatch { port: 0, ..key });
             }
+            let ping = VipMatch {
+                port: 0,
+                protocol: if ipv6 { 58 } else { 1 },
+                ..key
+            };
             let entry = VipEntry {
+                echo: random.chance(70),
                 pool: random.pick(pools).pool,
                 miss_policy: *random.pick(&[0, 0, 0, 2, 2, 1]),
                 hash_no_source_port: random.chance(15),
@@ -153,8 +159,12 @@ pub(super) fn vips(random: &mut Random, pools: &[PoolPlan]) -> Vec<VipPlan> {
                 mtu: *random.pick(&[1500, 1500, 1500, 9216, 100, 60, 16383]),
                 ..VipEntry::default()
             };
-            let entry = with_meter(random, entry);
-            VipPlan { vip, entry, keys }
+            VipPlan {
+                vip,
+                entry: with_meter(random, entry),
+                keys,
+                ping: random.chance(50).then_some(ping),
+            }
         })
         .collect()
 }

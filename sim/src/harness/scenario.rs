@@ -12,7 +12,7 @@ use guideway_hdl::tables::{
 
 use super::frame::{Oddity, PacketSpec, odd_frame};
 use super::headers::{extended, perhaps_tagged};
-use super::icmp::random_error;
+use super::icmp::{random_echo, random_error};
 use super::plan::{
     Client, backends, clients, flows, next_hop, pools, prefix, prefixes, state, vips, wide,
     with_encapsulation, with_meter,
@@ -39,6 +39,8 @@ pub struct VipPlan {
     pub entry: VipEntry,
     /// What it is matched by.
     pub keys: Vec<VipMatch>,
+    /// Its key for echo requests.
+    pub ping: Option<VipMatch>,
 }
 
 /// A flow to install, and the place from which on one is looked for.
@@ -109,6 +111,8 @@ pub struct Scenario {
     pub source_v6: u128,
     /// Outer destination port of GUE.
     pub gue_port: u16,
+    /// Limits of too-big errors and echo replies.
+    pub icmp_limit: [u32; 2],
     /// The banks' secrets.
     pub secrets: [[u32; SECRET_WORDS]; 4],
     /// Next hops from index 0 on.
@@ -167,6 +171,7 @@ impl Scenario {
             } else {
                 random.half()
             },
+            icmp_limit: std::array::from_fn(|_| icmp_limit(random)),
             secrets: std::array::from_fn(|_| std::array::from_fn(|_| random.word())),
             next_hops,
             backends,
@@ -237,9 +242,10 @@ impl Scenario {
     fn frame(&self, random: &mut Random, clients: &[Client]) -> Vec<u8> {
         let spec = self.packet(random, clients);
         let frame = match random.below(100) {
-            0..45 => spec.frame(),
+            0..45 => fragmentable(spec.frame(), random),
             45..60 => extended(&spec, random),
             60..68 => random_error(&spec, random),
+            68..72 => random_echo(&spec, random),
             _ => odd_frame(&spec, *random.pick(Oddity::ALL), random),
         };
         let frame = perhaps_tagged(&frame, random);
@@ -328,6 +334,25 @@ impl Scenario {
             Step::Backend(backend, with_encapsulation(random, changed))
         }
     }
+}
+
+/// No answers, few, many, or any.
+fn icmp_limit(random: &mut Random) -> u32 {
+    match random.below(6) {
+        0 => random.word(),
+        1 => 0,
+        2 => 1 << 16 | 1,
+        3 => 4 << 16 | random.below(20) as u32,
+        _ => 5000 << 16 | 100,
+    }
+}
+
+/// The frame, at times without IPv4's don't-fragment bit.
+fn fragmentable(mut frame: Vec<u8>, random: &mut Random) -> Vec<u8> {
+    if frame[12..14] == [8, 0] && random.chance(25) {
+        frame[20] &= 0xbf;
+    }
+    frame
 }
 
 /// Whether an IP header promises more bytes than the frame has, or the frame is too long.

@@ -85,6 +85,18 @@ pub fn encap(
     Ok(header)
 }
 
+/// What an encapsulation that the card knows puts before an inner packet, in bytes without Ethernet.
+pub(super) fn outer_bytes(backend: &BackendEntry) -> usize {
+    let ip = if backend.ipv6 { 40 } else { 20 };
+    match Encap::from_raw(backend.encap) {
+        Some(Encap::Gre) if backend.key_present => ip + 8,
+        Some(Encap::Gre) => ip + 4,
+        Some(Encap::Gue) => ip + 8,
+        Some(Encap::Ipip) => ip,
+        _ => 0,
+    }
+}
+
 /// The outer packet's size against the VIP's MTU.
 fn fits(outer_bytes: usize, vip: &VipEntry) -> Result<(), Disposition> {
     if outer_bytes > usize::from(vip.mtu) {
@@ -94,7 +106,7 @@ fn fits(outer_bytes: usize, vip: &VipEntry) -> Result<(), Disposition> {
 }
 
 /// A length field. What [`fits`] let through is at most 14 bits long, as `vip.mtu` is.
-fn length(bytes: usize) -> u16 {
+pub(super) fn length(bytes: usize) -> u16 {
     u16::try_from(bytes).unwrap_or(u16::MAX)
 }
 
@@ -197,7 +209,7 @@ fn ipip_source_v6(config: &Config, packet: &Packet, vip: &VipEntry) -> [u8; 16] 
     source
 }
 
-fn ipv4_header(
+pub(super) fn ipv4_header(
     out: &mut Vec<u8>,
     tos: u8,
     total: u16,
@@ -215,7 +227,7 @@ fn ipv4_header(
     out[start + 10..start + 12].copy_from_slice(&checksum);
 }
 
-fn ipv6_header(
+pub(super) fn ipv6_header(
     out: &mut Vec<u8>,
     class: u8,
     payload: u16,
@@ -232,7 +244,7 @@ fn ipv6_header(
 }
 
 /// The Internet checksum (RFC 1071); an odd byte counts as if a 0 followed.
-fn internet_checksum(bytes: &[u8]) -> u16 {
+pub(super) fn internet_checksum(bytes: &[u8]) -> u16 {
     let mut sum: u32 = bytes
         .chunks(2)
         .map(|pair| u32::from(u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)])))

@@ -46,6 +46,10 @@ pub struct Packet {
     pub protocol: u8,
     /// It is an ICMP error.
     pub icmp_error: bool,
+    /// It is an echo request.
+    pub echo: bool,
+    /// It must not be fragmented on its way: IPv4's bit, or IPv6.
+    pub dont_fragment: bool,
     /// TOS or traffic class.
     pub traffic_class: u8,
     /// Bytes of the whole IP packet.
@@ -107,6 +111,7 @@ pub enum Parsed {
 const ETHERNET: usize = 14;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
@@ -214,6 +219,7 @@ fn ipv4(frame: &[u8], tags: Tags, assigned: bool) -> Result<Packet, Disposition>
         protocol: byte(frame, ip + 9),
         traffic_class: byte(frame, ip + 1),
         ip_bytes: total,
+        dont_fragment: be16(frame, ip + 6) & 0x4000 != 0,
         ..NO_PORTS
     };
     if be16(frame, ip + 6) & 0x3fff != 0 {
@@ -222,7 +228,21 @@ fn ipv4(frame: &[u8], tags: Tags, assigned: bool) -> Result<Packet, Disposition>
     if is_error(packet.protocol, false, byte(frame, at)) && total - header_bytes >= 8 {
         return icmp_error(frame, at, ip + total, packet, assigned);
     }
+    if header_bytes == 20 && packet.protocol == ICMP && be16(frame, at) == 0x0800 {
+        return echo(total - header_bytes, packet, assigned);
+    }
     transport(frame, at, total - header_bytes, packet)
+}
+
+/// An echo request of the wire waits for its VIP; a short one is nothing to the card.
+fn echo(payload: usize, packet: Packet, assigned: bool) -> Result<Packet, Disposition> {
+    if assigned || payload < 8 {
+        return Err(Disposition::HostUnsupported);
+    }
+    Ok(Packet {
+        echo: true,
+        ..packet
+    })
 }
 
 /// What only the host may send on, without ports.
@@ -280,6 +300,7 @@ fn ipv6(frame: &[u8], tags: Tags, assigned: bool) -> Result<Packet, Disposition>
         protocol,
         traffic_class: (be16(frame, ip) >> 4 & 0xff) as u8,
         ip_bytes: end - ip,
+        dont_fragment: true,
         ..NO_PORTS
     };
     if protocol == FRAGMENT {
@@ -300,6 +321,9 @@ fn ipv6(frame: &[u8], tags: Tags, assigned: bool) -> Result<Packet, Disposition>
     }
     if protocol == ICMPV6 && payload >= 8 && is_discovery(kind) {
         return Err(Disposition::HostControl);
+    }
+    if protocol == ICMPV6 && at == ip + 40 && be16(frame, at) == 0x8000 {
+        return echo(payload, packet, assigned);
     }
     transport(frame, at, payload, packet)
 }
@@ -336,6 +360,8 @@ const NO_PORTS: Packet = Packet {
     destination: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
     protocol: 0,
     icmp_error: false,
+    echo: false,
+    dont_fragment: false,
     traffic_class: 0,
     ip_bytes: 0,
     source_port: 0,

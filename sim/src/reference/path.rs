@@ -11,6 +11,8 @@ use super::counters::Counters;
 use super::egress::Egress;
 use super::flow_lookup::stamp;
 use super::registers::{Registers, half};
+use super::reply::Reply;
+use super::token_bucket::TokenBucket;
 use super::verdict::{decide, decide_over_meter};
 use super::{Config, Decision, HostFrame, HostQueue, Source, Tables, beats};
 use crate::card::SentFrame;
@@ -42,6 +44,8 @@ pub struct Path {
     /// Cycles until the tables are clear.
     pub clearing: u64,
     heartbeat: u32,
+    /// Limits of what the card answers, by [`Reply`].
+    buckets: [TokenBucket; 2],
 }
 
 impl Default for Path {
@@ -56,6 +60,7 @@ impl Default for Path {
             egress: Egress::default(),
             clearing: CLEAR_CYCLES,
             heartbeat: 0,
+            buckets: [TokenBucket::default(); 2],
         }
     }
 }
@@ -77,6 +82,9 @@ impl Path {
     pub fn tick(&mut self, micros: u64) {
         self.time_us = self.time_us.wrapping_add(micros);
         self.tables.pass_time(micros);
+        for reply in [Reply::TooBig, Reply::Echo] {
+            self.buckets[reply as usize].pass(micros, self.registers.limit(reply));
+        }
         let micros = u32::try_from(micros).unwrap_or(u32::MAX);
         self.heartbeat = self.heartbeat.saturating_sub(micros);
     }
@@ -156,6 +164,9 @@ impl Path {
                     &self.queues[number],
                 )
             }
+            None if decided.is_forward() && !self.may_reply(decision.reply) => {
+                Disposition::DropIcmpLimited
+            }
             None if decided.is_forward() => admit_forward(
                 decided,
                 decision.egress_class,
@@ -173,6 +184,9 @@ impl Path {
                 record,
             });
         } else if admitted.is_forward() {
+            if let Some(reply) = decision.reply {
+                self.buckets[reply as usize].take();
+            }
             if let Some(backend) = decision.count_backend {
                 self.counters.backend(backend, decision.ip_bytes);
             }
@@ -182,6 +196,10 @@ impl Path {
             };
             self.egress.push(decision.output, held, now);
         }
+    }
+
+    fn may_reply(&self, reply: Option<Reply>) -> bool {
+        reply.is_none_or(|reply| self.buckets[reply as usize].is_ready())
     }
 
     /// Takes a frame that has left on the wire by cycle `now`.
@@ -263,6 +281,11 @@ impl Path {
             self.heartbeat = value;
         } else {
             self.registers.write(offset, value);
+        }
+        for reply in [Reply::TooBig, Reply::Echo] {
+            if offset == at::ICMP_LIMIT + 4 * reply as u32 {
+                self.buckets[reply as usize].fill(self.registers.limit(reply));
+            }
         }
     }
 }

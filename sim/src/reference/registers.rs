@@ -3,6 +3,8 @@
 use guideway_hdl::layout::{get, put};
 use guideway_hdl::tables::{BANKS, GUE_PORT, SECRET_WORDS};
 
+use super::reply::Reply;
+use super::token_bucket::Limit;
 use crate::registers::core as at;
 
 /// What registers and rings give the path when it decides a frame.
@@ -28,11 +30,15 @@ pub struct Config {
     pub source_v6: u128,
     /// Outer destination port of GUE.
     pub gue_port: u16,
+    /// Clients are told that a packet is too big.
+    pub tells_too_big: bool,
+    /// VIPs answer echo requests.
+    pub answers_echo: bool,
     /// The banks' secrets.
     pub secrets: [[u32; SECRET_WORDS]; BANKS],
 }
 
-const WORDS: usize = 0x184 / 4;
+const WORDS: usize = 0x18c / 4;
 
 /// The registers that keep what the host writes.
 #[derive(Clone)]
@@ -78,6 +84,16 @@ impl Registers {
         std::array::from_fn(|class| (self.words[first + class] & 0xffff) as u16)
     }
 
+    /// How many answers of a kind the card may give: a millisecond, and at once.
+    #[must_use]
+    pub fn limit(&self, reply: Reply) -> Limit {
+        let word = self.read(at::ICMP_LIMIT + 4 * reply as u32);
+        Limit {
+            rate: word & 0xffff,
+            burst: word >> 16,
+        }
+    }
+
     /// What the path decides by.
     #[must_use]
     pub fn config(&self, host_alive: bool) -> Config {
@@ -97,6 +113,8 @@ impl Registers {
             source_v4: self.read(at::SOURCE_V4),
             source_v6: v6(at::SOURCE_V6),
             gue_port: (self.read(at::GUE_PORT) & 0xffff) as u16,
+            tells_too_big: self.limit(Reply::TooBig).burst != 0,
+            answers_echo: self.limit(Reply::Echo).burst != 0,
             secrets: std::array::from_fn(|bank| {
                 std::array::from_fn(|word| self.words[secret + bank * SECRET_WORDS + word])
             }),
@@ -112,7 +130,7 @@ fn writable(offset: u32) -> u32 {
         at::MAC_LOW | at::IPIP_SOURCE_V4 | at::SOURCE_V4 | at::CARD_RESET => u32::MAX,
         at::IPIP_SOURCE_V6..at::EGRESS_THRESHOLD => u32::MAX,
         at::EGRESS_THRESHOLD..at::TIME_US_LOW | at::GUE_PORT => 0xffff,
-        at::SECRET..=0x17c => u32::MAX,
+        at::SECRET..=0x17c | at::ICMP_LIMIT..=0x188 => u32::MAX,
         _ => 0,
     }
 }
@@ -162,7 +180,8 @@ mod tests {
         assert_eq!(registers.egress_thresholds(), [0xffff; 4]);
         assert_eq!(registers.read(at::SCRATCH + 31 * 4), u32::MAX);
         assert_eq!(registers.read(at::GUE_PORT), 0xffff);
-        assert_eq!(registers.read(at::GUE_PORT + 4), 0);
+        assert_eq!(registers.read(at::ICMP_LIMIT + 4), u32::MAX);
+        assert_eq!(registers.read(at::ICMP_LIMIT + 8), 0);
     }
 
     #[test]

@@ -7,10 +7,11 @@ use guideway_hdl::tables::{BackendEntry, MissPolicy, SLOT_EMPTY, VipEntry};
 use guideway_hdl::verdict::{Disposition, EgressClass};
 
 use super::backend::{assigned_backend, ring_backend};
-use super::encap::encap;
+use super::encap::{encap, outer_bytes};
 use super::flow_hash::flow_hash;
 use super::flow_lookup::flow_lookup;
 use super::parse::{Parsed, parse};
+use super::reply::{self, Reply};
 use super::ring_lookup::ring_lookup;
 use super::tables::FlowPlace;
 use super::vip_lookup::vip_lookup;
@@ -35,6 +36,8 @@ pub struct Decision {
     pub hit: Option<(FlowPlace, Packet)>,
     /// The frame that leaves on the wire; empty when none does.
     pub output: Vec<u8>,
+    /// What the card answers, within its limit.
+    pub reply: Option<Reply>,
     /// What the host is told: all but phase, index and timestamp.
     pub record: RxCompletion,
 }
@@ -50,6 +53,7 @@ impl Decision {
             heartbeat_fallback: false,
             hit: None,
             output: Vec::new(),
+            reply: None,
             record: RxCompletion {
                 disposition: disposition.raw(),
                 host_class: disposition.host_class().map_or(0, |class| class.raw()),
@@ -111,12 +115,32 @@ fn decide_with(
     {
         return assign(tables, config, frame, &packet, (vip, backend, generation));
     }
+    if packet.echo {
+        return answer_echo(tables, config, frame, &packet);
+    }
     match vip_lookup(tables, config, &packet) {
         Some(hit) => balance(tables, config, frame, &packet, hit, token),
         None if packet.icmp_error => Decision::of(Disposition::HostIcmpError, frame),
         None if packet.is_control() => Decision::of(Disposition::HostControl, frame),
         None if config.unmatched_drop => Decision::of(Disposition::DropUnmatched, frame),
         None => Decision::of(Disposition::HostUnmatched, frame),
+    }
+}
+
+/// An echo request: its VIP's, or the host's.
+fn answer_echo(tables: &Tables, config: &Config, frame: &[u8], packet: &Packet) -> Decision {
+    let hit = vip_lookup(tables, config, packet);
+    let hit = hit.filter(|hit| config.answers_echo && tables.vip(hit.vip).echo);
+    let Some(hit) = hit else {
+        return Decision::of(Disposition::HostUnsupported, frame);
+    };
+    Decision {
+        egress_class: EgressClass::New,
+        count_vip: Some(hit.vip),
+        ip_bytes: packet.ip_bytes as u64,
+        output: reply::echo(frame, packet),
+        reply: Some(Reply::Echo),
+        ..Decision::of(Disposition::ForwardEcho, frame)
     }
 }
 
@@ -138,6 +162,7 @@ fn assign(
         index: backend,
         entry,
         vip: tables.vip(vip),
+        told: false,
     };
     forward(&mut decision, tables, config, frame, packet, &to);
     decision
@@ -159,7 +184,16 @@ fn balance(
     let flow = flow_lookup(tables, config, packet, hit.vip);
     let punts = vip.miss_policy == MissPolicy::Punt.raw() && !config.compute_only;
 
-    let target = |index, entry| Target { index, entry, vip };
+    let told = config.tells_too_big
+        && packet.dont_fragment
+        && !packet.icmp_error
+        && reply::is_host(packet.source);
+    let target = |index, entry| Target {
+        index,
+        entry,
+        vip,
+        told,
+    };
     let by_ring = match token {
         Token::Found => Disposition::ForwardRing,
         Token::Missing => Disposition::ForwardOverMeter,
@@ -237,6 +271,8 @@ struct Target {
     index: u16,
     entry: BackendEntry,
     vip: VipEntry,
+    /// The client is told of a packet that is too big.
+    told: bool,
 }
 
 /// Builds the frame that leaves, or drops what the encapsulation cannot carry.
@@ -258,6 +294,13 @@ fn forward(
             decision.count_backend = Some(to.index);
             decision.output = header;
             decision.output.extend(inner);
+        }
+        Err(Disposition::DropTooBig) if to.told => {
+            let mtu = usize::from(to.vip.mtu).saturating_sub(outer_bytes(&to.entry));
+            decision.disposition = Disposition::ForwardTooBig;
+            decision.egress_class = EgressClass::New;
+            decision.output = reply::too_big(frame, packet, mtu);
+            decision.reply = Some(Reply::TooBig);
         }
         Err(disposition) => {
             decision.disposition = disposition;

@@ -15,7 +15,7 @@ use guideway_sim::{
     registers::core as at,
 };
 
-use super::frames::{MAC, SERVICE_V6, TCP, UDP};
+use super::frames::{ICMPV6, MAC, SERVICE_V6, SMALL_PORT, TCP, UDP};
 
 /// How a frame comes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -204,6 +204,7 @@ fn program(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
             pool: 0,
             miss_policy: policy.raw(),
             mtu: 9216,
+            echo: true,
             ..VipEntry::default()
         };
         host.set_vip(vip, &entry)?;
@@ -215,6 +216,33 @@ fn program(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
             valid: true,
             vip,
         })?;
+    }
+    // pings of the VIPs, and a VIP that next to nothing fits
+    let small = VipEntry {
+        pool: 0,
+        miss_policy: MissPolicy::Stateless.raw(),
+        mtu: 120,
+        ..VipEntry::default()
+    };
+    host.set_vip(4, &small)?;
+    for (vip, protocol, port, address) in [
+        (0, 1, 0, 0x0ac8_0101),
+        (2, ICMPV6, 0, SERVICE_V6.into()),
+        (4, TCP, SMALL_PORT, 0x0ac8_0101),
+        (4, TCP, SMALL_PORT, SERVICE_V6.into()),
+    ] {
+        host.add_match(&VipMatch {
+            port,
+            protocol,
+            ipv6: address > u128::from(u32::MAX),
+            address,
+            valid: true,
+            vip,
+        })?;
+    }
+    // answers never run out here
+    for register in [at::ICMP_LIMIT, at::ICMP_LIMIT + 4] {
+        host.write(register, 0xffff_0000);
     }
     let flow = FlowRecord {
         destination_port: 80,

@@ -38,6 +38,8 @@ pub const fn assigned(on_the_wire: D) -> D {
         D::ForwardHit | D::ForwardRing | D::HostPunt => D::ForwardInject,
         // what the host was given it may send on
         D::HostFragment | D::HostIcmpError => D::ForwardInject,
+        // the bench assigns to another VIP
+        D::ForwardTooBig => D::ForwardInject,
         _ => D::DropInjectInvalid,
     }
 }
@@ -127,6 +129,7 @@ fn chain(tags: usize, numbers: &[u8], sizes: &[usize]) -> D {
         Some(&FRAGMENT) => D::HostFragment,
         Some(&TCP) if fits(20) => D::ForwardRing,
         Some(&UDP) if fits(8) => D::HostPunt,
+        Some(&ICMPV6) if sizes.is_empty() && fits(8) => D::ForwardEcho,
         Some(&ICMPV6) => D::HostUnsupported, // an echo
         _ => D::HostUnsupported,
     }

@@ -16,6 +16,8 @@ pub const TCP: u8 = 6;
 pub const UDP: u8 = 17;
 pub const ICMPV6: u8 = 58;
 pub const FRAGMENT: u8 = 44;
+/// The VIP's port whose packets are soon too big.
+pub const SMALL_PORT: u16 = 81;
 pub const CLIENT_V6: Ipv6Addr = Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 9);
 pub const SERVICE_V6: Ipv6Addr = Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 1);
 /// Bytes of a seed's front that are cut and flipped one by one: the window, and some behind it.
@@ -188,6 +190,11 @@ pub fn seeds() -> Vec<Seed> {
         ports: (4000, 179),
         ..tcp4.clone()
     };
+    let [small4, small6] = [&tcp4, &tcp6].map(|spec| PacketSpec {
+        ports: (4000, SMALL_PORT),
+        payload: vec![0xa5; 120],
+        ..spec.clone()
+    });
     let too_big = [[2, 0, 0, 0, 0, 0, 5, 0].as_slice(), &INNER_PACKET].concat();
     let unreachable = [[3, 4, 0, 0, 0, 0, 5, 0].as_slice(), &INNER_PACKET].concat();
     let mut solicitation = vec![0; 24];
@@ -268,6 +275,40 @@ pub fn seeds() -> Vec<Seed> {
                 ..PLAIN
             },
             &about(&tcp6, 2),
+        ),
+        seed(
+            "echo request",
+            D::ForwardEcho,
+            &icmp4,
+            &PLAIN,
+            &[8, 0, 0xf7, 0xff, 0, 0, 0, 0],
+        ),
+        seed(
+            "echo request over IPv6, behind two tags",
+            D::ForwardEcho,
+            &icmp6,
+            &Parts {
+                tags: &[OUTER, INNER],
+                ..PLAIN
+            },
+            &[128, 0, 1, 0, 0, 7, 0, 1, 42],
+        ),
+        seed(
+            "too big",
+            D::ForwardTooBig,
+            &small4,
+            &PLAIN,
+            &small4.transport(),
+        ),
+        seed(
+            "too big over IPv6, behind a tag",
+            D::ForwardTooBig,
+            &small6,
+            &Parts {
+                tags: &[INNER],
+                ..PLAIN
+            },
+            &small6.transport(),
         ),
         seed(
             "solicitation to a group",
@@ -500,6 +541,8 @@ fn chains() -> Vec<Case> {
 pub const MEANT: &[Disposition] = &[
     Disposition::ForwardHit,
     Disposition::ForwardRing,
+    Disposition::ForwardEcho,
+    Disposition::ForwardTooBig,
     Disposition::HostPunt,
     Disposition::HostControl,
     Disposition::HostFragment,

@@ -36,7 +36,7 @@ type Groups<'a> = BTreeMap<(Way, u8), Vec<Sent<'a>>>;
 /// Everything comes over the wire; what is cut or lies about its length is injected too.
 fn ways(case: &Case) -> &'static [Way] {
     match case.change {
-        Change::Whole | Change::Cut(_) | Change::Length { .. } if case.seed < 12 => {
+        Change::Whole | Change::Cut(_) | Change::Length { .. } if case.seed < 16 => {
             &[Way::Wire, Way::Assign]
         }
         _ => &[Way::Wire],

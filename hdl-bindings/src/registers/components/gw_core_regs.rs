@@ -15,6 +15,7 @@ pub mod card_reset;
 pub mod mac_high;
 pub mod egress_threshold;
 pub mod gue_port;
+pub mod icmp_limit;
 
 
 // Instances of named component types
@@ -71,7 +72,7 @@ impl GwCoreRegs<'static> {
 
 impl<'io, IO> GwCoreRegs<'io, IO> {
     /// Size in bytes of the underlying memory
-    pub const SIZE: usize = 0x184;
+    pub const SIZE: usize = 0x18C;
 
     /// # Safety
     ///
@@ -331,6 +332,25 @@ impl<'io, IO: peakrdl_rust::io::RegisterIO> GwCoreRegs<'io, IO> {
     #[must_use]
     pub const fn gue_port(&self) -> peakrdl_rust::reg::Reg<'io, gue_port::GuePort, IO> {
         unsafe { peakrdl_rust::reg::Reg::from_ptr_with(self.ptr.wrapping_byte_add(0x180).cast(), self.io) }
+    }
+
+    /// Limit of ICMP answers
+    ///
+    /// [0] too-big errors, [1] echo replies. A write fills the bucket; burst 0: the card does not answer.
+    #[inline(always)]
+    #[must_use]
+    pub const fn icmp_limit(&self) -> [peakrdl_rust::reg::Reg<'io, icmp_limit::IcmpLimit, IO>; 2] {
+        // SAFETY: We will initialize every element before using the array
+        let mut array = [core::mem::MaybeUninit::uninit(); 2];
+
+        let mut i0 = 0;
+        while i0 < 2 {
+            array[i0].write(unsafe { peakrdl_rust::reg::Reg::<'io, icmp_limit::IcmpLimit, IO>::from_ptr_with(self.ptr.wrapping_byte_add(0x184 + i0 * 0x4).cast(), self.io) });
+            i0 += 1;
+        }
+
+        // SAFETY: All elements have been initialized above
+        unsafe { core::mem::transmute(array) }
     }
 
 

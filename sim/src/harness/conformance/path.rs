@@ -373,6 +373,7 @@ fn registers(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
         (at::SECRET + 23 * 4, u32::MAX),
         (at::SCRATCH + 31 * 4, u32::MAX),
         (at::GUE_PORT, 0xffff),
+        (at::ICMP_LIMIT + 4, u32::MAX),
         (at::IPIP_SOURCE_V6 + 12, u32::MAX),
         (at::SOURCE_V6 + 4, u32::MAX),
         (at::MAGIC, 0),

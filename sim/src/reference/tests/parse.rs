@@ -68,6 +68,8 @@ fn cut(mut frame: Vec<u8>, length: usize) -> Vec<u8> {
 fn disposition(config: &Config, frame: &[u8], source: Source) -> Option<Disposition> {
     match parse(config, frame, source) {
         Parsed::Final(disposition) => Some(disposition),
+        // without a VIP that answers
+        Parsed::Packet(packet) if packet.echo => Some(Disposition::HostUnsupported),
         Parsed::Packet(_) => None,
     }
 }
