@@ -187,11 +187,11 @@ fn play(
     control.send(&json!({ "command": "start" }))?;
     control.await_line(|line| line["reply"] == "start")?;
     loop {
-        let wake = queues.wait(FOREVER, Some(control.reader.get_ref().as_fd()))?;
+        // a run that asks the host nothing may be over before its beginning was answered
+        let called = !control.reader.buffer().is_empty()
+            || queues.wait(FOREVER, Some(control.reader.get_ref().as_fd()))? == Wake::Called;
         slow_path.serve(queues)?;
-        if wake == Wake::Called
-            && let Some(drained) = control.take_line(|line| line["event"] == "drained")?
-        {
+        if called && let Some(drained) = control.take_line(|line| line["event"] == "drained")? {
             while slow_path.serve(queues)? > 0 {}
             return Ok(drained);
         }

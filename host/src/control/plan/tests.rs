@@ -96,6 +96,35 @@ fn other_tags_are_a_write_of_every_next_hop() {
 }
 
 #[test]
+fn other_rules_of_a_vip_are_one_write_of_it() {
+    let next = |before: &State, node: &str, rules: &str| {
+        let text = format!(
+            "version = 1\n[card]\ndevice = \"sim\"\n[node]\n{node}\n[[node.next_hop]]\nmac = \"02:00:00:00:00:09\"\n[[pool]]\nname = \"web\"\n\
+             table_size = 1009\n[[pool.backend]]\naddress = \"10.0.0.1\"\n[[vip]]\nname = \"v\"\naddress = \"10.200.0.0/16\"\nport = 80\n\
+             protocol = \"tcp\"\npool = \"web\"\n{rules}\n"
+        );
+        before.next(&Config::parse("test", &text).unwrap()).unwrap()
+    };
+    let usual = next(&State::default(), "", "");
+    assert!(!usual.to_json().contains("rules") && !usual.to_json().contains("compute_only"));
+    use Step::*;
+    for rules in [
+        "hash = [\"no-source-port\"]",
+        "on_miss = \"stateless\"",
+        "meter = { rate = 1, burst = 1 }",
+        "quota = 1",
+    ] {
+        let other = next(&usual, "", rules);
+        assert_eq!(plan(&usual, &other), [ChangeVip(0), Commit], "{rules}");
+        assert_eq!(plan(&other, &usual), [ChangeVip(0), Commit], "{rules}");
+        assert_eq!(State::from_json(&other.to_json()).unwrap(), other);
+    }
+    let computed = next(&usual, "compute_only = true", "");
+    assert_eq!(plan(&usual, &computed), [Node, Commit]);
+    assert_eq!(plan(&computed, &usual), [Node, Commit]);
+}
+
+#[test]
 fn a_backend_that_goes_is_told_after_the_swap() {
     let first = State::default()
         .next(&config(
