@@ -496,6 +496,8 @@ module gw_card
   // ---- the packet path ----------------------------------------------------------------------------------------------------
   logic core_idle;
   logic [31:0] unused_in_flight;
+  logic           unused_flow_event_valid;  // the host has no ring for them yet
+  gw_flow_event_t unused_flow_event;
 
   gw_core u_core (
       .clk_i                   (clk_i),
@@ -565,6 +567,8 @@ module gw_card
       .command_done_valid_o    (command_done_valid),
       .command_done_o          (command_done),
       .command_abort_i         (command_abort),
+      .flow_event_valid_o      (unused_flow_event_valid),
+      .flow_event_o            (unused_flow_event),
       .card_reset_o            (card_reset),
       .ready_o                 (ready_o),
       .idle_o                  (core_idle),

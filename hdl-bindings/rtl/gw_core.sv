@@ -93,6 +93,10 @@ module gw_core
     output gw_command_rsp_t              command_done_o,
     input  logic                         command_abort_i,
 
+    // entries that the card learned, one cycle each
+    output logic           flow_event_valid_o,
+    output gw_flow_event_t flow_event_o,
+
     // state
     output logic        card_reset_o,  // pulse: the card_reset key was written; the shell resets this module
     output logic        ready_o,  // tables are clear and usable
@@ -147,6 +151,9 @@ module gw_core
   gw_table_req_t  command_req, table_req;
   gw_flow_write_t flow_write;
   logic           flow_write_valid, flow_write_ready;
+  gw_flow_claim_t  flow_claim;
+  gw_flow_change_t flow_change;
+  logic           flow_claimed, flow_release_valid, flow_release_ready, flow_drain, flow_drained, flow_hold;
   logic           fence_start, fence_done;
   logic           command_ecc_corrected, command_ecc_uncorrectable;
   logic           path_rvalid, counters_rvalid;
@@ -180,6 +187,14 @@ module gw_core
       .flow_write_valid_o      (flow_write_valid),
       .flow_write_ready_i      (flow_write_ready),
       .flow_write_o            (flow_write),
+      .flow_claim_o            (flow_claim),
+      .flow_claimed_i          (flow_claimed),
+      .flow_release_valid_o    (flow_release_valid),
+      .flow_release_ready_i    (flow_release_ready),
+      .flow_change_o           (flow_change),
+      .flow_drain_o            (flow_drain),
+      .flow_drained_i          (flow_drained),
+      .flow_hold_i             (flow_hold),
       .fence_start_o           (fence_start),
       .fence_done_i            (fence_done),
       .ecc_corrected_o         (command_ecc_corrected),
@@ -256,7 +271,8 @@ module gw_core
   // ---- decision ---------------------------------------------------------------------------------------------------------
   logic         decision_valid;
   gw_decision_t decision;
-  logic         ecc_corrected, ecc_uncorrectable;
+  logic         ecc_corrected, ecc_uncorrectable, learned, displaced;
+  logic   [1:0] refused;
 
   gw_decide u_decide (
       .clk_i                      (clk_i),
@@ -275,10 +291,23 @@ module gw_core
       .flow_write_valid_i         (flow_write_valid),
       .flow_write_ready_o         (flow_write_ready),
       .flow_write_i               (flow_write),
+      .flow_claim_i               (flow_claim),
+      .flow_claimed_o             (flow_claimed),
+      .flow_release_valid_i       (flow_release_valid),
+      .flow_release_ready_o       (flow_release_ready),
+      .flow_change_i              (flow_change),
+      .flow_drain_i               (flow_drain),
+      .flow_drained_o             (flow_drained),
+      .flow_hold_o                (flow_hold),
       .command_ecc_corrected_i    (command_ecc_corrected),
       .command_ecc_uncorrectable_i(command_ecc_uncorrectable),
       .ecc_corrected_o            (ecc_corrected),
-      .ecc_uncorrectable_o        (ecc_uncorrectable)
+      .ecc_uncorrectable_o        (ecc_uncorrectable),
+      .learned_o                  (learned),
+      .displaced_o                (displaced),
+      .refused_o                  (refused),
+      .flow_event_valid_o         (flow_event_valid_o),
+      .flow_event_o               (flow_event_o)
   );
 
   // ---- admission --------------------------------------------------------------------------------------------------------
@@ -426,6 +455,9 @@ module gw_core
       .host_lost_i             (host_lost_i),
       .flow_ecc_corrected_i    (5'(ecc_corrected)),
       .flow_ecc_uncorrectable_i(5'(ecc_uncorrectable)),
+      .flow_learned_i          (learned),
+      .flow_displaced_i        (displaced),
+      .flow_refused_i          (refused),
       .in_flight_o             (in_flight_o)
   );
 

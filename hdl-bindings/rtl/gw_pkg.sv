@@ -45,6 +45,9 @@ package gw_pkg;
   localparam int unsigned VerdictLatency = 3;
   localparam int unsigned MeterLead = 3;  // gw_meter learns of a packet's VIP so long before gw_verdict takes the packet
   localparam int unsigned EncapLatency = 1 + TableLatency + 3;  // next hop beside the checksum, then the header, then its tags
+  // from the read of the flow table's arrays to the request that comes of it: see gw_flow_learn
+  localparam int unsigned FlowRequestDelay =
+      FlowHashLatency + RingLookupLatency + BackendLatency + VerdictLatency - VipFoundLatency - FlowLatency;
   // window in to decision out
   localparam int unsigned DecisionLatency =
       ParseLatency + FlowHashLatency + RingLookupLatency + BackendLatency + VerdictLatency + EncapLatency;
@@ -228,12 +231,39 @@ package gw_pkg;
   typedef logic [FlowPlaceBits-1:0] flow_place_t;  // index in the `flow` table: {bank, way, row}
   localparam int unsigned FlowPlacesMax = 16;  // that a command can name: 2 bits each for bank and way
 
+  localparam int unsigned FlowCountBits = FlowPlaceBits + 1;  // flow entries of a VIP
+  typedef logic [$clog2(FlowPlaces)-1:0] flow_way_t;  // {bank, way}
+  typedef logic [Banks-1:0][FlowRowBits-1:0] flow_rows_t;  // of a key, by bank
+
+  // A row of a bank: what two flows' places must share to be in each other's way.
+  typedef struct packed {
+    logic [$clog2(Banks)-1:0] bank;
+    logic [FlowRowBits-1:0]   row;
+  } gw_flow_row_t;
+
+  // Where a key that was looked up could be learned, as the stored words had it then.
+  typedef struct packed {
+    logic        hidden;  // a wrong bit made another flow's key look like this one: not to be learned
+    logic        same;  // the result's place holds the key
+    flow_rows_t  rows;
+    logic        free;
+    flow_way_t   free_way;  // in the bank with the most free ways
+    logic        open;  // a place is neither confirmed nor pinned
+    flow_way_t   open_way;
+    logic [11:0] open_vip;  // whose it is
+    logic        own;  // and one of these is the key's VIP's
+    flow_way_t   own_way;
+  } gw_flow_room_t;
+
   // flow -> backend: what the flow table holds for the packet's key.
   typedef struct packed {
     logic        found;
+    logic        confirmed;
+    logic        pinned;
     logic [15:0] backend;
     logic [7:0]  generation;
     flow_place_t place;
+    gw_flow_room_t room;
   } gw_flow_result_t;
 
   // ring -> backend
@@ -270,7 +300,52 @@ package gw_pkg;
     logic [15:0] backend;
   } gw_flow_payload_t;
 
-  // Who writes the flow table (commands; later the card's own learning and the sweep) -> flow table: one write.
+  // flow table -> flow lookup: who lives in a place of the key's rows.
+  typedef struct packed {
+    logic        valid;
+    logic        held;  // confirmed or pinned
+    logic        own;  // of the key's VIP
+    logic [11:0] vip;  // only where it is neither free nor held
+  } gw_flow_tenant_t;
+
+  // verdict -> learn: what a packet asks of the flow table.
+  typedef struct packed {
+    logic        confirm;  // the entry that it hit; otherwise learn its flow
+    logic [FlowKeyBits-1:0] key;
+    logic [15:0] backend;
+    logic [7:0]  generation;
+    logic        pinned;  // confirm: as the entry is
+    logic        fin;  // confirm: closing bits to set
+    logic        rst;
+    logic [19:0] quota;
+    flow_way_t   way;  // confirm, or `room.same`: where the key is
+    gw_flow_room_t room;
+  } gw_flow_request_t;
+
+  // flow commands -> learn: the places that a command has to itself, and what it changed.
+  typedef struct packed {
+    logic         from_valid;
+    gw_flow_row_t from;
+    logic         into_valid;  // MOVE's destination
+    gw_flow_row_t into;
+  } gw_flow_claim_t;
+  typedef struct packed {
+    logic        gain;  // a VIP has an entry more
+    logic [11:0] gain_vip;
+    logic        loss;  // another one has one less
+    logic [11:0] loss_vip;
+  } gw_flow_change_t;
+
+  // learn -> host: an entry that the card learned.
+  typedef struct packed {
+    logic [FlowKeyBits-1:0] key;
+    flow_place_t place;
+    logic [15:0] backend;
+    logic [7:0]  generation;
+    logic        replaced;  // another flow's entry was there
+  } gw_flow_event_t;
+
+  // Who writes the flow table (commands, learning; later the sweep) -> flow table: one write.
   typedef struct packed {
     logic        word;   // write the entry; the table adds the SECDED bits
     logic        stamp;  // write `last_seen`

@@ -160,5 +160,11 @@ codes! {
         HeartbeatFallback = 58 as "heartbeat_fallback",
         /// Clock cycles since the card's reset.
         Cycles = 59 as "cycles",
+        /// Flow entries that the card learned, displacing another or not.
+        Learned = 60 as "learned",
+        /// Those of them that took the place of another, unconfirmed flow.
+        LearnDisplaced = 61 as "learn_displaced",
+        /// Packets that were to be learned and were not: no place, no quota, or too soon after another one.
+        LearnRefused = 62 as "learn_refused",
     }
 }

@@ -23,11 +23,13 @@ class Bench:
         self.flows = Flows(self.secrets)
         self.time = 1000
         self.corrected = self.uncorrectable = 0
+        self.learned = self.displaced = self.refused = 0
+        self.events = []
 
     async def start(self):
         dut = self.dut
         for name in (
-            "lookup_valid_i lookup_key_i lookup_fin_i lookup_rst_i extra_hit_i extra_hit_place_i window_i decision_i command_valid_i"
+            "lookup_valid_i lookup_key_i lookup_fin_i lookup_rst_i lookup_ask_i lookup_backend_i lookup_generation_i lookup_quota_i extra_hit_i extra_hit_place_i window_i decision_i command_valid_i"
             " command_i command_wdata_valid_i command_wdata_i command_wdata_error_i command_rdata_ready_i command_abort_i"
         ).split():
             getattr(dut, name).value = 0
@@ -47,6 +49,11 @@ class Bench:
             await RisingEdge(self.dut.clk_i)
             self.corrected += int(self.dut.ecc_corrected_o.value)
             self.uncorrectable += int(self.dut.ecc_uncorrectable_o.value)
+            self.learned += int(self.dut.learned_o.value)
+            self.displaced += int(self.dut.displaced_o.value)
+            self.refused += int(self.dut.refused_o.value)
+            if self.dut.event_valid_o.value:
+                self.events.append(int(self.dut.event_o.value))
 
     async def cycles(self, count):
         for _ in range(count):
@@ -75,8 +82,10 @@ class Bench:
 
     # ---- lookups ----
 
-    async def lookups(self, keys, flags=None, gap=0.0):
-        """Looks the keys up, at one a cycle but for `gap` (the share of idle cycles); (found, backend, generation, place) each."""
+    async def lookups(self, keys, flags=None, gap=0.0, asks=None, quota=0, pace=1):
+        """Looks the keys up, each `pace` cycles but for `gap` (the share of idle cycles); (backend, generation, place) each, or None.
+
+        `asks`: the backend (and generation) that each is learned with; known flows are then confirmed."""
         dut, results = self.dut, []
 
         async def collect():
@@ -99,7 +108,14 @@ class Bench:
             dut.lookup_key_i.value = key.word()
             fin, rst = flags[i] if flags else (0, 0)
             dut.lookup_fin_i.value, dut.lookup_rst_i.value = fin, rst
+            dut.lookup_ask_i.value = int(asks is not None)
+            if asks is not None:
+                dut.lookup_backend_i.value, dut.lookup_generation_i.value = asks[i]
+                dut.lookup_quota_i.value = quota
             await RisingEdge(dut.clk_i)
+            for _ in range(pace - 1):
+                dut.lookup_valid_i.value = 0
+                await RisingEdge(dut.clk_i)
         dut.lookup_valid_i.value = 0
         await collector
         return results

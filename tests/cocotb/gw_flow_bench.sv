@@ -1,4 +1,4 @@
-// Purpose: flow lookup, flow table and commands together, as gw_core wires them, with two plain RAMs in the other tables' place.
+// Purpose: flow lookup, flow table, learning and commands together, as gw_core wires them, with two plain RAMs in the other tables' place.
 // Latency: lookups FlowLookupLatency; a found flow is hit `HitDelay` cycles later.
 // Throughput: as its parts.
 // Drops when: never.
@@ -7,7 +7,8 @@ module gw_flow_bench
   import gw_pkg::*;
 #(
     parameter int unsigned ClearIndices = 4096,  // a reset need not take the ring's length here
-    localparam int unsigned HitDelay = DecisionLatency - FlowLookupLatency
+    localparam int unsigned HitDelay = DecisionLatency - FlowLookupLatency,
+    localparam int unsigned RequestDelay = FlowRequestDelay + FlowLatency - FlowLookupLatency  // from a lookup's answer
 ) (
     input  logic                 clk_i,
     input  logic                 rst_ni,
@@ -19,6 +20,15 @@ module gw_flow_bench
     input  logic [FlowKeyBits-1:0] lookup_key_i,
     input  logic                 lookup_fin_i,
     input  logic                 lookup_rst_i,
+    input  logic                 lookup_ask_i,  // learn it when it is not found, else confirm it
+    input  logic [15:0]          lookup_backend_i,
+    input  logic [7:0]           lookup_generation_i,
+    input  logic [19:0]          lookup_quota_i,
+    output logic                 learned_o,
+    output logic                 displaced_o,
+    output logic [1:0]           refused_o,
+    output logic                 event_valid_o,
+    output logic [$bits(gw_flow_event_t)-1:0] event_o,
     output logic                 lookup_valid_o,
     output logic                 lookup_found_o,
     output logic [15:0]          lookup_backend_o,
@@ -67,9 +77,17 @@ module gw_flow_bench
   logic [FlowKeyBits-1:0] compare_key;
   logic [FlowPlaces-1:0]  match;
   gw_flow_payload_t    payload[FlowPlaces];
+  gw_flow_tenant_t     tenant[FlowPlaces];
   gw_flow_result_t     result;
   logic                flags_valid, hit_valid, delayed_valid;
   logic [1:0]          flags;
+  logic                ask;
+  gw_flow_request_t    asked, made, request;
+  logic                request_valid, learn_valid, learn_ready, claimed, release_valid, release_ready, drain, drained, hold;
+  gw_flow_write_t      learn_write;
+  gw_flow_claim_t      claim;
+  gw_flow_change_t     change;
+  gw_flow_event_t      learned;
   gw_flow_hit_t        delayed, hit;
 
   assign secret                   = secret_i;
@@ -112,6 +130,14 @@ module gw_flow_bench
       .flow_write_valid_o      (write_valid),
       .flow_write_ready_i      (write_ready),
       .flow_write_o            (write),
+      .flow_claim_o            (claim),
+      .flow_claimed_i          (claimed),
+      .flow_release_valid_o    (release_valid),
+      .flow_release_ready_i    (release_ready),
+      .flow_change_o           (change),
+      .flow_drain_o            (drain),
+      .flow_drained_i          (drained),
+      .flow_hold_i             (hold),
       .fence_start_o           (fence_start),
       .fence_done_i            (fence_done),
       .ecc_corrected_o         (command_corrected),
@@ -149,6 +175,7 @@ module gw_flow_bench
       .compare_key_o              (compare_key),
       .match_i                    (match),
       .payload_i                  (payload),
+      .tenant_i                   (tenant),
       .command_ecc_corrected_i    (command_corrected),
       .command_ecc_uncorrectable_i(command_uncorrectable),
       .ecc_corrected_o            (ecc_corrected_o),
@@ -164,6 +191,7 @@ module gw_flow_bench
       .compare_key_i  (compare_key),
       .match_o        (match),
       .payload_o      (payload),
+      .tenant_o       (tenant),
       .hit_valid_i    (hit_valid),
       .hit_i          (hit),
       .time_i         (time_i),
@@ -172,7 +200,76 @@ module gw_flow_bench
       .table_rdata_o  (flow_rdata),
       .write_valid_i  (write_valid),
       .write_ready_o  (write_ready),
-      .write_i        (write)
+      .write_i        (write),
+      .learn_valid_i  (learn_valid),
+      .learn_ready_o  (learn_ready),
+      .learn_i        (learn_write)
+  );
+
+  gw_flow_learn u_learn (
+      .clk_i          (clk_i),
+      .rst_ni         (rst_ni),
+      .table_req_i    (table_req),
+      .time_i         (time_i),
+      .request_valid_i(request_valid),
+      .request_i      (request),
+      .claim_i        (claim),
+      .claimed_o      (claimed),
+      .release_valid_i(release_valid),
+      .release_ready_o(release_ready),
+      .change_i       (change),
+      .drain_i        (drain),
+      .drained_o      (drained),
+      .hold_o         (hold),
+      .write_valid_o  (learn_valid),
+      .write_ready_i  (learn_ready),
+      .write_o        (learn_write),
+      .learned_o      (learned_o),
+      .displaced_o    (displaced_o),
+      .refused_o      (refused_o),
+      .event_valid_o  (event_valid_o),
+      .event_o        (learned)
+  );
+  assign event_o = learned;
+
+  // ---- requests, when the path gives them --------------------------------------------------------------------------------
+  always_comb begin
+    asked            = '0;
+    asked.key        = lookup_key_i;
+    asked.backend    = lookup_backend_i;
+    asked.generation = lookup_generation_i;
+    asked.quota      = lookup_quota_i;
+    asked.fin        = lookup_fin_i;
+    asked.rst        = lookup_rst_i;
+    asked.confirm    = lookup_ask_i;
+  end
+  gw_delay #(.Width($bits(gw_flow_request_t)), .Cycles(FlowLookupLatency)) u_asked (
+      .clk_i  (clk_i),
+      .rst_ni (rst_ni),
+      .valid_i(lookup_valid_i),
+      .data_i (asked),
+      .valid_o(ask),
+      .data_o (made)
+  );
+  gw_flow_request_t full;
+  always_comb begin
+    full            = made;
+    full.confirm    = result.found;
+    full.pinned     = result.pinned;
+    full.way        = result.place[FlowPlaceBits-1:FlowRowBits];
+    full.room       = result.room;
+    if (result.found) begin
+      full.backend    = result.backend;
+      full.generation = result.generation;
+    end
+  end
+  gw_delay #(.Width($bits(gw_flow_request_t)), .Cycles(RequestDelay)) u_request (
+      .clk_i  (clk_i),
+      .rst_ni (rst_ni),
+      .valid_i(ask && made.confirm && !(result.found && result.confirmed)),
+      .data_i (full),
+      .valid_o(request_valid),
+      .data_o (request)
   );
 
   // ---- hits, as late as the path may give them -------------------------------------------------------------------------

@@ -98,11 +98,11 @@ async def one_packet(dut):
     assert latency <= 96
 
 
-async def random_run(dut, frames, injects, idle, inject_idle, **configuration):
+async def random_run(dut, frames, injects, idle, inject_idle, policies, **configuration):
     core = Core(dut, secrets())
     await core.start()
     await core.configure(**configuration)
-    world = await traffic.build(core)
+    world = await traffic.build(core, policies)
     core.rx.idle, core.inject.idle = idle, inject_idle
     wire = [world.wire() for _ in range(frames)]
     hosts = [world.inject() for _ in range(injects)]
@@ -120,17 +120,17 @@ async def random_run(dut, frames, injects, idle, inject_idle, **configuration):
 
 @cocotb.test()
 async def random_packets_with_a_host(dut):
-    await random_run(dut, 1500, 200, idle=0.6, inject_idle=0.5, heartbeat=1000, mac=0x020000000001, mac_filter=True)
+    await random_run(dut, 1500, 200, idle=0.6, inject_idle=0.5, policies=(0, 0, 2), heartbeat=1000, mac=0x020000000001, mac_filter=True)
 
 
 @cocotb.test()
 async def random_packets_without_a_host(dut):
-    await random_run(dut, 1500, 200, idle=0.5, inject_idle=0.5, unmatched_drop=True, prefix_v4=0x0A630000, prefix_v6=0xFD00_1234 << 96)
+    await random_run(dut, 1500, 200, idle=0.5, inject_idle=0.5, policies=(2,), unmatched_drop=True, prefix_v4=0x0A630000, prefix_v6=0xFD00_1234 << 96)
 
 
 @cocotb.test()
 async def random_packets_compute_only(dut):
-    await random_run(dut, 800, 50, idle=0.3, inject_idle=0.5, heartbeat=1000, compute_only=True)
+    await random_run(dut, 800, 50, idle=0.3, inject_idle=0.5, policies=(0, 0, 2, 1), heartbeat=1000, compute_only=True)
 
 
 async def two_rings(dut):

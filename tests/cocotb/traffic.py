@@ -150,8 +150,8 @@ class World:
         return assign(random.choice((random.randrange(16), random.randrange(16), 300)), backend, generation, data)
 
 
-async def build(core):
-    """Programs a random world into card and oracle."""
+async def build(core, policies):
+    """Programs a random world into card and oracle. No miss may be learned, which the oracle does not know: choose `policies` for it."""
     world = World()
     await core.set_next_hop(0, destination=0x0000DEADBEAF)
     await core.set_next_hop(1, destination=0x020304050607, source=0x0A0B0C0D0E0F, vlan_mode=1)
@@ -192,7 +192,7 @@ async def build(core):
     for vip, (address, port, protocol) in enumerate(keys):
         flag = lambda chance: int(random.random() < chance)  # noqa: E731
         await core.set_vip(
-            vip, pool=random.choice((1, 2, 3, 4, 4, 5, 5, 5, 6, 0, 64, 77)), miss_policy=random.choice((0, 0, 2, 1)), hash_no_source_port=flag(0.15),
+            vip, pool=random.choice((1, 2, 3, 4, 4, 5, 5, 5, 6, 0, 64, 77)), miss_policy=random.choice(policies), hash_no_source_port=flag(0.15),
             hash_destination_port_only=flag(0.15), hash_keep_destination_port=flag(0.3), mtu=random.choice((1500, 1500, 9000, 200)))
         banks = random.sample(range(L.Banks), 3)
         value = {"address": int.from_bytes(packed(address), "big"), "ipv6": ":" in address, "protocol": protocol, "port": port or 0}

@@ -1,6 +1,6 @@
 // Generated from hdl-bindings/src by `make generate`: change it there.
 package gw_layout_pkg;
-  localparam logic [31:0] LayoutHash = 32'h81edd5b3;
+  localparam logic [31:0] LayoutHash = 32'h111f4730;
   localparam int unsigned Magic = 1196900697;
   localparam int unsigned CardResetKey = 1380275013;
   localparam int unsigned Vips = 256;
@@ -91,7 +91,10 @@ package gw_layout_pkg;
     PortCounterFlowEccCorrected = 6'd56,  // Flow entries whose single-bit error was corrected.
     PortCounterFlowEccUncorrectable = 6'd57,  // Flow entries that held more than one wrong bit and were taken as a miss.
     PortCounterHeartbeatFallback = 6'd58,  // Misses that went by the ring because the heartbeat had run out.
-    PortCounterCycles = 6'd59  // Clock cycles since the card's reset.
+    PortCounterCycles = 6'd59,  // Clock cycles since the card's reset.
+    PortCounterLearned = 6'd60,  // Flow entries that the card learned, displacing another or not.
+    PortCounterLearnDisplaced = 6'd61,  // Those of them that took the place of another, unconfirmed flow.
+    PortCounterLearnRefused = 6'd62  // Packets that were to be learned and were not: no place, no quota, or too soon after another one.
   } gw_port_counter_e;
 
   // The tables that commands address. One entry is one 64-byte beat in host memory.

@@ -1,7 +1,7 @@
 // Decides what becomes of a frame, from its window: the stations from parse to encap, each beside what it need not wait for.
 //
 //   parse -> vip ---------> hash -> ring -> backend -> verdict -> encap
-//               \-> flow --------------/
+//               \-> flow --------------/          \-> learn
 //
 // Wiring, and the delays that bring what stations found to where it is wanted; no logic of its own.
 //
@@ -38,18 +38,37 @@ module gw_decide
     input  logic                          flow_write_valid_i,
     output logic                          flow_write_ready_o,
     input  gw_flow_write_t                flow_write_i,
+    input  gw_flow_claim_t                flow_claim_i,
+    output logic                          flow_claimed_o,
+    input  logic                          flow_release_valid_i,
+    output logic                          flow_release_ready_o,
+    input  gw_flow_change_t               flow_change_i,
+    input  logic                          flow_drain_i,
+    output logic                          flow_drained_o,
+    output logic                          flow_hold_o,
     input  logic                          command_ecc_corrected_i,
     input  logic                          command_ecc_uncorrectable_i,
 
     // events: flow words that were met, by lookups and by commands
     output logic ecc_corrected_o,
-    output logic ecc_uncorrectable_o
+    output logic ecc_uncorrectable_o,
+
+    // events: what the card learned
+    output logic           learned_o,
+    output logic           displaced_o,
+    output logic [1:0]     refused_o,
+    output logic           flow_event_valid_o,
+    output gw_flow_event_t flow_event_o
 );
 
   // ---- when each station's input is due, in cycles after gw_parse's output ------------------------------------------
   localparam int unsigned RingDue = FlowHashLatency;
   localparam int unsigned BackendDue = RingDue + RingLookupLatency;
   localparam int unsigned VerdictDue = BackendDue + BackendLatency;
+
+  if (FlowRequestDelay != VerdictDue + VerdictLatency - (VipFoundLatency + FlowLatency)) begin : gen_check
+    $error("gw_decide: a request to learn does not come FlowRequestDelay after its lookup");
+  end
 
   logic vip_rvalid, flow_rvalid, ring_rvalid, backend_rvalid, next_hop_rvalid;
   logic [BeatBits-1:0] vip_rdata, flow_rdata, ring_rdata, backend_rdata, next_hop_rdata;
@@ -122,10 +141,14 @@ module gw_decide
   logic [FlowKeyBits-1:0]                 flow_compare_key;
   logic [FlowPlaces-1:0]                  flow_match;
   gw_flow_payload_t                       flow_payload [FlowPlaces];
+  gw_flow_tenant_t                        flow_tenant [FlowPlaces];
   logic                                   flow_valid, due_flow_valid;
   gw_flow_result_t                        flow, due_flow, flow_or_none;
   logic                                   flow_hit_valid;
   gw_flow_hit_t                           flow_hit;
+  logic                                   flow_request_valid, learn_write_valid, learn_write_ready;
+  gw_flow_request_t                       flow_request;
+  gw_flow_write_t                         learn_write;
 
   gw_flow_lookup u_flow_lookup (
       .clk_i                      (clk_i),
@@ -141,6 +164,7 @@ module gw_decide
       .compare_key_o              (flow_compare_key),
       .match_i                    (flow_match),
       .payload_i                  (flow_payload),
+      .tenant_i                   (flow_tenant),
       .command_ecc_corrected_i    (command_ecc_corrected_i),
       .command_ecc_uncorrectable_i(command_ecc_uncorrectable_i),
       .ecc_corrected_o            (ecc_corrected_o),
@@ -156,6 +180,7 @@ module gw_decide
       .compare_key_i  (flow_compare_key),
       .match_o        (flow_match),
       .payload_o      (flow_payload),
+      .tenant_o       (flow_tenant),
       .hit_valid_i    (flow_hit_valid),
       .hit_i          (flow_hit),
       .time_i         (time_i),
@@ -164,7 +189,35 @@ module gw_decide
       .table_rdata_o  (flow_rdata),
       .write_valid_i  (flow_write_valid_i),
       .write_ready_o  (flow_write_ready_o),
-      .write_i        (flow_write_i)
+      .write_i        (flow_write_i),
+      .learn_valid_i  (learn_write_valid),
+      .learn_ready_o  (learn_write_ready),
+      .learn_i        (learn_write)
+  );
+
+  gw_flow_learn u_flow_learn (
+      .clk_i          (clk_i),
+      .rst_ni         (rst_ni),
+      .table_req_i    (table_req_i),
+      .time_i         (time_i),
+      .request_valid_i(flow_request_valid),
+      .request_i      (flow_request),
+      .claim_i        (flow_claim_i),
+      .claimed_o      (flow_claimed_o),
+      .release_valid_i(flow_release_valid_i),
+      .release_ready_o(flow_release_ready_o),
+      .change_i       (flow_change_i),
+      .drain_i        (flow_drain_i),
+      .drained_o      (flow_drained_o),
+      .hold_o         (flow_hold_o),
+      .write_valid_o  (learn_write_valid),
+      .write_ready_i  (learn_write_ready),
+      .write_o        (learn_write),
+      .learned_o      (learned_o),
+      .displaced_o    (displaced_o),
+      .refused_o      (refused_o),
+      .event_valid_o  (flow_event_valid_o),
+      .event_o        (flow_event_o)
   );
 
   gw_delay #(
@@ -380,7 +433,9 @@ module gw_decide
       .want_token_o    (want_token),
       .over_i          (over),
       .hit_valid_o     (flow_hit_valid),
-      .hit_o           (flow_hit)
+      .hit_o           (flow_hit),
+      .request_valid_o (flow_request_valid),
+      .request_o       (flow_request)
   );
 
   // ---- encap ------------------------------------------------------------------------------------------------------------

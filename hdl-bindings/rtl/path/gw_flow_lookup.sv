@@ -1,4 +1,5 @@
-// Purpose: finds a packet's flow: hashes the key for each bank, probes all places in one cycle, checks the word it chose.
+// Purpose: finds a packet's flow: hashes the key for each bank, probes all places in one cycle, checks the word it chose; and
+//   finds the places where the flow could be learned.
 // Latency: FlowLookupLatency: rows 2, table FlowLatency, compare, select, check, correct.
 // Throughput: one lookup each cycle.
 // Drops when: never. An uncorrectable word is a miss.
@@ -23,6 +24,7 @@ module gw_flow_lookup
     output logic [FlowKeyBits-1:0] compare_key_o,
     input  logic [FlowPlaces-1:0] match_i,
     input  gw_flow_payload_t payload_i[FlowPlaces],
+    input  gw_flow_tenant_t tenant_i[FlowPlaces],
     // events, one cycle each
     input  logic command_ecc_corrected_i,
     input  logic command_ecc_uncorrectable_i,
@@ -118,6 +120,56 @@ module gw_flow_lookup
     if (check_found_q) place_out_q <= check_place_q;
   end
 
+  // ---- room: places that are free, and those that would give way ----------------------------------------------------------
+  localparam int unsigned FreeBits = $clog2(FlowWays + 1);
+  gw_flow_room_t                        room_d, room1_q, room2_d, room2_q, room3_q;
+  logic [Banks-1:0][FreeBits-1:0]       free_d, free_q;  // free ways, by bank
+  flow_way_t                            first_d [Banks], first_q [Banks];  // the lowest of them
+  logic [FreeBits-1:0]                  most;
+
+  always_comb begin
+    room_d      = '0;
+    room_d.rows = row;
+    free_d      = '0;
+    first_d     = '{default: '0};
+    for (int unsigned p = FlowPlaces; p > 0; p--) begin
+      if (!tenant_i[p-1].valid) begin
+        free_d[(p-1)/FlowWays]  = free_d[(p-1)/FlowWays] + 1'b1;
+        first_d[(p-1)/FlowWays] = flow_way_t'(p - 1);
+      end else if (!tenant_i[p-1].held) begin
+        room_d.open     = 1'b1;
+        room_d.open_way = flow_way_t'(p - 1);
+        room_d.open_vip = tenant_i[p-1].vip;
+        if (tenant_i[p-1].own) begin
+          room_d.own     = 1'b1;
+          room_d.own_way = flow_way_t'(p - 1);
+        end
+      end
+    end
+  end
+
+  always_comb begin
+    room2_d = room1_q;
+    most    = '0;
+    for (int unsigned b = 0; b < Banks; b++) begin
+      if (free_q[b] > most) begin
+        most             = free_q[b];
+        room2_d.free     = 1'b1;
+        room2_d.free_way = first_q[b];
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (row_valid) begin
+      room1_q <= room_d;
+      free_q  <= free_d;
+      first_q <= first_d;
+    end
+    if (valid_q[0]) room2_q <= room2_d;
+    if (valid_q[1]) room3_q <= room2_q;
+  end
+
   // ---- check and correct --------------------------------------------------------------------------------------------------
   gw_flow_word_t               checked;
   logic [8:0]                  unused_syndrome;
@@ -136,8 +188,8 @@ module gw_flow_lookup
       .flipped_o      (flipped),
       .flip_o         (flip)
   );
-  logic unused_checked;  // the key is the packet's, `valid` is set, and nothing here asks for the other two
-  assign unused_checked = ^{checked.confirmed, checked.pinned, checked.valid, checked.key};
+  logic unused_checked;  // the key is the packet's, and `valid` is set
+  assign unused_checked = ^{checked.valid, checked.key};
 
   // The bit that was wrong made this entry look like the packet's: it is another flow's, or none.
   assign other_key = corrected && flipped && (flip < 8'(FlowKeyBits) || flip == 8'(ValidIndex));
@@ -147,6 +199,13 @@ module gw_flow_lookup
   assign result_o.backend    = checked.backend;
   assign result_o.generation = checked.generation;
   assign result_o.place      = place_out_q;
+  assign result_o.confirmed  = checked.confirmed;
+  assign result_o.pinned     = checked.pinned;
+  always_comb begin
+    result_o.room        = room3_q;
+    result_o.room.hidden = found_out_q && other_key;
+    result_o.room.same   = found_out_q && !other_key;  // also a word that cannot be corrected
+  end
 
   // ---- events -------------------------------------------------------------------------------------------------------------
   logic command_corrected_q, command_uncorrectable_q;  // waiting for a cycle of their own

@@ -29,7 +29,9 @@ module gw_verdict
     output logic              want_token_o,  // a cycle after valid_i: a packet that is the host's when gw_meter has a token for it
     input  logic              over_i,  // a cycle later: it has none
     output logic              hit_valid_o,  // a packet of the wire, no ICMP error, hit this flow entry
-    output gw_flow_hit_t      hit_o
+    output gw_flow_hit_t      hit_o,
+    output logic              request_valid_o,  // what it asks of the flow table, in the same cycle as `valid_o`
+    output gw_flow_request_t  request_o
 );
 
   localparam int unsigned LengthBits = 17;  // of an IP packet, with the header that an IPv6 length leaves out
@@ -83,6 +85,8 @@ module gw_verdict
     logic                 ring_usable;
     logic                 wants_host;  // a miss is the host's to decide
     logic                 fallback;  // a miss that the ring gets counts as heartbeat_fallback
+    logic                 learns;  // and its flow is learned
+    logic                 confirms;  // a hit confirms its entry
     logic                 control_port;
     logic                 icmp_error;
     logic                 echo;
@@ -99,14 +103,16 @@ module gw_verdict
   facts_t            facts_d, facts_q;
   gw_verdict_t       verdict1_d, verdict1_q;
   gw_backend_entry_t flow_entry_q, ring_entry_q;
-  gw_flow_hit_t      hit1_q, hit2_q, hit3_q;
+  gw_flow_hit_t      hit1_d, hit1_q, hit2_q, hit3_q;
+  gw_flow_request_t  request1_d, request1_q, request2_q, request3_q;
   gw_rx_completion_t record1_d, record1_q, record2_q, record3_q;
-  logic              punt, flow_usable;
+  logic              punt, opens, flow_usable;
   logic              wants_token_d, wants_token_q;  // a packet for the host whose VIP has a meter
   logic       [ 7:0] generation;
 
   always_comb begin
     punt = entry_i.miss_policy == MissPolicyPunt;
+    opens = parsed_i.syn && !parsed_i.ack;
     facts_d.decided = parsed_i.decided;
     facts_d.matched = found_i.matched;
     facts_d.wire_frame = parsed_i.source == SourceWire;
@@ -114,13 +120,15 @@ module gw_verdict
     generation = facts_d.assigned ? parsed_i.inject.generation : flow_i.generation;
     flow_usable = candidates_i.flow_exists && is_usable(candidates_i.flow_entry.state);
     facts_d.flow_live = flow_usable && candidates_i.flow_entry.generation == generation;
-    facts_d.flow_new = candidates_i.flow_entry.state == BackendStateDraining && parsed_i.syn && !parsed_i.ack;
+    facts_d.flow_new = candidates_i.flow_entry.state == BackendStateDraining && opens;
     facts_d.ring_exists = candidates_i.ring_exists;
     facts_d.ring_usable = is_usable(candidates_i.ring_entry.state);
     facts_d.wants_host = punt && host_alive_i && !compute_only_i;
     wants_token_d = facts_d.wants_host && entry_i.meter_rate != '0 && !parsed_i.decided && found_i.matched &&
         facts_d.wire_frame && !(facts_d.flow_live && !facts_d.flow_new);
     facts_d.fallback = punt && !compute_only_i;
+    facts_d.learns = (punt || entry_i.miss_policy == MissPolicyLearn) && !compute_only_i && !parsed_i.rst;
+    facts_d.confirms = !flow_i.confirmed && !opens;
     facts_d.control_port = parsed_i.control_port;
     facts_d.icmp_error = parsed_i.icmp_error;
     facts_d.echo = parsed_i.echo;
@@ -167,6 +175,23 @@ module gw_verdict
     record1_d.destination_port = parsed_i.destination_port;
   end
 
+  // A hit that confirms brings its closing bits with the confirmation: should another flow get the place meanwhile, both are refused.
+  always_comb begin
+    hit1_d = '{
+      place: flow_i.place,
+      fin: parsed_i.fin && flow_i.confirmed && !opens,
+      rst: parsed_i.rst && flow_i.confirmed && !opens
+    };
+    request1_d        = '0;
+    request1_d.key    = {found_i.vip, parsed_i.source_address, parsed_i.source_port, parsed_i.destination_port};
+    request1_d.pinned = flow_i.pinned;
+    request1_d.fin    = parsed_i.fin;
+    request1_d.rst    = parsed_i.rst;
+    request1_d.quota  = entry_i.quota;
+    request1_d.way    = flow_i.place[FlowPlaceBits-1:FlowRowBits];
+    request1_d.room   = flow_i.room;
+  end
+
   always_ff @(posedge clk_i) begin
     if (valid_i) begin
       facts_q      <= facts_d;
@@ -174,7 +199,8 @@ module gw_verdict
       flow_entry_q <= candidates_i.flow_entry;
       ring_entry_q <= candidates_i.ring_entry;
       record1_q    <= record1_d;
-      hit1_q       <= '{place: flow_i.place, fin: parsed_i.fin, rst: parsed_i.rst};
+      hit1_q       <= hit1_d;
+      request1_q   <= request1_d;
     end
   end
 
@@ -229,14 +255,15 @@ module gw_verdict
       room_q       <= room_d;
       over_row_q   <= ring_row == DispositionForwardRing ? DispositionForwardOverMeter : ring_row;
       hit2_q       <= hit1_q;
+      request2_q   <= request1_q;
       record2_q    <= record1_q;
     end
   end
 
   // ---- stage 3: whether the encapsulation can carry it ---------------------------------------------------------------
   gw_verdict_t verdict3_d, verdict3_q;
-  logic        stamps2_q, too_big_answered2_q, explain;
-  logic        hit_valid_q;
+  logic        stamps2_q, learns2_q, confirms2_q, too_big_answered2_q, explain;
+  logic        hit, learn, hit_valid_q, request_valid_q;
   gw_disposition_e row;
 
   always_comb begin
@@ -265,19 +292,32 @@ module gw_verdict
     endcase
   end
 
+  assign hit   = valid_q[1] && stamps2_q && verdict3_d.disposition == DispositionForwardHit;
+  assign learn = valid_q[1] && stamps2_q && learns2_q &&
+      verdict3_d.disposition inside {DispositionForwardRing, DispositionForwardOverMeter};
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) hit_valid_q <= 1'b0;
-    else hit_valid_q <= valid_q[1] && stamps2_q && verdict3_d.disposition == DispositionForwardHit;
+    hit_valid_q     <= hit;
+    request_valid_q <= learn || (hit && confirms2_q);
+    if (!rst_ni) begin
+      hit_valid_q     <= 1'b0;
+      request_valid_q <= 1'b0;
+    end
   end
   always_ff @(posedge clk_i) begin
     if (valid_q[0]) begin
       stamps2_q           <= facts_q.wire_frame && !facts_q.icmp_error;
+      learns2_q           <= facts_q.learns;
+      confirms2_q         <= facts_q.confirms;
       too_big_answered2_q <= facts_q.too_big_answered;
     end
     if (valid_q[1]) begin
       verdict3_q <= verdict3_d;
       hit3_q     <= hit2_q;
       record3_q  <= explain ? record2_q : '0;
+      request3_q            <= request2_q;
+      request3_q.confirm    <= hit;
+      request3_q.backend    <= verdict2_q.backend;
+      request3_q.generation <= verdict2_q.entry.generation;
     end
   end
 
@@ -285,4 +325,6 @@ module gw_verdict
   assign record_o    = record3_q;
   assign hit_valid_o = hit_valid_q;
   assign hit_o       = hit3_q;
+  assign request_valid_o = request_valid_q;
+  assign request_o       = request3_q;
 endmodule

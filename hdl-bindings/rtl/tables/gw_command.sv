@@ -3,7 +3,7 @@
 // Throughput: WRITE, DUMP, DIGEST an entry each cycle; COPY each second (its table's second port carries one access a cycle).
 // Drops when: never. What is wrong ends with a status.
 //
-//   Idle -> Check -> Table (WRITE, COPY, DUMP, DIGEST) | Flow (INSERT, MOVE, DELETE) | Settle -> Fence | Finish -> Idle
+//   Idle -> Check -> Table (WRITE, COPY, DUMP, DIGEST) | Flow (INSERT, MOVE, DELETE) | Settle -> Fence -> Drain | Finish -> Idle
 //
 // An abort ends a command without `done`: table commands after the entry under way, flow commands when they are whole.
 module gw_command
@@ -40,6 +40,15 @@ module gw_command
     output logic flow_write_valid_o,
     input  logic flow_write_ready_i,
     output gw_flow_write_t flow_write_o,
+    // gw_flow_learn
+    output gw_flow_claim_t flow_claim_o,
+    input  logic flow_claimed_i,
+    output logic flow_release_valid_o,
+    input  logic flow_release_ready_i,
+    output gw_flow_change_t flow_change_o,
+    output logic flow_drain_o,
+    input  logic flow_drained_i,
+    input  logic flow_hold_i,
     // gw_fence
     output logic fence_start_o,
     input  logic fence_done_i,
@@ -57,6 +66,7 @@ module gw_command
     Flow,
     Settle,
     Fence,
+    Drain,
     Finish
   } state_e;
 
@@ -132,7 +142,11 @@ module gw_command
       end
       Fence: begin
         if (abort) state_d = Idle;
-        else if (fence_done_i) state_d = Finish;
+        else if (fence_done_i) state_d = Drain;
+      end
+      Drain: begin
+        if (abort) state_d = Idle;
+        else if (flow_drained_i) state_d = Finish;
       end
       Finish:  state_d = Idle;
       default: state_d = Idle;
@@ -188,6 +202,7 @@ module gw_command
       .rdata_last_o   (command_rdata_last_o),
       .flow_read_i      (flow_read),
       .flow_read_place_i(flow_read_place),
+      .flow_hold_i      (flow_hold_i),
       .request_o        (table_req_o),
       .rvalid_i       (table_rvalid_i && table_busy),
       .rdata_i        (table_rdata_i)
@@ -209,6 +224,11 @@ module gw_command
       .write_valid_o      (flow_write_valid_o),
       .write_ready_i      (flow_write_ready_i),
       .write_o            (flow_write_o),
+      .claim_o            (flow_claim_o),
+      .claimed_i          (flow_claimed_i),
+      .release_valid_o    (flow_release_valid_o),
+      .release_ready_i    (flow_release_ready_i),
+      .change_o           (flow_change_o),
       .ecc_corrected_o    (ecc_corrected_o),
       .ecc_uncorrectable_o(ecc_uncorrectable_o)
   );
@@ -218,6 +238,7 @@ module gw_command
   assign command_done_valid_o     = state_q == Finish && !abort;
   assign command_done_o           = response_q;
   assign fence_start_o            = state_q == Fence && !abort;
+  assign flow_drain_o             = state_q == Drain;  // what the fenced packets asked of the flow table
 
 `ifdef VERILATOR
   always_ff @(posedge clk_i) begin

@@ -31,6 +31,7 @@ module gw_command_table
     output logic                rdata_last_o,
     input  logic                flow_read_i,  // gw_flow_command reads a record; never while this is busy
     input  flow_place_t         flow_read_place_i,
+    input  logic                flow_hold_i,  // no read of the flow table in this cycle: learning waits for its port
     output gw_table_req_t       request_o,
     input  logic                rvalid_i,
     input  logic [BeatBits-1:0] rdata_i
@@ -125,7 +126,7 @@ module gw_command_table
         end
       end
       Read: begin
-        request_read_d = to_ask_q != '0 && (digest || credit_q != '0);
+        request_read_d = to_ask_q != '0 && (digest || credit_q != '0) && !(flow_hold_i && table_id_i == TableFlow);
         if (digest ? rvalid_i : handed_over) begin
           to_come_d = to_come_q - 1'b1;
           done_d    = done_q + 1'b1;

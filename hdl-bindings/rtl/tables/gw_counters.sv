@@ -44,11 +44,16 @@ module gw_counters
     input logic [4:0] flow_ecc_corrected_i,
     input logic [4:0] flow_ecc_uncorrectable_i,
 
+    // gw_flow_learn
+    input logic       flow_learned_i,
+    input logic       flow_displaced_i,
+    input logic [1:0] flow_refused_i,
+
     output logic [31:0] in_flight_o  // frames begun and not yet counted as out, gone or dropped
 );
   localparam int unsigned Counters = 64;
   localparam int unsigned FirstPort = 48;  // gw_port_counter_e begins here
-  localparam int unsigned PortCounters = 12;
+  localparam int unsigned PortCounters = 15;
   localparam int unsigned HostOut = int'(PortCounterHostOut) - FirstPort;
   localparam int unsigned ReadLatency = 2;
 
@@ -69,6 +74,9 @@ module gw_counters
       PortCounterFlowEccUncorrectable: return 32'(flow_ecc_uncorrectable_i);
       PortCounterHeartbeatFallback: return 32'(admission_i.valid && admission_i.heartbeat_fallback);
       PortCounterCycles: return 32'd1;
+      PortCounterLearned: return 32'(flow_learned_i);
+      PortCounterLearnDisplaced: return 32'(flow_displaced_i);
+      PortCounterLearnRefused: return 32'(flow_refused_i);
       default: return '0;
     endcase
   endfunction

@@ -1,14 +1,15 @@
 // Purpose: the commands on one flow entry: INSERT, MOVE, DELETE. Reads what the place holds, compares, then writes.
-// Latency: about 30 cycles for a place that is read, DecisionLatency + 4 more when something had to leave (see below).
+// Latency: about 36 cycles for a place that is read, DecisionLatency + 4 more when something had to leave (see below).
 // Throughput: one command at a time.
 // Drops when: never.
 //
-//   From: row of the place -> its record -> correct            Into (MOVE): the same for the destination
+//   From: row of the place -> claim it -> its record -> correct   Into (MOVE): the same for the destination
 //   Decide: a status, or
 //     INSERT into a free place or over the same key: entry, stamp and closing bits in one cycle
 //     INSERT over another key:                       Vacate, Quiet, then the same
 //     MOVE:   copy (entry, stamp, closing bits), Leave, Quiet, then Late: what hits wrote at the old place meanwhile
 //     DELETE: Leave, Quiet
+//   Release: gw_flow_learn remembers the places, and counts what the VIPs have gained and lost
 //
 // Quiet waits until every lookup that found the old entry has written its stamp, so that no late hit marks the next flow: a free
 // place has no hits under way. MOVE writes the copy before it clears; a lookup reads both places in one cycle and finds one.
@@ -31,6 +32,12 @@ module gw_flow_command
     output logic                              write_valid_o,
     input  logic                              write_ready_i,
     output gw_flow_write_t                    write_o,        // stable while `write_valid_o`
+    // gw_flow_learn: the places are claimed before they are read, and released when all is written
+    output gw_flow_claim_t                    claim_o,
+    input  logic                              claimed_i,
+    output logic                              release_valid_o,
+    input  logic                              release_ready_i,
+    output gw_flow_change_t                   change_o,
     output logic                              ecc_corrected_o,
     output logic                              ecc_uncorrectable_o
 );
@@ -42,6 +49,7 @@ module gw_flow_command
   typedef enum logic [3:0] {
     Idle,
     Row,      // hash
+    Claim,    // keep learning away from the place
     Ask,      // read
     Answer,   // wait for the record
     Correct,
@@ -53,6 +61,7 @@ module gw_flow_command
     Recall,   // MOVE: read the old place's stamp again
     Weigh,    // MOVE: is it newer?
     Late,     // MOVE: bring it along
+    Release,  // what was written is remembered for requests under way
     Done
   } state_e;
 
@@ -75,6 +84,8 @@ module gw_flow_command
   place_t              from_q;
   flow_place_t         into_place_q;
   logic                into_known_q, into_free_q;
+  logic                into_stale_q;  // a word that cannot be corrected counts for a VIP
+  logic [11:0]         into_vip_q;
   logic                is_insert, is_move;
   logic                waited;
 
@@ -133,6 +144,8 @@ module gw_flow_command
         into_place_q <= place;
         into_known_q <= !uncorrectable;
         into_free_q  <= uncorrectable || !corrected_word.valid;
+        into_stale_q <= uncorrectable && corrected_word.valid;
+        into_vip_q   <= corrected_word.key[FlowKeyBits-1-:12];
       end else begin
         from_q <= '{
           place: place,
@@ -214,6 +227,41 @@ module gw_flow_command
   assign write_o       = write_q;
   assign write_valid_o = writing;
 
+  // ---- its places, and what changes ----------------------------------------------------------------------------------------
+  logic [1:0] claim_q;  // from, into
+
+  always_ff @(posedge clk_i) begin
+    if (state_d == Claim) claim_q <= {into_q, 1'b1};
+    if (state_d == Done || !rst_ni) claim_q <= '0;
+  end
+  assign claim_o.from_valid = claim_q[0];
+  assign claim_o.from.bank  = into_q ? from_q.place[FlowPlaceBits-1-:2] : bank;
+  assign claim_o.from.row   = into_q ? from_q.place[FlowRowBits-1:0] : row;
+  assign claim_o.into_valid = claim_q[1];
+  assign claim_o.into       = {bank, row};
+  assign release_valid_o    = state_q == Release;
+
+  // Entries of VIPs. A word that cannot be corrected is taken at its word.
+  logic        overwritten;
+  logic [11:0] old_vip;
+  assign overwritten = from_q.data.valid && !from_q.same;
+  assign old_vip     = from_q.data.key[FlowKeyBits-1-:12];
+  always_comb begin
+    change_o          = '0;
+    change_o.gain_vip = command_i.vip;
+    change_o.loss_vip = command_i.vip;
+    if (is_insert) begin
+      change_o.gain     = !from_q.same && !(overwritten && old_vip == command_i.vip);
+      change_o.loss     = overwritten && old_vip != command_i.vip;
+      change_o.loss_vip = old_vip;
+    end else if (is_move) begin
+      change_o.loss     = into_stale_q;
+      change_o.loss_vip = into_vip_q;
+    end else begin
+      change_o.loss     = 1'b1;
+    end
+  end
+
   always_comb begin
     state_d   = state_q;
     into_d    = into_q;
@@ -229,7 +277,8 @@ module gw_flow_command
           wait_d  = WaitBits'(RowLatency);
         end
       end
-      Row: if (waited) state_d = Ask;
+      Row: if (waited) state_d = Claim;
+      Claim: if (claimed_i) state_d = Ask;
       Ask: state_d = Answer;
       Answer: begin
         if (rvalid_i) begin
@@ -263,7 +312,7 @@ module gw_flow_command
       end
       Put: begin
         vacated_d = 1'b0;
-        if (write_ready_i) state_d = is_move ? Leave : Done;
+        if (write_ready_i) state_d = is_move ? Leave : Release;
       end
       Leave: begin
         if (write_ready_i) begin
@@ -275,12 +324,13 @@ module gw_flow_command
         if (waited) begin
           if (vacated_q) state_d = Put;
           else if (is_move) state_d = Recall;
-          else state_d = Done;
+          else state_d = Release;
         end
       end
       Recall: if (rvalid_i) state_d = Weigh;
       Weigh: state_d = Late;
-      Late: if (write_ready_i) state_d = Done;
+      Late: if (write_ready_i) state_d = Release;
+      Release: if (release_ready_i) state_d = Done;
       Done: state_d = Idle;
       default: state_d = Idle;
     endcase

@@ -1,7 +1,7 @@
 // Purpose: when each flow was last hit, and whether a FIN or RST was seen.
 // Latency: a hit is written in its cycle; reads by commands `Latency`.
-// Throughput: one hit and one read each cycle; a command's write takes a cycle without a hit.
-// Drops when: a command waited `Patience` cycles: the hit of that cycle is not recorded. Only sustained traffic beyond the wire's
+// Throughput: one hit and one read each cycle; a write by commands or learning takes a cycle without a hit.
+// Drops when: a write waited `Patience` cycles: the hit of that cycle is not recorded. Only sustained traffic beyond the wire's
 //   rate hits in every cycle, and the flow's next packet makes up for it.
 //
 // FIN and RST have RAMs of their own, so that setting one needs no read before the write.
@@ -10,7 +10,7 @@ module gw_flow_stamp
   import gw_pkg::*;
 #(
     parameter int unsigned Latency = 3,
-    parameter int unsigned Patience = 64
+    parameter int unsigned Patience = 16
 ) (
     input  logic           clk_i,
     input  logic           rst_ni,
@@ -43,7 +43,7 @@ module gw_flow_stamp
   always_comb begin
     command   = write_valid_i && (!hit_valid_i || wait_q == WaitBits'(Patience - 1));
     hit       = hit_valid_i && !command;
-    wait_d    = write_valid_i && !command ? wait_q + 1'b1 : '0;
+    wait_d    = command ? '0 : wait_q + WaitBits'(write_valid_i);
     place     = command ? write_place_i : hit_i.place;
     last_seen = command ? write_last_seen_i : time_i;
     fin       = command ? write_fin_i : 1'b1;

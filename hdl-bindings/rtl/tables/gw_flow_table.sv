@@ -18,6 +18,7 @@ module gw_flow_table
     input  logic [FlowKeyBits-1:0] compare_key_i,
     output logic [FlowPlaces-1:0] match_o,  // by {bank, way}
     output gw_flow_payload_t payload_o[FlowPlaces],
+    output gw_flow_tenant_t tenant_o[FlowPlaces],
     // gw_verdict: packets that hit; at most DecisionLatency cycles after their lookup began
     input  logic hit_valid_i,
     input  gw_flow_hit_t hit_i,
@@ -28,7 +29,11 @@ module gw_flow_table
     output logic [BeatBits-1:0] table_rdata_o,
     input  logic write_valid_i,
     output logic write_ready_o,
-    input  gw_flow_write_t write_i
+    input  gw_flow_write_t write_i,
+    // gw_flow_learn
+    input  logic learn_valid_i,
+    output logic learn_ready_o,
+    input  gw_flow_write_t learn_i
 );
   localparam int unsigned EccBits = 9;
   localparam int unsigned WordBits = FlowWordDataBits + EccBits;
@@ -52,8 +57,9 @@ module gw_flow_table
   );
   always_ff @(posedge clk_i) read_out_q <= row_valid;
 
-  // ---- the second port: clear, then command; learn and sweep come after them ------------------------------------------
-  logic                  read_request, write_word, stamp_write, stamp_ready;
+  // ---- the second port: clear, then command, then learn (which makes DUMPs leave it every second cycle); the sweep after them ------------------------------------------
+  logic                  read_request, writing, port_free, ready, write_word, stamp_write, stamp_ready;
+  gw_flow_write_t        write;
   logic                  clear_q, read_q, write_q, read_array_q, read_out_access_q;
   flow_place_t           place_q, array_place_q, out_place_q;
   gw_flow_word_t         data_q;
@@ -62,9 +68,14 @@ module gw_flow_table
   logic [WordBits-1:0]   word_q;
 
   assign read_request  = table_req_i.read && table_req_i.table_id == TableFlow;
-  assign stamp_write   = write_i.stamp || write_i.replace || write_i.close;
-  assign write_ready_o = !table_req_i.clear && !read_request && (!stamp_write || stamp_ready);
-  assign write_word    = write_valid_i && write_ready_o && write_i.word;
+  assign write         = write_valid_i ? write_i : learn_i;
+  assign writing       = write_valid_i || learn_valid_i;
+  assign stamp_write   = write.stamp || write.replace || write.close;
+  assign port_free     = !table_req_i.clear && !read_request;
+  assign ready         = port_free && (!stamp_write || stamp_ready);
+  assign write_ready_o = ready;
+  assign learn_ready_o = ready && !write_valid_i;
+  assign write_word    = writing && ready && write.word;
 
   always_ff @(posedge clk_i) begin
     clear_q           <= table_req_i.clear && table_req_i.index < 20'(1 << FlowRowBits);
@@ -73,8 +84,8 @@ module gw_flow_table
     read_array_q      <= read_q;
     read_out_access_q <= read_array_q;
     if (table_req_i.clear || read_request) place_q <= flow_place_t'(table_req_i.index);
-    else if (write_word) place_q <= write_i.place;
-    if (write_word) data_q <= write_i.data;
+    else if (write_word) place_q <= write.place;
+    if (write_word) data_q <= write.data;
     if (read_q) array_place_q <= place_q;
     if (read_array_q) out_place_q <= array_place_q;
     if (!rst_ni) begin
@@ -92,7 +103,7 @@ module gw_flow_table
   gw_secded #(.DataBits(FlowWordDataBits)) u_secded (
       .clk_i          (clk_i),
       .valid_i        (write_word),
-      .data_i         (write_i.data),
+      .data_i         (write.data),
       .ecc_i          ('0),
       .ecc_o          (ecc),
       .data_o         (unused_data),
@@ -120,6 +131,7 @@ module gw_flow_table
           .compare_key_i    (compare_key_i),
           .match_o          (match_o[p]),
           .payload_o        (payload_o[p]),
+          .tenant_o         (tenant_o[p]),
           .access_write_i   (clear_q || (write_q && here)),
           .access_read_i    (read_q && here),
           .access_read_out_i(read_array_q && array_place_q[FlowPlaceBits-1:FlowRowBits] == PlaceBits'(p)),
@@ -167,15 +179,15 @@ module gw_flow_table
       .hit_valid_i      (hit_valid_i),
       .hit_i            (hit_i),
       .time_i           (time_i),
-      .write_valid_i    (write_valid_i && stamp_write && !table_req_i.clear && !read_request),
+      .write_valid_i    (writing && stamp_write && port_free),
       .write_ready_o    (stamp_ready),
-      .write_place_i    (write_i.place),
-      .write_stamp_i    (write_i.stamp),
-      .write_replace_i  (write_i.replace),
-      .write_close_i    (write_i.close),
-      .write_last_seen_i(write_i.last_seen),
-      .write_fin_i      (write_i.fin),
-      .write_rst_i      (write_i.rst),
+      .write_place_i    (write.place),
+      .write_stamp_i    (write.stamp),
+      .write_replace_i  (write.replace),
+      .write_close_i    (write.close),
+      .write_last_seen_i(write.last_seen),
+      .write_fin_i      (write.fin),
+      .write_rst_i      (write.rst),
       .read_i           (read_out_access_q),
       .read_place_i     (out_place_q),
       .last_seen_o      (last_seen),

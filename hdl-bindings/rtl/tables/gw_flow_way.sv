@@ -3,7 +3,8 @@
 // Throughput: one probe and one access by commands each cycle. A probe that meets a write of its row sees the old word, whole.
 // Drops when: never.
 //
-// Comparing here spares the path 16 whole words: a matching word's key is the packet's, so only the rest leaves.
+// Comparing here spares the path 16 whole words: a matching word's key is the packet's, so only the rest leaves, and of any word
+// whether its place could be taken.
 // Rows and enables are registered once for all ways, in gw_flow_table.
 module gw_flow_way
   import gw_layout_pkg::*;
@@ -21,6 +22,7 @@ module gw_flow_way
     input  logic [FlowKeyBits-1:0] compare_key_i,
     output logic                   match_o,
     output gw_flow_payload_t       payload_o,
+    output gw_flow_tenant_t        tenant_o,
     // commands
     input  logic                   access_write_i,
     input  logic                   access_read_i,
@@ -35,11 +37,21 @@ module gw_flow_way
   gw_flow_word_t       word_out_q;
   logic                match_q;
   gw_flow_payload_t    payload_q;
+  gw_flow_tenant_t     tenant_q;
+  logic                held;
+
+  assign held = word_out_q.confirmed || word_out_q.pinned;
 
   always_ff @(posedge clk_i) begin
     if (read_i) word_q <= memory[row_i];
     if (read_out_i) {ecc_out_q, word_out_q} <= word_q;
     if (compare_i) begin
+      tenant_q.valid <= word_out_q.valid;
+      tenant_q.held  <= held;
+      if (word_out_q.valid && !held) begin
+        tenant_q.vip <= word_out_q.key[FlowKeyBits-1-:12];
+        tenant_q.own <= word_out_q.key[FlowKeyBits-1-:12] == compare_key_i[FlowKeyBits-1-:12];
+      end
       // The ports first: a simulator then rarely compares the rest.
       match_q <= 1'b0;
       if (word_out_q.valid && word_out_q.key[31:0] == compare_key_i[31:0]) begin
@@ -64,5 +76,6 @@ module gw_flow_way
 
   assign match_o       = match_q;
   assign payload_o     = payload_q;
+  assign tenant_o      = tenant_q;
   assign access_data_o = access_out_q;
 endmodule

@@ -8,6 +8,7 @@ mod encapsulation;
 mod gue;
 mod headers;
 mod icmp;
+mod learning;
 mod meters;
 mod path;
 mod prefixes;
@@ -58,6 +59,7 @@ pub fn checks() -> Vec<Check> {
         headers::CHECKS,
         icmp::CHECKS,
         replies::CHECKS,
+        learning::CHECKS,
     ]
     .concat()
 }

@@ -32,6 +32,8 @@ pub struct Outcome {
     pub backends: Vec<CounterEntry>,
     /// The flows that were installed, by index in the table.
     pub flows: Vec<(usize, FlowRecord)>,
+    /// The card's CRC over all flows, where the world learns: they are the same at every place.
+    pub flow_digest: Option<u32>,
     /// Punts that the host has not ended.
     pub punts_outstanding: u32,
 }
@@ -75,6 +77,10 @@ pub fn play(card: &mut dyn Card, scenario: &Scenario) -> Result<Outcome, Harness
         over_meter: host.table_counters(Table::VipOverMeter)?,
         backends: host.table_counters(Table::BackendCounter)?,
         flows: flows(&mut host, &places, !scenario.honest)?,
+        flow_digest: match scenario.world.learns() {
+            true => Some(host.digest(Table::Flow, 0, Table::Flow.entries())?),
+            false => None,
+        },
         punts_outstanding: host.card.punts_outstanding(),
     })
 }
@@ -236,6 +242,10 @@ impl Outcome {
             .or_else(|| list("over meter", &self.over_meter, &other.over_meter))
             .or_else(|| list("backend counter", &self.backends, &other.backends))
             .or_else(|| list("flow", &self.flows, &other.flows))
+            .or_else(|| {
+                let (mine, theirs) = (self.flow_digest, other.flow_digest);
+                (mine != theirs).then(|| format!("digest of all flows: {mine:x?} and {theirs:x?}"))
+            })
             .or_else(|| {
                 let (mine, theirs) = (self.punts_outstanding, other.punts_outstanding);
                 (mine != theirs).then(|| format!("punts outstanding: {mine} and {theirs}"))

@@ -8,7 +8,7 @@ use guideway_hdl::tables::{
 };
 
 use super::random::Random;
-use super::scenario::{FlowPlan, PoolPlan, VipPlan};
+use super::scenario::{FlowPlan, PoolPlan, VipPlan, World};
 
 /// A client's flow to a VIP, or to nobody.
 #[derive(Clone, Copy, Debug)]
@@ -119,8 +119,16 @@ pub(super) fn pools(random: &mut Random, backends: &[(u16, BackendEntry)]) -> Ve
         .collect()
 }
 
-pub(super) fn vips(random: &mut Random, pools: &[PoolPlan]) -> Vec<VipPlan> {
-    let count = random.between(1, 24);
+pub(super) fn vips(random: &mut Random, pools: &[PoolPlan], world: World) -> Vec<VipPlan> {
+    let count = match world {
+        World::Crowded => random.between(1, 3),
+        _ => random.between(1, 24),
+    };
+    let policies: &[u8] = match world {
+        World::Learning | World::Crowded => &[0, 0, 1, 1, 2],
+        World::Alone => &[0, 1, 2],
+        World::Attended => &[0, 0, 0, 2, 2],
+    };
     let first = random.below(256 / count);
     (0..count)
         .map(|i| {
@@ -152,7 +160,8 @@ pub(super) fn vips(random: &mut Random, pools: &[PoolPlan]) -> Vec<VipPlan> {
             let entry = VipEntry {
                 echo: random.chance(70),
                 pool: random.pick(pools).pool,
-                miss_policy: *random.pick(&[0, 0, 0, 2, 2, 1]),
+                miss_policy: *random.pick(policies),
+                quota: *random.pick(&[0, 0, 1, 3, 8]),
                 hash_no_source_port: random.chance(15),
                 hash_destination_port_only: random.chance(15),
                 hash_keep_destination_port: random.chance(30),

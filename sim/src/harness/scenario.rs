@@ -6,8 +6,8 @@
 
 use guideway_hdl::descriptors::TxOp;
 use guideway_hdl::tables::{
-    BackendEntry, FlowRecord, NextHopEntry, SECRET_WORDS, VIP_PREFIXES, VipEntry, VipMatch,
-    VipPrefix,
+    BANKS, BackendEntry, FLOW_WAYS, FlowRecord, NextHopEntry, SECRET_WORDS, VIP_PREFIXES, VipEntry,
+    VipMatch, VipPrefix,
 };
 
 use super::frame::{Oddity, PacketSpec, odd_frame};
@@ -90,12 +90,47 @@ pub enum Step {
     Control(u32),
 }
 
+/// What keeps a world's answers independent of time: learning takes cycles (`CARD.md` 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    /// The card learns; its frames come [`LEARNING_GAP`] cycles apart.
+    Learning,
+    /// The same, and all flows of a VIP share a few rows, so that places and quotas run out.
+    Crowded,
+    /// The card computes only: nothing is learned, whether there is a host or not.
+    Alone,
+    /// There is always a host, and no VIP that learns.
+    Attended,
+}
+
+impl World {
+    /// Cycles that the wire must rest after each frame.
+    #[must_use]
+    pub const fn gap(self) -> u32 {
+        match self {
+            Self::Learning | Self::Crowded => LEARNING_GAP,
+            Self::Alone | Self::Attended => 0,
+        }
+    }
+
+    /// The card learns.
+    #[must_use]
+    pub const fn learns(self) -> bool {
+        self.gap() != 0
+    }
+}
+
+/// Cycles after which a packet sees what the one before it asked of the flow table (`CARD.md` 4).
+pub const LEARNING_GAP: u32 = 128;
+
 /// Tables, flows, registers, and what happens then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scenario {
     /// What it was made from.
     pub seed: u64,
-    /// No frame's end contradicts its beginning: stamps of flows are then exact too, and VIPs may have meters.
+    /// What may happen in it.
+    pub world: World,
+    /// No frame's end contradicts its beginning: stamps of flows are then exact too.
     pub honest: bool,
     /// The node's MAC address.
     pub mac: [u8; 6],
@@ -141,17 +176,30 @@ impl Scenario {
     #[must_use]
     pub fn random(seed: u64, frames: usize) -> Self {
         let random = &mut Random::new(seed);
+        let world = *random.pick(&[
+            World::Learning,
+            World::Crowded,
+            World::Alone,
+            World::Attended,
+            World::Attended,
+        ]);
+        // learning worlds take many cycles a frame
+        let frames = if world.learns() { frames / 4 } else { frames };
         let next_hops = (0..16).map(|_| next_hop(random)).collect();
         let backends = backends(random);
         let pools = pools(random, &backends);
-        let vips = vips(random, &pools);
+        let vips = vips(random, &pools, world);
         let prefixes = prefixes(random, &vips);
         let clients = clients(random, &vips, &prefixes);
-        let flows = flows(random, &clients, &backends);
+        let mut flows = flows(random, &clients, &backends);
+        if world == World::Crowded {
+            flows.truncate(BANKS * FLOW_WAYS); // they may all be of one row
+        }
         let mac = [2, random.byte(), random.byte(), random.byte(), 0, 1];
         let mut scenario = Self {
             seed,
-            honest: random.chance(30),
+            world,
+            honest: world.learns() || random.chance(30),
             mac,
             mac_filter: random.chance(50),
             ipip_source_v4: if random.chance(50) {
@@ -172,7 +220,11 @@ impl Scenario {
                 random.half()
             },
             icmp_limit: std::array::from_fn(|_| icmp_limit(random)),
-            secrets: std::array::from_fn(|_| std::array::from_fn(|_| random.word())),
+            secrets: std::array::from_fn(|_| match world {
+                // of a flow, only the destination port counts
+                World::Crowded => [u32::from(random.half()), 0, 0, 0, 0, 0],
+                _ => std::array::from_fn(|_| random.word()),
+            }),
             next_hops,
             backends,
             pools,
@@ -181,8 +233,8 @@ impl Scenario {
             flows,
             steps: Vec::new(),
         };
-        if !scenario.honest {
-            // frames whose end is bad may take tokens
+        if !scenario.is_metered() {
+            // frames whose end is bad may take tokens, and over-meter packets are learned
             for plan in &mut scenario.vips {
                 plan.entry.meter_rate = 0;
             }
@@ -191,27 +243,44 @@ impl Scenario {
         scenario
     }
 
-    /// Whether any VIP ever has a meter.
+    /// Whether any VIP ever has a meter: a frame whose end contradicts its beginning may take a token, and a packet that finds
+    /// none is learned.
     #[must_use]
     pub fn is_metered(&self) -> bool {
-        self.honest
+        self.honest && self.world.learns()
+    }
+
+    /// Frames of the wire and of the host in it.
+    #[must_use]
+    pub fn frames(&self) -> usize {
+        let frames = self.steps.iter().map(|step| match step {
+            Step::Wire(frames) => frames.len(),
+            Step::Inject { .. } => 1,
+            _ => 0,
+        });
+        frames.sum()
     }
 
     fn steps(&self, random: &mut Random, clients: &[Client], frames: usize) -> Vec<Step> {
-        let mut steps = vec![Step::Control(1 | u32::from(random.chance(20)) << 1)];
-        if random.chance(70) {
+        let alone = u32::from(self.world == World::Alone) << 2;
+        let attended = self.world == World::Attended;
+        let mut steps = vec![Step::Control(1 | alone | u32::from(random.chance(20)) << 1)];
+        if attended {
+            steps.push(Step::Heartbeat(u32::MAX));
+        } else if random.chance(70) {
             steps.push(Step::Heartbeat(random.between(1, 100_000) as u32));
         }
         let mut made = 0;
         while made < frames {
             let step = match random.below(20) {
                 0 => Step::Time(random.between(1, 5000) as u64),
+                1 if attended => Step::Heartbeat(u32::MAX),
                 1 => Step::Heartbeat(*random.pick(&[0, 1, 3000, 1_000_000])),
                 2 => Step::Release,
                 3 => self.backend_change(random),
                 4 if random.chance(30) => self.prefix_change(random),
-                4 if random.chance(30) => Step::Control(1 | random.word() & 6),
-                4 if self.honest => self.vip_change(random),
+                4 if random.chance(30) => Step::Control(1 | alone | random.word() & 6),
+                4 if self.is_metered() => self.vip_change(random),
                 5..=8 => self.inject(random, clients),
                 _ => self.batch(random, clients, (frames - made).min(BATCH_FRAMES)),
             };

@@ -1,14 +1,12 @@
 //! What commands do to the tables (`CARD.md` 7).
 
 use guideway_hdl::descriptors::{Command, Expect, Opcode, Status};
-use guideway_hdl::tables::{
-    BACKENDS, FLOW_WORD_DATA_BITS, FlowKey, FlowRecord, SECRET_WORDS, Table, VIPS,
-};
+use guideway_hdl::tables::{BACKENDS, FlowKey, FlowRecord, SECRET_WORDS, Table, VIPS};
 
 use super::Dma;
 use super::counters::Counters;
 use super::flow_lookup::last_seen;
-use super::tables::{Beat, FlowPlace, Tables, key_of};
+use super::tables::{Beat, FlowPlace, Tables, key_of, secded};
 
 /// The part of the card that commands reach.
 pub struct Commanded<'a> {
@@ -177,7 +175,7 @@ fn insert(command: &Command, card: &mut Commanded<'_>) -> Status {
         ..FlowRecord::default()
     };
     record.ecc = secded(&record);
-    set(card, place, record);
+    card.tables.set_flow(place, record);
     Status::Ok
 }
 
@@ -192,8 +190,8 @@ fn relocate(command: &Command, card: &mut Commanded<'_>) -> Status {
     if card.tables.flow(to).valid {
         return Status::Occupied;
     }
-    set(card, to, record);
-    set(card, from, FlowRecord::default());
+    card.tables.set_flow(to, record);
+    card.tables.set_flow(from, FlowRecord::default());
     Status::Ok
 }
 
@@ -202,32 +200,10 @@ fn delete(command: &Command, card: &mut Commanded<'_>) -> Status {
     if !holds(&card.tables.flow(place), command) {
         return Status::NotFound;
     }
-    set(card, place, FlowRecord::default());
+    card.tables.set_flow(place, FlowRecord::default());
     Status::Ok
 }
 
 fn holds(record: &FlowRecord, command: &Command) -> bool {
     record.valid && key_of(record) == key(command)
-}
-
-fn set(card: &mut Commanded<'_>, place: FlowPlace, record: FlowRecord) {
-    if let Some(entry) = card.tables.flow_mut(place) {
-        *entry = record;
-    }
-}
-
-/// The flow word's extended Hamming code over its data bits.
-fn secded(record: &FlowRecord) -> u16 {
-    let words = record.to_words();
-    let positions = (3u16..).filter(|position| !position.is_power_of_two());
-    let mut code = 0u16;
-    let mut ones = 0;
-    for (bit, position) in (0..FLOW_WORD_DATA_BITS).zip(positions) {
-        if words[bit / 32] >> (bit % 32) & 1 == 1 {
-            code ^= position;
-            ones += 1;
-        }
-    }
-    let parity = (ones + code.count_ones() as u16) & 1;
-    code | parity << 8
 }

@@ -18,15 +18,21 @@ pub struct FlowHit {
     pub set_aside: bool,
 }
 
-/// Searches the flow table; the lowest bank, then the lowest way wins.
+/// The key that a packet of this VIP is looked up by.
 #[must_use]
-pub fn flow_lookup(tables: &Tables, config: &Config, packet: &Packet, vip: u16) -> Option<FlowHit> {
-    let key = FlowKey {
+pub fn flow_key(packet: &Packet, vip: u16) -> FlowKey {
+    FlowKey {
         destination_port: packet.destination_port,
         source_port: packet.source_port,
         source: packet.source_value(),
         vip: vip & 0xfff,
-    };
+    }
+}
+
+/// Searches the flow table; the lowest bank, then the lowest way wins.
+#[must_use]
+pub fn flow_lookup(tables: &Tables, config: &Config, packet: &Packet, vip: u16) -> Option<FlowHit> {
+    let key = flow_key(packet, vip);
     let (place, record) = (0..BANKS).find_map(|bank| {
         let row = key.row(&config.secrets[bank]);
         (0..FLOW_WAYS).find_map(|way| {
@@ -47,15 +53,6 @@ pub fn flow_lookup(tables: &Tables, config: &Config, packet: &Packet, vip: u16) 
         live,
         set_aside: draining && packet.syn && !packet.ack,
     })
-}
-
-/// Stamps an entry that a packet hit.
-pub fn stamp(tables: &mut Tables, place: FlowPlace, packet: &Packet, time_us: u64) {
-    if let Some(record) = tables.flow_mut(place) {
-        record.last_seen = last_seen(time_us);
-        record.fin |= packet.fin;
-        record.rst |= packet.rst;
-    }
 }
 
 /// Card time in the stamps' unit of 1,024 us, cut to their 30 bits.

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! parse -> vip_lookup -> flow_hash -> flow_lookup, ring_lookup -> backend -> verdict -> encap     pure: `decide`
-//!       -> admit -> egress | host_queue -> rx_ring -> host memory                                 `path`, `model`
+//!       -> learn, admit -> egress | host_queue -> rx_ring -> host memory                          `path`, `model`
 //! ```
 
 mod admit;
@@ -22,6 +22,7 @@ mod flow_hash;
 mod flow_lookup;
 mod host_queue;
 mod icmp_error;
+mod learn;
 mod meter;
 mod model;
 mod msix;

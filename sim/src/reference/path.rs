@@ -9,7 +9,7 @@ use guideway_hdl::{LAYOUT_HASH, MAGIC};
 use super::admit::{HostDoor, admit_forward, admit_host};
 use super::counters::Counters;
 use super::egress::Egress;
-use super::flow_lookup::stamp;
+use super::learn::{learn, mark};
 use super::registers::{Registers, half};
 use super::reply::Reply;
 use super::token_bucket::TokenBucket;
@@ -133,7 +133,16 @@ impl Path {
                 .over_meter(decision.record.vip, decision.ip_bytes);
         }
         if let Some((place, packet)) = &decision.hit {
-            stamp(&mut self.tables, *place, packet, self.time_us);
+            mark(&mut self.tables, *place, packet, self.time_us);
+        }
+        if let Some(flow) = &decision.learn {
+            learn(
+                &mut self.tables,
+                &mut self.counters,
+                &config.secrets,
+                flow,
+                self.time_us,
+            );
         }
         if decision.heartbeat_fallback {
             self.counters.add(PortCounter::HeartbeatFallback, 1);

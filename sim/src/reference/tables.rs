@@ -4,8 +4,8 @@
 //! Who may write what is decided in [`super::commands`].
 
 use guideway_hdl::tables::{
-    BACKENDS, BackendEntry, FLOW_ROWS, FLOW_WAYS, FLOWS, FlowKey, FlowRecord, NEXT_HOPS,
-    NextHopEntry, POOLS, PoolEntry, RING_SLOTS, RING_SLOTS_PER_BEAT, SLOT_EMPTY, Table,
+    BACKENDS, BackendEntry, FLOW_ROWS, FLOW_WAYS, FLOW_WORD_DATA_BITS, FLOWS, FlowKey, FlowRecord,
+    NEXT_HOPS, NextHopEntry, POOLS, PoolEntry, RING_SLOTS, RING_SLOTS_PER_BEAT, SLOT_EMPTY, Table,
     VIP_MATCH_ROWS, VIP_PREFIXES, VIPS, VipEntry, VipMatch, VipPrefix,
 };
 
@@ -45,6 +45,8 @@ pub struct Tables {
     next_hop: Vec<NextHopEntry>,
     flow: Vec<FlowRecord>,
     meters: Meters,
+    /// Entries that each VIP holds in `flow`.
+    flows_of: Vec<u32>,
 }
 
 impl Default for Tables {
@@ -59,6 +61,7 @@ impl Default for Tables {
             next_hop: vec![NextHopEntry::default(); NEXT_HOPS],
             flow: vec![FlowRecord::default(); FLOWS],
             meters: Meters::default(),
+            flows_of: vec![0; VIPS],
         }
     }
 }
@@ -133,9 +136,31 @@ impl Tables {
         self.flow.get(place.index()).copied().unwrap_or_default()
     }
 
-    /// The flow entry at a place, to change it.
-    pub fn flow_mut(&mut self, place: FlowPlace) -> Option<&mut FlowRecord> {
-        self.flow.get_mut(place.index())
+    /// Puts an entry at a place, and keeps the VIPs' counts.
+    pub fn set_flow(&mut self, place: FlowPlace, record: FlowRecord) {
+        let Some(entry) = self.flow.get_mut(place.index()) else {
+            return;
+        };
+        let old = std::mem::replace(entry, record);
+        if old.valid
+            && let Some(held) = self.flows_of.get_mut(usize::from(old.vip))
+        {
+            *held = held.saturating_sub(1);
+        }
+        if record.valid
+            && let Some(held) = self.flows_of.get_mut(usize::from(record.vip))
+        {
+            *held += 1;
+        }
+    }
+
+    /// Entries of the flow table that a VIP holds.
+    #[must_use]
+    pub fn flows_of(&self, vip: u16) -> u32 {
+        self.flows_of
+            .get(usize::from(vip))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// What DUMP shows of an entry; counters and entries beyond the table read as zero here.
@@ -221,6 +246,23 @@ pub const fn key_of(record: &FlowRecord) -> FlowKey {
         source: record.source,
         vip: record.vip,
     }
+}
+
+/// The flow word's extended Hamming code over its data bits.
+#[must_use]
+pub(super) fn secded(record: &FlowRecord) -> u16 {
+    let words = record.to_words();
+    let positions = (3u16..).filter(|position| !position.is_power_of_two());
+    let mut code = 0u16;
+    let mut ones = 0;
+    for (bit, position) in (0..FLOW_WORD_DATA_BITS).zip(positions) {
+        if words[bit / 32] >> (bit % 32) & 1 == 1 {
+            code ^= position;
+            ones += 1;
+        }
+    }
+    let parity = (ones + code.count_ones() as u16) & 1;
+    code | parity << 8
 }
 
 fn put<T>(entries: &mut [T], index: usize, value: T) {

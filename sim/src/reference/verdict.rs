@@ -9,7 +9,8 @@ use guideway_hdl::verdict::{Disposition, EgressClass};
 use super::backend::{assigned_backend, ring_backend};
 use super::encap::{encap, outer_bytes};
 use super::flow_hash::flow_hash;
-use super::flow_lookup::flow_lookup;
+use super::flow_lookup::{flow_key, flow_lookup};
+use super::learn::NewFlow;
 use super::parse::{Parsed, parse};
 use super::reply::{self, Reply};
 use super::ring_lookup::ring_lookup;
@@ -32,8 +33,10 @@ pub struct Decision {
     pub ip_bytes: u64,
     /// A miss that went by the ring because no host was there.
     pub heartbeat_fallback: bool,
-    /// The flow entry to stamp, and the packet that hit it.
+    /// The flow entry to mark, and the packet that hit it.
     pub hit: Option<(FlowPlace, Packet)>,
+    /// The flow to learn.
+    pub learn: Option<NewFlow>,
     /// The frame that leaves on the wire; empty when none does.
     pub output: Vec<u8>,
     /// What the card answers, within its limit.
@@ -52,6 +55,7 @@ impl Decision {
             ip_bytes: 0,
             heartbeat_fallback: false,
             hit: None,
+            learn: None,
             output: Vec::new(),
             reply: None,
             record: RxCompletion {
@@ -242,6 +246,19 @@ fn balance(
     }
     if decision.disposition == Disposition::ForwardHit && !packet.icmp_error {
         decision.hit = flow.map(|flow| (flow.place, *packet));
+    }
+    let learns = punts || vip.miss_policy == MissPolicy::Learn.raw() && !config.compute_only;
+    let by_ring = matches!(
+        decision.disposition,
+        Disposition::ForwardRing | Disposition::ForwardOverMeter
+    );
+    if by_ring && learns && !packet.rst && !packet.icmp_error {
+        decision.learn = tables.backend(ring.backend).map(|entry| NewFlow {
+            key: flow_key(packet, hit.vip),
+            backend: ring.backend,
+            generation: entry.generation,
+            found: flow.map(|flow| flow.place),
+        });
     }
     decision
 }

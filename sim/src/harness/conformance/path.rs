@@ -175,7 +175,7 @@ fn heartbeat_runs_out(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
     // compute only: no punt, and no fallback either
     host.write(at::HEARTBEAT, 100);
     host.write(at::CONTROL, 5);
-    host.push(packet(4000).frame(), false);
+    host.push(packet(4001).frame(), false);
     host.settle()?;
     same(
         "by the ring",
