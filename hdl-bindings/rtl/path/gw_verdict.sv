@@ -124,7 +124,7 @@ module gw_verdict
     facts_d.ring_exists = candidates_i.ring_exists;
     facts_d.ring_usable = is_usable(candidates_i.ring_entry.state);
     facts_d.wants_host = punt && host_alive_i && !compute_only_i;
-    wants_token_d = facts_d.wants_host && entry_i.meter_rate != '0 && !parsed_i.decided && found_i.matched &&
+    wants_token_d = facts_d.wants_host && entry_i.meter_rate != '0 && !parsed_i.decided && !parsed_i.echo && found_i.matched &&
         facts_d.wire_frame && !(facts_d.flow_live && !facts_d.flow_new);
     facts_d.fallback = punt && !compute_only_i;
     facts_d.learns = (punt || entry_i.miss_policy == MissPolicyLearn) && !compute_only_i && !parsed_i.rst;

@@ -4,6 +4,7 @@ use guideway_hdl::CARD_RESET_KEY;
 use guideway_hdl::tables::{BackendEntry, BackendState, MissPolicy, Table, VipEntry};
 use guideway_hdl::verdict::{Disposition, EgressClass, PortCounter};
 
+use super::super::frame::PacketSpec;
 use super::super::{HarnessError, TestHost};
 use super::{BACKEND, Check, POOL, VIP, backend, balance, count, flow, packet, same};
 use crate::registers::core as at;
@@ -31,6 +32,8 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
+const RST: u8 = 4;
+const ACK: u8 = 16;
 /// A heartbeat that outlives every check.
 const LONG: u32 = u32::MAX;
 
@@ -55,10 +58,18 @@ fn metered(host: &mut TestHost<'_>, rate: u32, burst: u16) -> Result<(), Harness
     meter(host, rate, burst)
 }
 
+/// A packet that misses whenever it comes: one with RST is never learned.
+fn miss(source_port: u16) -> PacketSpec {
+    PacketSpec {
+        flags: RST | ACK,
+        ..packet(source_port)
+    }
+}
+
 /// Sends `misses` of new connections back to back: how many the host got, and how many left the wire.
 fn misses(host: &mut TestHost<'_>, misses: u16) -> Result<(usize, usize), HarnessError> {
     for port in 0..misses {
-        host.push(packet(5000 + port).frame(), false);
+        host.push(miss(5000 + port).frame(), false);
     }
     host.settle()?;
     Ok((host.receive()?.len(), host.take_sent().len()))
