@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use guideway_hdl::tables::{FlowRecord, Table};
+use guideway_hdl::verdict::PortCounter;
 
 use super::state::State;
 use crate::card::flow::record_key;
@@ -67,6 +68,8 @@ pub struct SweepStats {
 #[derive(Debug, Default)]
 pub struct Sweep {
     next: u32,
+    /// The pass that goes on reads the table.
+    reads: bool,
     idle: Idle,
     /// What was done.
     pub stats: SweepStats,
@@ -80,8 +83,12 @@ impl Sweep {
     pub fn step(&mut self, card: &Card, slow_path: &mut SlowPath) -> Result<bool, CardError> {
         let entries = card.entries(Table::Flow);
         let count = CHUNK.min(entries - self.next);
-        // only this host installs flows: where its picture shows none there is nothing to read
-        if !slow_path.flows.is_empty() {
+        // flows are installed by this host, or learned by the card: where neither did there is nothing to read
+        if self.next == 0 {
+            self.reads =
+                !slow_path.flows.is_empty() || card.read_counters()?.port(PortCounter::Learned) > 0;
+        }
+        if self.reads {
             self.age_out(card, slow_path, count)?;
         }
         self.next = (self.next + count) % entries;
@@ -111,6 +118,8 @@ impl Sweep {
             let Some((name, seen)) = slow_path.connection_of(&record) else {
                 continue;
             };
+            // one that the card learned: the picture is read anew before it ages
+            slow_path.flows.stale |= !slow_path.flows.holds(&record_key(&record));
             let seconds = age(now, record.last_seen);
             if seconds > self.idle.limit(name.protocol, seen.closing) {
                 commands.extend(slow_path.flows.remove(&record_key(&record)));

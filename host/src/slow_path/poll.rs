@@ -271,16 +271,15 @@ impl SlowPath {
         Ok(())
     }
 
-    /// Runs flow commands; reads the picture anew when one was refused. True when all succeeded.
+    /// Runs flow commands; reads the picture anew when one was refused, or it was known to be wrong. True when all succeeded.
     ///
     /// # Errors
     /// When the card cannot be reached any more.
     pub fn run(&mut self, commands: &[Command]) -> Result<bool, CardError> {
-        if commands.is_empty() {
-            return Ok(true);
-        }
-        let outcomes = self.card.run_flow_commands(commands)?;
-        let all = self.flows.settle(commands, &outcomes);
+        let all = commands.is_empty() || {
+            let outcomes = self.card.run_flow_commands(commands)?;
+            self.flows.settle(commands, &outcomes)
+        };
         if self.flows.stale {
             self.resync()?;
         }
