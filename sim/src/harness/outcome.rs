@@ -212,9 +212,12 @@ fn flows(
         let bytes = std::array::from_fn(|i| entry[0][i]);
         let mut record = FlowRecord::from_bytes(&bytes);
         if bad_ends {
+            // a frame that its end drops may have marked and confirmed its flow (`CARD.md` 4)
             record.last_seen = 0;
             record.fin = false;
             record.rst = false;
+            record.confirmed = false;
+            record.ecc = 0;
         }
         flows.push((*place, record));
     }

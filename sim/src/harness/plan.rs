@@ -172,7 +172,8 @@ pub(super) fn vips(random: &mut Random, pools: &[PoolPlan], world: World) -> Vec
                 vip,
                 entry: with_meter(random, entry),
                 keys,
-                ping: random.chance(50).then_some(ping),
+                // in a crowded world all keys of port 0 share a row
+                ping: Some(ping).filter(|_| random.chance(50) && world != World::Crowded),
             }
         })
         .collect()
