@@ -316,6 +316,7 @@ module gw_core
   gw_egress_t           egress;
   gw_host_frame_t       host_frame;
   logic           [1:0] egress_done, host_done;
+  logic           [7:0] egress_done_beats;
   logic                 host_free_valid;
   gw_host_class_e       host_free_class;
   logic           [7:0] host_free_beats;
@@ -355,6 +356,7 @@ module gw_core
       .egress_valid_o     (egress_valid),
       .egress_o           (egress),
       .egress_done_i      (egress_done),
+      .egress_done_beats_i(egress_done_beats),
       .host_valid_o       (host_valid),
       .host_o             (host_frame),
       .host_done_i        (host_done),
@@ -386,6 +388,7 @@ module gw_core
       .egress_valid_i (egress_valid),
       .egress_i       (egress),
       .done_o         (egress_done),
+      .done_beats_o   (egress_done_beats),
       .payload_re_o   (egress_re),
       .payload_raddr_o(egress_raddr),
       .payload_rdata_i(egress_payload),

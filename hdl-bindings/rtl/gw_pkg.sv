@@ -152,7 +152,8 @@ package gw_pkg;
     logic [HeaderBytes*8-1:0] header;
     logic [6:0]    keep_from;
     frame_len_t    keep_to;
-    frame_len_t    length;  // of the received frame: beats to read
+    frame_len_t    length;  // of the received frame
+    logic [7:0]    beats;  // that it holds in its payload ring
   } gw_egress_t;
 
   // admit -> host queue; the record is complete but for phase and index

@@ -68,6 +68,7 @@ module gw_frame_path_bench
   gw_disposition_e refused_disposition;
   gw_window_t window;
   logic [1:0] egress_re, host_re, egress_done, host_done;
+  logic [7:0] egress_done_beats;
   payload_addr_t egress_raddr, host_raddr;
   logic [1:0][BeatBits-1:0] egress_rdata, host_rdata;
   logic [1:0] sum_re;
@@ -137,13 +138,13 @@ module gw_frame_path_bench
       .host_class_enable_i(host_class_enable_i), .host_class_bytes_i(host_class_bytes_i), .decision_valid_i(decision_valid), .decision_i(decision),
       .end_valid_i(end_valid), .end_ready_o(end_ready), .end_i(frame_end),
       .free_valid_o(free_valid), .free_beats_o(free_beats), .reply_ready_i('1), .reply_taken_o(unused_taken),
-      .egress_valid_o(egress_valid), .egress_o(egress), .egress_done_i(egress_done),
+      .egress_valid_o(egress_valid), .egress_o(egress), .egress_done_i(egress_done), .egress_done_beats_i(egress_done_beats),
       .host_valid_o(frame_valid), .host_o(frame), .host_done_i(host_done), .host_free_valid_i(host_free_valid),
       .host_free_class_i(host_free_class), .host_free_beats_i(host_free_beats),
       .admission_o(admission), .empty_o(stations_empty[0])
   );
   gw_egress u_egress (
-      .clk_i(clk_i), .rst_ni(rst_ni), .egress_valid_i(egress_valid), .egress_i(egress), .done_o(egress_done),
+      .clk_i(clk_i), .rst_ni(rst_ni), .egress_valid_i(egress_valid), .egress_i(egress), .done_o(egress_done), .done_beats_o(egress_done_beats),
       .payload_re_o(egress_re), .payload_raddr_o(egress_raddr), .payload_rdata_i(egress_rdata),
       .sum_re_o(sum_re), .sum_raddr_o(sum_raddr), .sum_rdata_i(sum_rdata),
       .m_valid_o(tx_valid_o), .m_ready_i(tx_ready_i), .m_data_o(tx_data_o), .m_keep_o(tx_keep_o), .m_last_o(tx_last_o),

@@ -272,10 +272,11 @@ async def blocked_wire_out(dut):
 
 @cocotb.test()
 async def egress_thresholds(dut):
-    """Each class is admitted while the queue holds fewer frames than its threshold."""
+    """Each class is admitted while the queue's frames hold fewer beats of payload than its threshold."""
     path = FramePath(dut)
     await path.start()
-    dut.egress_threshold_i.value = 5 | 20 << 16 | 10 << 32 | 0 << 48
+    beats = 24  # of each of these frames: a class is refused at its threshold, and admitted at one beat less
+    dut.egress_threshold_i.value = 5 * beats | (19 * beats + 1) << 16 | 10 * beats << 32 | 0 << 48
     path.tx.blocked = True
     # The reader takes what fits into its output buffer (16 beats); these frames are longer.
     for klass, disposition, count in ((2, RING, 30), (1, HIT, 30), (2, RING, 5), (0, RAW, 5), (3, RING, 1)):

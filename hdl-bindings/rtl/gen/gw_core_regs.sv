@@ -389,7 +389,7 @@ module gw_core_regs (
             struct {
                 logic [15:0] next;
                 logic load_next;
-            } frames;
+            } beats;
         } egress_threshold[4];
         struct {
             struct {
@@ -480,7 +480,7 @@ module gw_core_regs (
         struct {
             struct {
                 logic [15:0] value;
-            } frames;
+            } beats;
         } egress_threshold[4];
         struct {
             struct {
@@ -794,29 +794,29 @@ module gw_core_regs (
         assign hwif_out.source_v6[i0].value.value = field_storage.source_v6[i0].value.value;
     end
     for(genvar i0=0; i0<4; i0++) begin
-        // Field: gw_core_regs.egress_threshold[].frames
+        // Field: gw_core_regs.egress_threshold[].beats
         always_comb begin
             automatic logic [15:0] next_c;
             automatic logic load_next_c;
-            next_c = field_storage.egress_threshold[i0].frames.value;
+            next_c = field_storage.egress_threshold[i0].beats.value;
             load_next_c = '0;
             if(decoded_reg_strb.egress_threshold[i0] && decoded_req_is_wr) begin // SW write
-                next_c = (field_storage.egress_threshold[i0].frames.value & ~decoded_wr_biten[15:0]) | (decoded_wr_data[15:0] & decoded_wr_biten[15:0]);
+                next_c = (field_storage.egress_threshold[i0].beats.value & ~decoded_wr_biten[15:0]) | (decoded_wr_data[15:0] & decoded_wr_biten[15:0]);
                 load_next_c = '1;
             end
-            field_combo.egress_threshold[i0].frames.next = next_c;
-            field_combo.egress_threshold[i0].frames.load_next = load_next_c;
+            field_combo.egress_threshold[i0].beats.next = next_c;
+            field_combo.egress_threshold[i0].beats.load_next = load_next_c;
         end
         always_ff @(posedge clk) begin
             if(~rst_n) begin
-                field_storage.egress_threshold[i0].frames.value <= 16'h1000;
+                field_storage.egress_threshold[i0].beats.value <= 16'h1000;
             end else begin
-                if(field_combo.egress_threshold[i0].frames.load_next) begin
-                    field_storage.egress_threshold[i0].frames.value <= field_combo.egress_threshold[i0].frames.next;
+                if(field_combo.egress_threshold[i0].beats.load_next) begin
+                    field_storage.egress_threshold[i0].beats.value <= field_combo.egress_threshold[i0].beats.next;
                 end
             end
         end
-        assign hwif_out.egress_threshold[i0].frames.value = field_storage.egress_threshold[i0].frames.value;
+        assign hwif_out.egress_threshold[i0].beats.value = field_storage.egress_threshold[i0].beats.value;
     end
     for(genvar i0=0; i0<24; i0++) begin
         // Field: gw_core_regs.secret[].value
@@ -1029,7 +1029,7 @@ module gw_core_regs (
         end
         for(int i0=0; i0<4; i0++) begin
             if(rd_mux_addr == 9'h60 + (9)'(i0) * 9'h4) begin
-                readback_data_var[15:0] = field_storage.egress_threshold[i0].frames.value;
+                readback_data_var[15:0] = field_storage.egress_threshold[i0].beats.value;
             end
         end
         if(rd_mux_addr == 9'h70) begin

@@ -142,10 +142,10 @@ package gw_core_regs_pkg;
 
     typedef struct {
         logic [15:0] value;
-    } gw_core_regs__egress_threshold__frames__out_t;
+    } gw_core_regs__egress_threshold__beats__out_t;
 
     typedef struct {
-        gw_core_regs__egress_threshold__frames__out_t frames;
+        gw_core_regs__egress_threshold__beats__out_t beats;
     } gw_core_regs__egress_threshold__out_t;
 
     typedef struct {

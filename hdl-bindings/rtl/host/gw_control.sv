@@ -142,7 +142,7 @@ module gw_control
     for (int unsigned i = 0; i < 4; i++) begin
       config_o.ipip_source_v6[127-32*i-:32] = from_regs.ipip_source_v6[i].value.value;
       config_o.source_v6[127-32*i-:32]      = from_regs.source_v6[i].value.value;
-      config_o.egress_threshold[i]          = from_regs.egress_threshold[i].frames.value;
+      config_o.egress_threshold[i]          = from_regs.egress_threshold[i].beats.value;
     end
     for (int unsigned bank = 0; bank < Banks; bank++) begin
       for (int unsigned i = 0; i < SecretBits / 32; i++) begin

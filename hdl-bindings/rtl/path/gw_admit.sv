@@ -10,7 +10,7 @@ module gw_admit
     input logic             clk_i,
     input logic             rst_ni,
     input logic [31:0]      time_us_i,
-    input logic [3:0][15:0] egress_threshold_i,  // frames, by class
+    input logic [3:0][15:0] egress_threshold_i,  // beats, by class
     input logic [3:0]       host_class_enable_i,
     input logic [3:0][14:0] host_class_bytes_i,  // the longest frame that the class's ring takes (its stride)
 
@@ -33,6 +33,7 @@ module gw_admit
     output logic             egress_valid_o,
     output gw_egress_t       egress_o,
     input  logic       [1:0] egress_done_i,  // one frame's payload was read; by source
+    input  logic       [7:0] egress_done_beats_i,  // that it held
 
     // gw_host_queue; never waits
     output logic                 host_valid_o,
@@ -47,7 +48,8 @@ module gw_admit
     output logic          empty_o  // no decision waits, no payload is to be freed
 );
   localparam frame_len_t RuntBytes = 14'd14;
-  localparam int unsigned LevelBits = $clog2(EgressFrames + 1);
+  // A frame that is admitted at the last free beat brings a whole frame's.
+  localparam int unsigned LevelBits = $clog2(EgressFrames + FrameBeatsMax);
 
   // ---- decisions wait for the end of their frame ------------------------------------------------------------------
   logic head_valid, join_now;
@@ -104,7 +106,9 @@ module gw_admit
   end
 
   // ---- stage 2: admission -----------------------------------------------------------------------------------------
-  logic [LevelBits-1:0] level_q, level_d;  // frames admitted to the egress and not yet read
+  // Beats in the payload rings of frames admitted to the egress and not yet read: what the classes share. A frame has one at
+  // least, so fewer than EgressFrames beats are fewer frames than the egress queue holds.
+  logic [LevelBits-1:0] level_q, level_d;
   logic [3:0][10:0]     room_q, room_d;  // beats that are not reserved, by host class
   logic [7:0]           beats;  // of this frame in its payload ring
   logic is_forward, is_host, forward, deliver, beyond_stride, limited;
@@ -141,8 +145,8 @@ module gw_admit
 
   always_comb begin
     level_d = level_q;
-    if (forward && egress_done_i == '0) level_d = level_q + 1'b1;
-    if (!forward && egress_done_i != '0) level_d = level_q - 1'b1;
+    if (forward) level_d = level_d + LevelBits'(beats);
+    if (egress_done_i != '0) level_d = level_d - LevelBits'(egress_done_beats_i);
     room_d = room_q;
     if (deliver) room_d[host_class] = room_d[host_class] - 11'(beats);
     if (host_free_valid_i) room_d[host_free_class_i] = room_d[host_free_class_i] + 11'(host_free_beats_i);
@@ -178,6 +182,7 @@ module gw_admit
       egress_q.keep_from    <= decision_q.keep_from;
       egress_q.keep_to      <= decision_q.keep_to;
       egress_q.length       <= end_q.length;
+      egress_q.beats        <= beats;
     end
     if (deliver) begin
       host_q.source             <= decision_q.source;
@@ -234,7 +239,8 @@ module gw_admit
   always_ff @(posedge clk_i) begin
     if (rst_ni) begin
       assert (egress_done_i != 2'b11) else $error("gw_admit: one reader finished two frames");
-      assert (!(egress_done_i != '0 && level_q == '0)) else $error("gw_admit: more frames read than admitted");
+      assert (!(egress_done_i != '0 && level_q < LevelBits'(egress_done_beats_i)))
+      else $error("gw_admit: more beats read than admitted");
       assert (!(joined_q && !whole_q && is_forward)) else $error("gw_admit: a short frame is forwarded");
       assert (room_q[HostClassMiss] <= 11'(MissBeats) && room_q[HostClassControl] <= 11'(HostBeats) &&
               room_q[HostClassOther] <= 11'(HostBeats) && room_q[HostClassFragment] <= 11'(HostBeats))

@@ -13,6 +13,7 @@ module gw_egress
     input  logic             egress_valid_i,
     input  gw_egress_t       egress_i,
     output logic       [1:0] done_o,  // one frame's payload was read; by source
+    output logic       [7:0] done_beats_o,  // that it held in its payload ring
 
     // gw_payload_ring of wire [0] and inject [1]
     output logic          [1:0]               payload_re_o,
@@ -50,6 +51,7 @@ module gw_egress
     logic [HeaderBytes*8-1:0] header;
     logic [6:0]    shift;  // received byte n leaves as byte n + shift
     logic          early;  // shift is negative, above -64
+    logic [7:0]    beats;  // held in the payload ring
     logic [7:0]    beats_in;  // beats to read
     logic [7:0]    beats_out;
     logic [6:0]    last_bytes;  // bytes of the last beat that leaves, 1 to 64
@@ -71,6 +73,7 @@ module gw_egress
     arriving.shift        = egress_i.header_bytes - egress_i.keep_from;
     arriving.early        = egress_i.header_bytes < egress_i.keep_from;
     total                 = keep_end + {{7{arriving.early}}, arriving.shift};
+    arriving.beats        = egress_i.beats;
     arriving.beats_in     = keep_end[13:6] + 8'(keep_end[5:0] != '0);
     arriving.beats_out    = total[13:6] + 8'(total[5:0] != '0);
     arriving.last_bytes   = {total[5:0] == '0, total[5:0]};
@@ -103,6 +106,7 @@ module gw_egress
   logic [$clog2(OutDepth + 1)-1:0] credits_q, credits_d;
   logic issue, late, read, last, out_pop, ahead, ahead_q;
   logic [1:0] re_q, done_q;
+  logic [7:0] done_beats_q;
   payload_addr_t raddr_q;
   logic  [Issued:0] valid_q;
   beat_t [Issued:0] beat_q;  // [0] with the address, [TableLatency] with the data, [Issued] coarsely shifted
@@ -130,6 +134,7 @@ module gw_egress
     re_q[1]   <= read && frame.source == SourceInject;
     done_q[0] <= frame_pop && frame.source == SourceWire;
     done_q[1] <= frame_pop && frame.source == SourceInject;
+    done_beats_q <= frame.beats;
     raddr_q   <= frame.payload + payload_addr_t'(read_index);
     valid_q   <= {valid_q[Issued-1:0], issue};
     if (issue) begin
@@ -156,6 +161,7 @@ module gw_egress
   assign payload_re_o    = re_q;
   assign payload_raddr_o = raddr_q;
   assign done_o          = done_q;
+  assign done_beats_o    = done_beats_q;
 
   // The header meets the frame's first beat, and stays for the second.
   logic                     unused_header_valid, header_leaves, with_checksum, with_icmp_checksum;

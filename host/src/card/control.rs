@@ -159,13 +159,23 @@ impl Card {
         Ok(core.gue_port().try_write(|r| r.set_port(port))?)
     }
 
-    /// Sets the number of frames in the egress queue from which on a class is no longer admitted.
+    /// Shares the payload ring out between the egress's classes, by how many beats wait when one is no longer admitted: misses
+    /// over a meter may fill a quarter, new flows three quarters, known flows and the host's own frames all of it.
     ///
     /// # Errors
     /// When the card cannot be reached.
-    pub fn set_egress_threshold(&self, class: EgressClass, frames: u16) -> Result<(), CardError> {
+    pub fn share_egress(&self) -> Result<(), CardError> {
         let thresholds = registers(self.bar()).core().egress_threshold();
-        Ok(thresholds[usize::from(class.raw())].try_write(|r| r.set_frames(frames))?)
+        let all = u16::try_from(self.sizes().payload_beats).unwrap_or(u16::MAX);
+        for class in EgressClass::ALL.iter().copied() {
+            let beats = match class {
+                EgressClass::Raw | EgressClass::Hit => all,
+                EgressClass::New => all / 4 * 3,
+                EgressClass::OverMeter => all / 4,
+            };
+            thresholds[usize::from(class.raw())].try_write(|r| r.set_beats(beats))?;
+        }
+        Ok(())
     }
 
     /// Card time in microseconds since the card's reset.

@@ -170,6 +170,7 @@ impl Deployment {
             v6: node.source_v6,
         })?;
         self.card.set_gue_port(node.gue_port)?;
+        self.card.share_egress()?;
         self.card
             .set_mac(node.mac.unwrap_or_default(), node.mac.is_some())?;
         let control = self.card.control()?;

@@ -13,24 +13,24 @@ pub struct HostDoor {
     pub stride: usize,
 }
 
-/// A forward: admitted while the queue is below its class's threshold.
+/// A forward: admitted while the beats that the queue holds are fewer than its class's threshold.
 #[must_use]
 pub fn admit_forward(
     disposition: Disposition,
     class: EgressClass,
-    queued: usize,
+    queued: u64,
     thresholds: [u16; 4],
 ) -> Disposition {
-    let threshold = usize::from(thresholds[usize::from(class.raw())]);
-    if queued < threshold.min(EGRESS_FRAMES) {
+    let threshold = u64::from(thresholds[usize::from(class.raw())]);
+    if queued < threshold.min(EGRESS_BEATS) {
         disposition
     } else {
         Disposition::DropEgressOverload
     }
 }
 
-/// Frames that the egress queue holds.
-const EGRESS_FRAMES: usize = 4096;
+/// No class is admitted to more.
+const EGRESS_BEATS: u64 = 4096;
 
 /// A frame for the host: admitted when its ring runs and the class's buffer has room for all of it.
 #[must_use]

@@ -11,29 +11,40 @@ use super::beats;
 pub struct Egress {
     waiting: VecDeque<Leaving>,
     free_at: u64,
-    payload_beats: u64,
+    wire_beats: u64,
+    beats: u64,
 }
 
 #[derive(Clone, Debug)]
 struct Leaving {
     frame: SentFrame,
-    payload_beats: u64,
+    held: Held,
+}
+
+/// What a frame occupies of a payload ring until it has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Beats of 64 bytes, of the frame as it was received.
+    pub beats: u64,
+    /// In the wire's ring, not the injects'.
+    pub wire: bool,
 }
 
 impl Egress {
-    /// Queues a frame at cycle `now`; `payload_beats` are what it occupies of the wire's payload ring meanwhile.
-    pub fn push(&mut self, bytes: Vec<u8>, payload_beats: u64, now: u64) {
+    /// Queues a frame at cycle `now`.
+    pub fn push(&mut self, bytes: Vec<u8>, held: Held, now: u64) {
         let first_cycle = self.free_at.max(now + 1);
         let last_cycle = first_cycle + beats(bytes.len()) - 1;
         self.free_at = last_cycle + 1;
-        self.payload_beats += payload_beats;
+        self.beats += held.beats;
+        self.wire_beats += held.beats * u64::from(held.wire);
         self.waiting.push_back(Leaving {
             frame: SentFrame {
                 bytes,
                 first_cycle,
                 last_cycle,
             },
-            payload_beats,
+            held,
         });
     }
 
@@ -45,7 +56,8 @@ impl Egress {
         } else {
             None
         }?;
-        self.payload_beats -= leaving.payload_beats;
+        self.beats -= leaving.held.beats;
+        self.wire_beats -= leaving.held.beats * u64::from(leaving.held.wire);
         Some(leaving.frame)
     }
 
@@ -69,7 +81,13 @@ impl Egress {
 
     /// Beats of the wire's payload ring that frames in the queue occupy.
     #[must_use]
-    pub const fn payload_beats(&self) -> u64 {
-        self.payload_beats
+    pub const fn wire_beats(&self) -> u64 {
+        self.wire_beats
+    }
+
+    /// Beats of both payload rings that frames in the queue occupy: what the classes' thresholds count.
+    #[must_use]
+    pub const fn beats(&self) -> u64 {
+        self.beats
     }
 }

@@ -8,7 +8,7 @@ use guideway_hdl::{LAYOUT_HASH, MAGIC};
 
 use super::admit::{HostDoor, admit_forward, admit_host};
 use super::counters::Counters;
-use super::egress::Egress;
+use super::egress::{Egress, Held};
 use super::learn::{learn, mark};
 use super::registers::{Registers, half};
 use super::reply::Reply;
@@ -106,7 +106,7 @@ impl Path {
             .add(PortCounter::WireInBytes, frame.len() as u64);
         if !self.port_enabled() {
             self.counters.disposition(Disposition::DropPortDisabled);
-        } else if self.egress.payload_beats() + FRAME_BEATS_MAX > PAYLOAD_BEATS {
+        } else if self.egress.wire_beats() + FRAME_BEATS_MAX > PAYLOAD_BEATS {
             self.counters.disposition(Disposition::DropIngressFull);
         } else {
             self.take(frame, Source::Wire { error }, doors, now);
@@ -179,7 +179,7 @@ impl Path {
             None if decided.is_forward() => admit_forward(
                 decided,
                 decision.egress_class,
-                self.egress.len(),
+                self.egress.beats(),
                 self.registers.egress_thresholds(),
             ),
             None => decided,
@@ -199,9 +199,9 @@ impl Path {
             if let Some(backend) = decision.count_backend {
                 self.counters.backend(backend, decision.ip_bytes);
             }
-            let held = match source {
-                Source::Wire { .. } => beats(frame.len()),
-                _ => 0,
+            let held = Held {
+                beats: beats(frame.len()),
+                wire: matches!(source, Source::Wire { .. }),
             };
             self.egress.push(decision.output, held, now);
         }

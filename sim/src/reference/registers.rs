@@ -77,7 +77,7 @@ impl Registers {
         self.read(at::CONTROL) & 1 == 1
     }
 
-    /// Thresholds of the egress classes, in frames.
+    /// Thresholds of the egress classes, in beats.
     #[must_use]
     pub fn egress_thresholds(&self) -> [u16; 4] {
         let first = at::EGRESS_THRESHOLD as usize / 4;

@@ -246,7 +246,7 @@ impl<'io, IO: peakrdl_rust::io::RegisterIO> GwCoreRegs<'io, IO> {
 
     /// Egress threshold
     ///
-    /// Frames in the egress queue at which a class (raw, hit, new, over_meter) is no longer admitted.
+    /// Beats that the egress queue's frames hold in the payload rings, at which a class (raw, hit, new, over_meter) is no longer admitted.
     #[inline(always)]
     #[must_use]
     pub const fn egress_threshold(&self) -> [peakrdl_rust::reg::Reg<'io, egress_threshold::EgressThreshold, IO>; 4] {

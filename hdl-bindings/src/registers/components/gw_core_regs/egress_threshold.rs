@@ -10,7 +10,7 @@ use super::_root; // alias to root module of generated code
 
 /// Egress threshold
 ///
-/// Frames in the egress queue at which a class (raw, hit, new, over_meter) is no longer admitted.
+/// Beats that the egress queue's frames hold in the payload rings, at which a class (raw, hit, new, over_meter) is no longer admitted.
 #[repr(transparent)]
 #[derive(Copy, Clone, Eq, PartialEq)]
 pub struct EgressThreshold(u32);
@@ -41,25 +41,25 @@ impl peakrdl_rust::reg::Register for EgressThreshold {
 }
 
 impl EgressThreshold {
-    pub const FRAMES_OFFSET: usize = 0;
-    pub const FRAMES_WIDTH: usize = 16;
-    pub const FRAMES_MASK: u32 = 0xFFFF;
+    pub const BEATS_OFFSET: usize = 0;
+    pub const BEATS_WIDTH: usize = 16;
+    pub const BEATS_MASK: u32 = 0xFFFF;
 
-    /// frames
+    /// beats
     #[inline(always)]
     #[allow(clippy::missing_panics_doc)]
     #[must_use]
-    pub fn frames(&self) -> u16 {
-        let val = (self.0 >> Self::FRAMES_OFFSET) & Self::FRAMES_MASK;
+    pub fn beats(&self) -> u16 {
+        let val = (self.0 >> Self::BEATS_OFFSET) & Self::BEATS_MASK;
         val as u16
     }
 
 
-    /// frames
+    /// beats
     #[inline(always)]
-    pub fn set_frames(&mut self, val: u16) {
+    pub fn set_beats(&mut self, val: u16) {
         let val = val as u32;
-        self.0 = (self.0 & !(Self::FRAMES_MASK << Self::FRAMES_OFFSET)) | ((val & Self::FRAMES_MASK) << Self::FRAMES_OFFSET);
+        self.0 = (self.0 & !(Self::BEATS_MASK << Self::BEATS_OFFSET)) | ((val & Self::BEATS_MASK) << Self::BEATS_OFFSET);
     }
 
 
@@ -68,7 +68,7 @@ impl EgressThreshold {
 impl core::fmt::Debug for EgressThreshold {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("EgressThreshold")
-            .field("frames", &self.frames())
+            .field("beats", &self.beats())
             .finish()
     }
 }
@@ -80,6 +80,6 @@ mod tests {
     #[test]
     fn test_default() {
         let reg = EgressThreshold::default();
-        assert_eq!(reg.frames(), 4096);
+        assert_eq!(reg.beats(), 4096);
     }
 }
