@@ -4,7 +4,7 @@ PYTHON := .deps/venv/bin/python
 PEAKRDL := $(CURDIR)/.deps/venv/bin/peakrdl
 CARGO_FLAGS := --release --locked
 
-.PHONY: help build demo test vm-test check bench deps generate lint-rtl formal cocotb synth fmax clean
+.PHONY: help build demo test soak vm-test check bench deps generate lint-rtl formal cocotb synth fmax clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -31,6 +31,9 @@ test: check build ## everything
 	target/release/guideway-demo
 	@if why=$$(tools/vm-deps.sh 3>&1 1>&2 2>&3); then target/release/guideway-vm-test; \
 	else echo "vm-test: skipped ($$why); with a network, make vm-test fetches what it needs"; fi
+
+soak: build ## ten million random frames through RTL and reference model (an hour)
+	GUIDEWAY_FRAMES=10000000 GUIDEWAY_WORLD=20000 cargo test $(CARGO_FLAGS) --workspace --test rtl -- agrees_with --nocapture
 
 vm-test: build ## the host on kernel VFIO, in a virtual machine (61 MB of downloads, once)
 	tools/vm-deps.sh

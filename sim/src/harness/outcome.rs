@@ -3,8 +3,9 @@
 //! Owns what may differ: cycles, and what `CARD.md` leaves open (the completion's fields without `vip_valid`, stamps when a
 //! frame's end was bad).
 
-use guideway_hdl::descriptors::{RxCompletion, TxDescriptor, TxOp};
-use guideway_hdl::tables::{CounterEntry, FlowRecord, Table};
+use guideway_hdl::CARD_RESET_KEY;
+use guideway_hdl::descriptors::{Command, RxCompletion, TxDescriptor, TxOp};
+use guideway_hdl::tables::{CounterEntry, FlowKey, FlowRecord, Table};
 use guideway_hdl::verdict::{Disposition, PortCounter};
 
 use super::scenario::{Scenario, Step};
@@ -20,7 +21,7 @@ pub struct Outcome {
     pub sent: Vec<(usize, Vec<u8>)>,
     /// Frames that the host got, with the step that they belong to.
     pub received: Vec<(usize, Received)>,
-    /// Status codes of transmissions.
+    /// Status codes of transmissions and flow commands.
     pub transmissions: Vec<u8>,
     /// Counters of the port by number, without cycles.
     pub counters: Vec<u64>,
@@ -30,7 +31,7 @@ pub struct Outcome {
     pub over_meter: Vec<CounterEntry>,
     /// Counters of backends.
     pub backends: Vec<CounterEntry>,
-    /// The flows that were installed, by index in the table.
+    /// What is at the places that the host wrote, by index in the table.
     pub flows: Vec<(usize, FlowRecord)>,
     /// The card's CRC over all flows, where the world learns: they are the same at every place.
     pub flow_digest: Option<u32>,
@@ -47,15 +48,15 @@ const START_US: u64 = 10_000;
 /// When the card stops answering, or breaks its contract with the host.
 pub fn play(card: &mut dyn Card, scenario: &Scenario) -> Result<Outcome, HarnessError> {
     let mut host = TestHost::new(card)?;
-    // cards may have counted some time while they cleared their tables: all start from the same
-    let early = u64::from(host.read(at::TIME_US_LOW));
-    host.pass_time(START_US.saturating_sub(early))?;
-    let places = program(&mut host, scenario)?;
+    let mut places = program(&mut host, scenario)?;
     let mut sent = Vec::new();
     let mut received = Vec::new();
     let mut transmissions = Vec::new();
     for (number, step) in scenario.steps.iter().enumerate() {
-        transmissions.extend(take(&mut host, step)?);
+        transmissions.extend(take(&mut host, scenario, step)?);
+        if let Step::Flow(command) = step {
+            places.extend(places_of(&host, command));
+        }
         if scenario.is_metered() && matches!(step, Step::Time(_) | Step::Vip(..)) {
             host.settle_meters()?;
         }
@@ -85,8 +86,11 @@ pub fn play(card: &mut dyn Card, scenario: &Scenario) -> Result<Outcome, Harness
     })
 }
 
-/// Writes a scenario's registers and tables. Returns the indices of its flows.
+/// Writes a scenario's registers and tables to a card that was just reset. Returns the indices of its flows.
 fn program(host: &mut TestHost<'_>, scenario: &Scenario) -> Result<Vec<usize>, HarnessError> {
+    // cards may have counted some time while they cleared their tables: all start from the same
+    let early = u64::from(host.read(at::TIME_US_LOW));
+    host.pass_time(START_US.saturating_sub(early))?;
     let mac = scenario.mac;
     let high = u32::from(mac[0]) << 8 | u32::from(mac[1]);
     host.write(
@@ -139,8 +143,26 @@ fn program(host: &mut TestHost<'_>, scenario: &Scenario) -> Result<Vec<usize>, H
     Ok(places)
 }
 
-/// Does one step; a transmission's status.
-fn take(host: &mut TestHost<'_>, step: &Step) -> Result<Option<u8>, HarnessError> {
+/// Where a flow command reads and writes.
+fn places_of(host: &TestHost<'_>, command: &Command) -> [usize; 2] {
+    let key = FlowKey {
+        destination_port: command.destination_port,
+        source_port: command.source_port,
+        source: command.source,
+        vip: command.vip,
+    };
+    [
+        host.flow_place(&key, command.bank, command.way),
+        host.flow_place(&key, command.to_bank, command.to_way),
+    ]
+}
+
+/// Does one step; a transmission's or flow command's status.
+fn take(
+    host: &mut TestHost<'_>,
+    scenario: &Scenario,
+    step: &Step,
+) -> Result<Option<u8>, HarnessError> {
     match step {
         Step::Wire(frames) => {
             for (bytes, error) in frames {
@@ -179,6 +201,23 @@ fn take(host: &mut TestHost<'_>, step: &Step) -> Result<Option<u8>, HarnessError
         Step::Vip(vip, entry) => host.set_vip(*vip, entry)?,
         Step::Prefix(index, prefix) => host.set_prefix(*index, prefix)?,
         Step::Control(value) => host.write(at::CONTROL, *value),
+        Step::Ring(plan) => {
+            if !plan.slots.is_empty() {
+                host.set_ring(plan.base, &plan.slots)?;
+            }
+            let size = u32::try_from(plan.slots.len()).unwrap_or(0);
+            host.set_pool(plan.pool, plan.base, size)?;
+        }
+        Step::Flow(command) => return Ok(Some(host.command(*command)?.status)),
+        Step::HostReset => {
+            host.card.host_reset(&mut host.memory);
+            host.attach()?;
+        }
+        Step::CardReset => {
+            host.write(at::CARD_RESET, CARD_RESET_KEY);
+            host.attach()?;
+            program(host, scenario)?;
+        }
     }
     Ok(None)
 }

@@ -97,26 +97,42 @@ pub(super) fn with_encapsulation(random: &mut Random, entry: BackendEntry) -> Ba
 
 pub(super) fn pools(random: &mut Random, backends: &[(u16, BackendEntry)]) -> Vec<PoolPlan> {
     (0..random.between(1, 6) as u32)
-        .map(|i| {
-            let size = match random.below(20) {
-                0 => 0,
-                1 | 2 => RING_MAX,
-                _ => *random.pick(PRIMES),
-            };
-            let slot = |random: &mut Random| match random.below(50) {
-                0 => SLOT_EMPTY,
-                1 => 1024 + random.half() % 1000,
-                _ => random.pick(backends).0,
-            };
-            // a long ring repeats a short one: only its length matters
-            let short: Vec<u16> = (0..size.min(5000)).map(|_| slot(random)).collect();
-            PoolPlan {
-                pool: (i * 10) as u8 + random.below(10) as u8,
-                base: 2 * i * RING_STEP + 32 * random.below(2049) as u32,
-                slots: short.iter().copied().cycle().take(size as usize).collect(),
-            }
+        .map(|i| PoolPlan {
+            pool: (i * 10) as u8 + random.below(10) as u8,
+            base: 2 * i * RING_STEP + 32 * random.below(2049) as u32,
+            slots: slots(random, backends),
         })
         .collect()
+}
+
+/// Another ring for a pool, beside the one that it began with.
+pub(super) fn other_ring(
+    random: &mut Random,
+    plan: &PoolPlan,
+    backends: &[(u16, BackendEntry)],
+) -> PoolPlan {
+    let place = 2 * (u32::from(plan.pool) / 10) + 1;
+    PoolPlan {
+        pool: plan.pool,
+        base: place * RING_STEP + 32 * random.below(2049) as u32,
+        slots: slots(random, backends),
+    }
+}
+
+fn slots(random: &mut Random, backends: &[(u16, BackendEntry)]) -> Vec<u16> {
+    let size = match random.below(20) {
+        0 => 0,
+        1 | 2 => RING_MAX,
+        _ => *random.pick(PRIMES),
+    };
+    let slot = |random: &mut Random| match random.below(50) {
+        0 => SLOT_EMPTY,
+        1 => 1024 + random.half() % 1000,
+        _ => random.pick(backends).0,
+    };
+    // a long ring repeats a short one: only its length matters
+    let short: Vec<u16> = (0..size.min(5000)).map(|_| slot(random)).collect();
+    short.iter().copied().cycle().take(size as usize).collect()
 }
 
 pub(super) fn vips(random: &mut Random, pools: &[PoolPlan], world: World) -> Vec<VipPlan> {

@@ -4,20 +4,22 @@
 //! batches small enough that no queue overflows while the host waits for the card to become idle: what is dropped for
 //! want of room depends on time, and is not what scenarios compare.
 
-use guideway_hdl::descriptors::TxOp;
+use guideway_hdl::descriptors::{Command, Expect, Opcode, TxOp};
 use guideway_hdl::tables::{
     BANKS, BackendEntry, FLOW_WAYS, FlowRecord, NextHopEntry, SECRET_WORDS, VIP_PREFIXES, VipEntry,
     VipMatch, VipPrefix,
 };
 
+use super::TestHost;
 use super::frame::{Oddity, PacketSpec, odd_frame};
 use super::headers::{extended, perhaps_tagged};
 use super::icmp::{random_echo, random_error};
 use super::plan::{
-    Client, backends, clients, flows, next_hop, pools, prefix, prefixes, state, vips, wide,
-    with_encapsulation, with_meter,
+    Client, backends, clients, flows, next_hop, other_ring, pools, prefix, prefixes, state, vips,
+    wide, with_encapsulation, with_meter,
 };
 use super::random::Random;
+use super::tables::key_of;
 
 /// A pool and its ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +90,14 @@ pub enum Step {
     Prefix(usize, VipPrefix),
     /// The control register changes.
     Control(u32),
+    /// A pool gets another ring.
+    Ring(PoolPlan),
+    /// A flow is inserted, moved or deleted at a place, whatever is there.
+    Flow(Command),
+    /// The host is gone, and comes back.
+    HostReset,
+    /// The card is reset, and programmed again.
+    CardReset,
 }
 
 /// What keeps a world's answers independent of time: learning takes cycles (`CARD.md` 4).
@@ -168,8 +178,8 @@ pub struct Scenario {
 
 /// Beats of frames in one batch, at most: what the smallest class buffer holds.
 const BATCH_BEATS: usize = 400;
-/// Frames in one batch, at most: half of what a receive queue of the test host holds.
-const BATCH_FRAMES: usize = 32;
+/// Frames in one batch, at most: a few less than what a receive queue of the test host holds.
+const BATCH_FRAMES: usize = 60;
 
 impl Scenario {
     /// A scenario with about `frames` frames.
@@ -281,7 +291,11 @@ impl Scenario {
                 4 if random.chance(30) => self.prefix_change(random),
                 4 if random.chance(30) => Step::Control(1 | alone | random.word() & 6),
                 4 if self.is_metered() => self.vip_change(random),
-                5..=8 => self.inject(random, clients),
+                5 => {
+                    steps.extend(self.upheaval(random, alone));
+                    continue;
+                }
+                6..=8 => self.inject(random, clients),
                 _ => self.batch(random, clients, (frames - made).min(BATCH_FRAMES)),
             };
             made += match &step {
@@ -292,6 +306,53 @@ impl Scenario {
             steps.push(step);
         }
         steps
+    }
+
+    /// What operators, hosts and their deaths do to tables.
+    fn upheaval(&self, random: &mut Random, alone: u32) -> Vec<Step> {
+        let attended = (self.world == World::Attended).then_some(Step::Heartbeat(u32::MAX));
+        match random.below(50) {
+            0 => [Step::CardReset, Step::Control(1 | alone)]
+                .into_iter()
+                .chain(attended)
+                .collect(),
+            1..5 => [Step::HostReset].into_iter().chain(attended).collect(),
+            5..15 => {
+                let plan = random.pick(&self.pools).clone();
+                vec![Step::Ring(other_ring(random, &plan, &self.backends))]
+            }
+            _ if self.flows.is_empty() => Vec::new(),
+            _ => vec![Step::Flow(self.flow_command(random))],
+        }
+    }
+
+    fn flow_command(&self, random: &mut Random) -> Command {
+        let plan = random.pick(&self.flows);
+        let (backend, entry) = *random.pick(&self.backends);
+        let near = random.chance(60);
+        let place = |random: &mut Random, first: u8| {
+            if near { first } else { random.below(4) as u8 }
+        };
+        Command {
+            backend,
+            generation: entry.generation,
+            pinned: random.chance(30),
+            confirmed: random.chance(50),
+            // a frame that its end drops may have confirmed a flow, or not
+            expectation: match random.below(if self.honest { 3 } else { 2 }) {
+                0 => Expect::Free.raw(),
+                1 => Expect::Same.raw(),
+                _ => Expect::Unconfirmed.raw(),
+            },
+            to_bank: random.below(4) as u8,
+            to_way: random.below(4) as u8,
+            ..TestHost::flow_command(
+                *random.pick(&[Opcode::Insert, Opcode::Insert, Opcode::Move, Opcode::Delete]),
+                &key_of(&plan.record),
+                place(random, plan.bank),
+                place(random, plan.way),
+            )
+        }
     }
 
     fn batch(&self, random: &mut Random, clients: &[Client], most: usize) -> Step {
