@@ -15,6 +15,8 @@ mod prefixes;
 mod replies;
 mod rings;
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use guideway_hdl::tables::{
     BackendEntry, BackendState, Encap, FlowRecord, MissPolicy, NextHopEntry, VipEntry, VipMatch,
 };
@@ -141,6 +143,32 @@ fn backend() -> BackendEntry {
         address: 0x0a00_0001,
         ..BackendEntry::default()
     }
+}
+
+/// Sends a frame and returns what left.
+fn sent(host: &mut TestHost<'_>, frame: &[u8]) -> Result<Vec<Vec<u8>>, HarnessError> {
+    host.push(frame.to_vec(), false);
+    host.settle()?;
+    Ok(host.take_sent())
+}
+
+/// Makes [fc00::1]:80/tcp the balanced VIP too; a packet of client [fc00::909] to it.
+fn client_v6(host: &mut TestHost<'_>) -> Result<PacketSpec, HarnessError> {
+    let service = Ipv6Addr::from(0xfc00 << 112 | 1);
+    host.add_match(&VipMatch {
+        port: 80,
+        protocol: 6,
+        ipv6: true,
+        address: service.into(),
+        valid: true,
+        vip: VIP,
+    })?;
+    let client: IpAddr = Ipv6Addr::from(0xfc00 << 112 | 0x0909).into();
+    Ok(PacketSpec {
+        source: client,
+        destination: service.into(),
+        ..packet(4000)
+    })
 }
 
 /// A packet of client 192.168.1.1 to the balanced VIP.

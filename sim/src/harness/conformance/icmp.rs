@@ -3,13 +3,13 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use guideway_hdl::descriptors::{TxDescriptor, TxOp};
-use guideway_hdl::tables::{MissPolicy, Table, VipMatch};
+use guideway_hdl::tables::{MissPolicy, Table};
 use guideway_hdl::verdict::Disposition;
 
 use super::super::frame::{PacketSpec, ip_frame};
 use super::super::icmp::{error_frame, message, reversed};
 use super::super::{HarnessError, TestHost};
-use super::{BACKEND, Check, GENERATION, VIP, balance, count, flow, packet, same};
+use super::{BACKEND, Check, GENERATION, VIP, balance, client_v6, count, flow, packet, same, sent};
 use crate::registers::core as at;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -48,13 +48,6 @@ fn error(port: u16, kind: u8, bytes: usize) -> Vec<u8> {
 
 fn counted(host: &mut TestHost<'_>, disposition: Disposition) -> Result<u64, HarnessError> {
     count(host, disposition.raw())
-}
-
-/// Sends a frame and returns what left.
-fn sent(host: &mut TestHost<'_>, frame: &[u8]) -> Result<Vec<Vec<u8>>, HarnessError> {
-    host.push(frame.to_vec(), false);
-    host.settle()?;
-    Ok(host.take_sent())
 }
 
 /// The frame left in IPIP from this outer source, unchanged.
@@ -179,22 +172,8 @@ fn unusable(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
 
 fn ipv6(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
     balance(host, MissPolicy::Stateless)?;
-    let service = Ipv6Addr::from(0xfc00 << 112 | 1);
-    host.add_match(&VipMatch {
-        port: 80,
-        protocol: 6,
-        ipv6: true,
-        address: service.into(),
-        valid: true,
-        vip: VIP,
-    })?;
-    let client: IpAddr = Ipv6Addr::from(0xfc00 << 112 | 0x0909).into();
     let router: IpAddr = Ipv6Addr::from(0xfc00 << 112 | 0x7777).into();
-    let spec = PacketSpec {
-        source: client,
-        destination: service.into(),
-        ..packet(4000)
-    };
+    let spec = client_v6(host)?;
     let answer = reversed(&spec).frame();
     let source = [172, 16, 9 ^ 0xa0, 9 ^ 0x0f];
     for (kind, bytes) in [(1, 48), (2, 60), (3, 48), (4, 52)] {

@@ -1,6 +1,6 @@
 //! What the card answers of itself (`CARD.md` 4 and 5): too-big errors, echo replies, their limits.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use guideway_hdl::tables::{
     BackendEntry, Encap, MissPolicy, NextHopEntry, Table, VipEntry, VipMatch,
@@ -10,7 +10,10 @@ use guideway_hdl::verdict::Disposition;
 use super::super::frame::{PacketSpec, ip_frame, tagged};
 use super::super::icmp::{echo_frame, error_frame, reversed};
 use super::super::{HarnessError, TestHost};
-use super::{BACKEND, Check, MAC, POOL, VIP, backend, balance, count, flow, holds, packet, same};
+use super::{
+    BACKEND, Check, MAC, POOL, VIP, backend, balance, client_v6, count, flow, holds, packet, same,
+    sent,
+};
 use crate::registers::core as at;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -43,12 +46,6 @@ fn counted(host: &mut TestHost<'_>, disposition: Disposition) -> Result<u64, Har
     count(host, disposition.raw())
 }
 
-fn sent(host: &mut TestHost<'_>, frame: &[u8]) -> Result<Vec<Vec<u8>>, HarnessError> {
-    host.push(frame.to_vec(), false);
-    host.settle()?;
-    Ok(host.take_sent())
-}
-
 /// Sums to all ones with its checksum in it (RFC 1071).
 fn verifies(parts: &[&[u8]]) -> bool {
     let all = parts.concat();
@@ -59,25 +56,6 @@ fn verifies(parts: &[&[u8]]) -> bool {
         sum = (sum & 0xffff) + (sum >> 16);
     }
     sum == 0xffff
-}
-
-/// [fc00::1] is the VIP too, for TCP.
-fn client_v6(host: &mut TestHost<'_>) -> Result<PacketSpec, HarnessError> {
-    let service = Ipv6Addr::from(0xfc00 << 112 | 1);
-    host.add_match(&VipMatch {
-        port: 80,
-        protocol: 6,
-        ipv6: true,
-        address: service.into(),
-        valid: true,
-        vip: VIP,
-    })?;
-    let client: IpAddr = Ipv6Addr::from(0xfc00 << 112 | 0x0909).into();
-    Ok(PacketSpec {
-        source: client,
-        destination: service.into(),
-        ..packet(4000)
-    })
 }
 
 /// The VIP with this MTU, which answers echo requests.
