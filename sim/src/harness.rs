@@ -17,6 +17,7 @@ mod tables;
 
 use guideway_hdl::descriptors::{Command, Completion, Status};
 use guideway_hdl::tables::SECRET_WORDS;
+pub use tables::key_of;
 
 use crate::card::{Bar, Card, DmaError, FunctionState, TickSource, WireFrame};
 use crate::memory::{GuestMemory, MSI_BASE};

@@ -1,11 +1,13 @@
-//! A flood of spoofed SYNs on one metered VIP fills the wire, while the way out is slower than it: nobody else loses a frame.
+//! A flood of spoofed SYNs on one metered VIP fills the wire, while the way out is slower than it: nobody else loses a frame, and a
+//! ring change in the middle moves no connection.
 
 #![allow(clippy::unwrap_used)] // helpers of a test
 
+use guideway_hdl::descriptors::{Command, Expect, Opcode};
 use guideway_hdl::tables::{FlowRecord, MissPolicy, NextHopEntry, Table, VipEntry, VipMatch};
 use guideway_hdl::verdict::{Disposition, EgressClass};
 use guideway_sim::card::TickSource;
-use guideway_sim::harness::{TestHost, frame::PacketSpec, random::Random};
+use guideway_sim::harness::{TestHost, frame::PacketSpec, key_of, random::Random};
 use guideway_sim::registers::core as at;
 use guideway_sim::rtl::{RtlCard, RtlConfig};
 use guideway_tests::figures::WAYS;
@@ -30,6 +32,9 @@ const VIPS: [(Kind, MissPolicy); 4] = [
     (Kind::Punted, MissPolicy::Punt),
 ];
 const FLOWS: u16 = 500;
+/// The ring's backend, and that of the ring after it.
+const OLD: u16 = 0;
+const NEW: u16 = 1;
 
 fn frame(kind: Kind, source: [u8; 4], port: u16, flags: u8, payload: usize) -> Vec<u8> {
     let mut frame = PacketSpec {
@@ -50,8 +55,8 @@ fn frame(kind: Kind, source: [u8; 4], port: u16, flags: u8, payload: usize) -> V
     frame
 }
 
-/// `rate`: misses a millisecond of the flood's VIP that reach the host.
-fn program(host: &mut TestHost<'_>, rate: u32) {
+/// `rate`: misses a millisecond of the flood's VIP that reach the host. Returns the known flows and their places.
+fn program(host: &mut TestHost<'_>, rate: u32) -> Vec<(FlowRecord, (u8, u8))> {
     let random = &mut Random::new(7);
     host.set_secrets(std::array::from_fn(|_| {
         std::array::from_fn(|_| random.word())
@@ -63,8 +68,11 @@ fn program(host: &mut TestHost<'_>, rate: u32) {
         ..NextHopEntry::default()
     };
     host.set_next_hop(0, &next_hop).unwrap();
-    host.set_backend(0, &WAYS[0].backend(0)).unwrap();
-    host.set_ring(0, &[0; 7]).unwrap();
+    for backend in [OLD, NEW] {
+        host.set_backend(backend, &WAYS[0].backend(backend))
+            .unwrap();
+    }
+    host.set_ring(0, &[OLD; 7]).unwrap();
     host.set_pool(0, 0, 7).unwrap();
     for (kind, policy) in VIPS {
         let vip = kind as u16;
@@ -86,51 +94,104 @@ fn program(host: &mut TestHost<'_>, rate: u32) {
         };
         host.add_match(&key).unwrap();
     }
-    for port in 0..FLOWS {
-        let record = FlowRecord {
-            destination_port: 80,
-            source_port: port,
-            source: 0x0a01_0101,
-            vip: Kind::Hit as u16,
-            backend: 0,
-            generation: 1,
-            confirmed: true,
-            ..FlowRecord::default()
-        };
-        host.install(&record, (port % 4) as u8, 0).unwrap();
-    }
+    let known = |port: u16| FlowRecord {
+        destination_port: 80,
+        source_port: port,
+        source: 0x0a01_0101,
+        vip: Kind::Hit as u16,
+        backend: OLD,
+        generation: 1,
+        confirmed: true,
+        ..FlowRecord::default()
+    };
+    let flows = (0..FLOWS).map(|port| {
+        let place = host.install(&known(port), (port % 4) as u8, 0).unwrap();
+        (known(port), place)
+    });
+    let flows = flows.collect();
     for (class, beats) in [(EgressClass::OverMeter, 1024), (EgressClass::New, 3072)] {
         host.write(at::EGRESS_THRESHOLD + 4 * u32::from(class.raw()), beats);
     }
     host.write(at::HEARTBEAT, u32::MAX);
     host.write(at::CONTROL, 1);
     host.settle_meters().unwrap();
+    flows
 }
+
+/// What a host does for another ring: pins the flows that it would move, writes it beside the old one, makes it live.
+fn swap(host: &mut TestHost<'_>, flows: &[(FlowRecord, (u8, u8))]) {
+    let pin = |(record, (bank, way)): &(FlowRecord, (u8, u8))| Command {
+        backend: record.backend,
+        generation: record.generation,
+        confirmed: true,
+        pinned: true,
+        expectation: Expect::Same.raw(),
+        ..TestHost::flow_command(Opcode::Insert, &key_of(record), *bank, *way)
+    };
+    host.orders(&flows.iter().map(pin).collect::<Vec<_>>())
+        .unwrap();
+    host.set_ring(32, &[NEW; 7]).unwrap();
+    host.set_pool(0, 32, 7).unwrap();
+}
+
+/// A flood, and what goes on beside it.
+struct Flood {
+    frames: usize,
+    /// Bytes that its frames carry.
+    payload: usize,
+    /// Misses a millisecond that reach the host.
+    rate: u32,
+    tx_stall_percent: u8,
+    /// At least so many of its frames find no way out.
+    short: u64,
+    /// The ring changes when a quarter of the frames have come.
+    swap: bool,
+}
+
+/// A 60-byte frame each second cycle, more than a 100G wire brings; a tenth of the cycles the way out stands still.
+const SYNS: Flood = Flood {
+    frames: 30_000,
+    payload: 0,
+    rate: 1500,
+    tx_stall_percent: 10,
+    short: 500,
+    swap: false,
+};
 
 #[test]
 fn a_flood_of_syns_loses_only_its_own() {
-    // a 60-byte frame each second cycle, more than a 100G wire brings; a tenth of the cycles the way out stands still
-    flood(30_000, 0, 1500, 10, 500);
+    play(&SYNS);
+}
+
+#[test]
+fn a_ring_change_in_a_flood_moves_no_known_flow() {
+    play(&Flood { swap: true, ..SYNS });
 }
 
 #[test]
 fn a_flood_of_large_frames_loses_only_its_own() {
     // what waits for the way out would fill the payload ring for everybody, were it counted in frames
-    flood(6_000, 1440, 200, 20, 100);
+    play(&Flood {
+        frames: 6_000,
+        payload: 1440,
+        rate: 200,
+        tx_stall_percent: 20,
+        short: 100,
+        ..SYNS
+    });
 }
 
-/// Plays `frames`, of which the flood's carry `payload` bytes; at least `short` of them must find no way out.
-fn flood(frames: usize, payload: usize, rate: u32, tx_stall_percent: u8, short: u64) {
+fn play(flood: &Flood) {
     let mut card = RtlCard::new(RtlConfig {
         rx_gap: 1,
-        tx_stall_percent,
+        tx_stall_percent: flood.tx_stall_percent,
         ..RtlConfig::default()
     });
     let mut host = TestHost::new(&mut card).unwrap();
-    program(&mut host, rate);
+    let flows = program(&mut host, flood.rate);
     let random = &mut Random::new(1);
     let mut sent = [0u64; 6];
-    for i in 0..frames {
+    for i in 0..flood.frames {
         let kind = match i % 100 {
             0 => Kind::Control,
             50 if i % 300 == 50 => Kind::Punted,
@@ -142,13 +203,26 @@ fn flood(frames: usize, payload: usize, rate: u32, tx_stall_percent: u8, short: 
             Kind::Hit => ([10, 1, 1, 1], random.half() % FLOWS, 0x10),
             _ => (random.word().to_be_bytes(), random.half(), 0x02),
         };
-        let payload = if kind == Kind::Flood { payload } else { 0 };
+        let payload = if kind == Kind::Flood {
+            flood.payload
+        } else {
+            0
+        };
         host.push(frame(kind, source, port, flags, payload), false);
         sent[kind as usize] += 1;
     }
     host.card.set_tick_source(TickSource::Clock);
     let begin = host.read(at::TIME_US_LOW);
+    let mut swapped = false;
     while host.card.wire_waiting() > 0 {
+        if flood.swap && !swapped && host.card.wire_waiting() < flood.frames / 4 * 3 {
+            swap(&mut host, &flows);
+            swapped = true;
+            assert!(
+                host.card.wire_waiting() > flood.frames / 10,
+                "the flood was over"
+            );
+        }
         host.run(1000);
     }
     let micros = u64::from(host.read(at::TIME_US_LOW) - begin);
@@ -175,10 +249,10 @@ fn flood(frames: usize, payload: usize, rate: u32, tx_stall_percent: u8, short: 
     assert_eq!(count(Disposition::HostControl), of(Kind::Control));
     // the flood's frames are all counted, and it was one
     assert_eq!(punts + over + lost, of(Kind::Flood));
-    assert!(lost > short, "the way out was not short: {lost}");
+    assert!(lost > flood.short, "the way out was not short: {lost}");
     let drops = Disposition::ALL.iter().filter(|d| d.is_drop());
     assert_eq!(drops.map(|d| count(*d)).sum::<u64>(), lost);
-    let admitted = micros * u64::from(rate) / 1000;
+    let admitted = micros * u64::from(flood.rate) / 1000;
     assert!(punts <= u64::from(BURST) + admitted + 8, "{punts} punts");
     assert!(punts + 8 >= u64::from(BURST) + admitted, "{punts} punts");
 
@@ -195,7 +269,29 @@ fn flood(frames: usize, payload: usize, rate: u32, tx_stall_percent: u8, short: 
     let out = host.take_sent();
     for kind in [Kind::Hit, Kind::ByRing] {
         let to = [10, 200, 1, kind as u8];
-        let left = out.iter().filter(|frame| frame[50..54] == to).count();
-        assert_eq!(left as u64, of(kind), "{kind:?}");
+        let backends: Vec<u16> = out
+            .iter()
+            .filter(|frame| frame[50..54] == to)
+            .map(|frame| u16::from_be_bytes([frame[32], frame[33]]))
+            .collect();
+        assert_eq!(backends.len() as u64, of(kind), "{kind:?}");
+        // known flows stay; what goes by the ring goes by the old one, then by the new one
+        let new = backends.iter().filter(|backend| **backend == NEW).count();
+        assert_eq!(new > 0, flood.swap && kind == Kind::ByRing, "{kind:?}");
+        assert!(backends.is_sorted(), "{kind:?}");
+    }
+    for (record, (bank, way)) in flows {
+        let place = host.flow_place(&key_of(&record), bank, way);
+        let entry = FlowRecord::from_bytes(
+            host.dump(Table::Flow, place, 1).unwrap()[0]
+                .first_chunk()
+                .unwrap(),
+        );
+        let found = (entry.source_port, entry.vip, entry.backend, entry.pinned);
+        let expected = (record.source_port, record.vip, OLD, flood.swap);
+        assert!(
+            entry.valid && entry.confirmed && found == expected,
+            "{entry:?}"
+        );
     }
 }

@@ -292,7 +292,8 @@ impl TestHost<'_> {
 }
 
 /// The key of a flow entry.
-pub(super) const fn key_of(record: &FlowRecord) -> FlowKey {
+#[must_use]
+pub const fn key_of(record: &FlowRecord) -> FlowKey {
     FlowKey {
         destination_port: record.destination_port,
         source_port: record.source_port,
