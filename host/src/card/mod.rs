@@ -24,6 +24,7 @@ mod error;
 #[cfg(test)]
 mod fake;
 pub mod flow;
+mod icmp_limit;
 mod ids;
 mod inspect;
 mod next_hop;
@@ -44,6 +45,7 @@ pub use command_ring::{CommandRing, Outcome};
 pub use control::{CardStatus, Control, Sources};
 pub use counters::{Counters, Imbalance};
 pub use error::CardError;
+pub use icmp_limit::{AnswerLimit, IcmpLimit};
 pub use ids::{BackendId, NextHopId, PoolId, VipId};
 pub use inspect::{Contents, Inspection, inspect};
 pub use next_hop::{NextHop, Vlan};

@@ -19,14 +19,18 @@ pub use rules::{HashOptions, Meter, OnMiss, Rules};
 mod address;
 mod rules;
 
-/// A transport protocol that VIPs have.
+/// A protocol that keys have: those of VIPs, and ICMP, by whose keys echo requests are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Protocol {
+    /// ICMP of IPv4.
+    Icmp = 1,
     /// TCP.
     Tcp = 6,
     /// UDP.
     Udp = 17,
+    /// ICMP of IPv6.
+    Icmpv6 = 58,
 }
 
 impl Protocol {
@@ -34,8 +38,10 @@ impl Protocol {
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
         match number {
+            1 => Some(Self::Icmp),
             6 => Some(Self::Tcp),
             17 => Some(Self::Udp),
+            58 => Some(Self::Icmpv6),
             _ => None,
         }
     }
@@ -44,8 +50,10 @@ impl Protocol {
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Icmp => "icmp",
             Self::Tcp => "tcp",
             Self::Udp => "udp",
+            Self::Icmpv6 => "icmpv6",
         })
     }
 }
@@ -87,11 +95,21 @@ impl VipKey {
 
     fn from_match(entry: &VipMatch) -> Option<Self> {
         let protocol = Protocol::from_number(entry.protocol)?;
-        entry.valid.then(|| Self {
+        let key = Self {
             address: address_from_bits(entry.address, entry.ipv6).into(),
             port: entry.port,
             protocol,
-        })
+        };
+        (entry.valid && key.is_written()).then_some(key)
+    }
+
+    /// Whether this host writes such keys: of ICMP those by which echo requests are found.
+    fn is_written(&self) -> bool {
+        match self.protocol {
+            Protocol::Tcp | Protocol::Udp => true,
+            Protocol::Icmp => self.port == 0 && !self.address.is_ipv6(),
+            Protocol::Icmpv6 => self.port == 0 && self.address.is_ipv6(),
+        }
     }
 
     fn to_prefix(self, vip: VipId) -> VipPrefix {
@@ -111,11 +129,12 @@ impl VipKey {
         let protocol = Protocol::from_number(entry.protocol)?;
         let first = address_from_bits(entry.address, entry.ipv6);
         let address = VipAddress::new(first, entry.length).ok()?;
-        (entry.valid && address.one().is_none()).then_some(Self {
+        let key = Self {
             address,
             port: entry.port,
             protocol,
-        })
+        };
+        (entry.valid && address.one().is_none() && key.is_written()).then_some(key)
     }
 }
 

@@ -107,7 +107,7 @@ fn as_json(
     let vips: Vec<_> = state.vips.iter().map(|vip| {
         let pool = state.pool(vip.pool).map(|pool| pool.name.as_str());
         json!({ "name": vip.name, "index": vip.id, "address": vip.address, "port": vip.port, "protocol": vip.protocol.name(), "pool": pool, "on_miss": vip.rules.on_miss,
-            "hash": vip.rules.hash.names(), "meter": vip.rules.meter, "quota": vip.rules.quota })
+            "hash": vip.rules.hash.names(), "meter": vip.rules.meter, "quota": vip.rules.quota, "echo": vip.rules.echo })
     }).collect();
     json!({ "card": config.card, "node": config.node, "pools": pools, "backends": backends, "vips": vips })
 }
@@ -158,7 +158,7 @@ fn as_tables(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]
     let mut vips = house_table(
         &[
             "vip", "index", "address", "port", "protocol", "pool", "on miss", "hash", "meter",
-            "quota",
+            "quota", "echo",
         ],
         &[1, 3, 9],
     );
@@ -185,6 +185,7 @@ fn as_tables(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]
             &hash,
             &or_none(vip.rules.meter.map(|meter| meter.to_string())),
             &or_none(vip.rules.quota.map(|quota| quota.to_string())),
+            ["no", "answered"][usize::from(vip.rules.echo)],
         ]);
     }
     let node = &config.node;
@@ -202,7 +203,7 @@ fn as_tables(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]
         ""
     };
     format!(
-        "{}: next hop {hop} with {}, sends from {source}, MTU {}{compute_only}\n\n{pools}\n\n{backends}\n\n{vips}",
-        node.name, node.vlan, node.mtu
+        "{}: next hop {hop} with {}, sends from {source}, MTU {}{compute_only}; too-big errors {}; echo replies {}\n\n{pools}\n\n{backends}\n\n{vips}",
+        node.name, node.vlan, node.mtu, node.icmp_limit.too_big, node.icmp_limit.echo
     )
 }

@@ -52,6 +52,7 @@ pub fn check(file: schema::File) -> Result<Config, Vec<Problem>> {
     let vips = checker.vips(&file.vip, &pools);
     checker.limits(&file.pool, &file.vip, &pools, &vips);
     checker.reach(&file.pool, &pools, &node);
+    checker.echo(&file.vip, &vips, &node);
     if node.next_hop.is_none() && !pools.is_empty() {
         checker.problem(
             "node.next_hop",
@@ -197,6 +198,7 @@ impl Checker {
             next_hop,
             vlan,
             compute_only: node.compute_only.is_some_and(At::into_inner),
+            icmp_limit: self.icmp_limit(node.icmp_limit.as_ref()),
         }
     }
 

@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod encap;
+mod icmp;
 pub mod problem;
 pub mod schema;
 mod vip;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::card::{Rules, VipAddress, Vlan};
+use crate::card::{IcmpLimit, Rules, VipAddress, Vlan};
 use crate::device::DeviceAddress;
 use crate::maglev::{Algorithm, Member};
 pub use encap::Encap;
@@ -71,6 +72,8 @@ pub struct Node {
     pub vlan: Vlan,
     /// Misses go by the ring whatever the VIPs say, and nothing is recorded.
     pub compute_only: bool,
+    /// How often the card answers of itself.
+    pub icmp_limit: IcmpLimit,
 }
 
 /// What becomes of frames for no VIP.

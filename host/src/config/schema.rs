@@ -53,6 +53,7 @@ pub struct Node {
     pub unmatched: Option<At<String>>,
     pub mtu: Option<At<i64>>,
     pub compute_only: Option<At<bool>>,
+    pub icmp_limit: Option<At<IcmpLimit>>,
     #[serde(default)]
     pub next_hop: Vec<At<NextHop>>,
 }
@@ -109,15 +110,25 @@ pub struct Vip {
     pub hash: Option<Vec<At<String>>>,
     pub meter: Option<At<Meter>>,
     pub quota: Option<At<i64>>,
+    pub echo: Option<At<bool>>,
 }
 
-/// `meter` of a VIP.
+/// `meter` of a VIP, and each limit of `icmp_limit`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Meter {
     pub rate: At<i64>,
     pub burst: At<i64>,
+}
+
+/// `icmp_limit` of the node.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct IcmpLimit {
+    pub too_big: Option<At<Meter>>,
+    pub echo: Option<At<Meter>>,
 }
 
 /// Reads the text, without judging values.

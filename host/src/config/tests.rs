@@ -514,6 +514,28 @@ fn rows() -> Vec<(
         ),
         (
             "mtu = 1500",
+            "icmp_limit = { echo = { rate = 1, burst = 65536 } }",
+            13,
+            "node.icmp_limit.echo.burst",
+            "out of range",
+        ),
+        (
+            "mtu = 1500",
+            "icmp_limit = { too_big = { rate = 0, burst = 5 } }",
+            13,
+            "node.icmp_limit.too_big.rate",
+            "5 answers and then no more",
+        ),
+        (
+            "mtu = 1500",
+            "icmp_limit = { redirect = { rate = 1, burst = 5 } }",
+            13,
+            "redirect",
+            "unknown field",
+        ),
+        ("on_miss = \"punt\"", "echo = 1", 30, "echo", "invalid type"),
+        (
+            "mtu = 1500",
             "compute_only = \"yes\"",
             13,
             "compute_only",
@@ -728,6 +750,7 @@ fn a_vip_has_rules_of_its_own() {
                 burst: 5000
             }),
             quota: Some(10_000),
+            echo: false,
         }
     );
     let config = |keys: &str| {
@@ -843,5 +866,66 @@ proptest! {
         let mut text = GOOD.to_owned();
         text.replace_range(at..(at + length).min(GOOD.len()), &insert);
         let _ = Config::parse("any.toml", &text).map_err(|problems| problems.to_string());
+    }
+}
+
+#[test]
+fn the_card_answers_as_often_as_it_is_told() {
+    let parse = |node: &str, vip: &str| {
+        let text = GOOD
+            .replace("mtu = 1500", node)
+            .replace("on_miss = \"punt\"", vip);
+        Config::parse("lb.toml", &text)
+    };
+    let usual = parse("", "").unwrap();
+    assert_eq!(usual.node.icmp_limit, crate::card::IcmpLimit::USUAL);
+    assert!(usual.vips.iter().all(|vip| !vip.rules.echo));
+    let limit = parse(
+        "icmp_limit = { too_big = { rate = 3, burst = 0 }, echo = { rate = 65535, burst = 7 } }",
+        "echo = true",
+    )
+    .unwrap();
+    assert!(limit.vips.iter().any(|vip| vip.rules.echo));
+    let told = limit.node.icmp_limit;
+    assert_eq!(
+        (told.too_big.to_string(), told.echo.rate, told.echo.burst),
+        ("none".to_owned(), 65_535, 7)
+    );
+    // a VIP that cannot answer
+    let none = "icmp_limit = { echo = { rate = 0, burst = 0 } }";
+    assert!(parse(none, "echo = false").is_ok());
+    let problems = parse(none, "echo = true").unwrap_err().to_string();
+    assert!(
+        problems.contains("vip.echo") && problems.contains("allows no echo reply"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn more_addresses_than_the_card_has_keys_for_do_not_answer() {
+    let text = |addresses: u8, prefixes: u8, echo: &str| {
+        let mut text = GOOD[..GOOD.find("[[vip]]").unwrap()].to_owned();
+        for i in 0..addresses {
+            text += &vip(&format!("a{i}"), &format!("10.200.7.{}", i + 1), 80);
+            text += &format!("echo = {echo}\n");
+        }
+        for i in 0..prefixes {
+            text += &vip(&format!("p{i}"), &format!("10.{}.0.0/16", 100 + i), 80);
+            text += &format!("echo = {echo}\n");
+        }
+        Config::parse("lb.toml", &text)
+    };
+    for (addresses, prefixes) in [(128, 32), (129, 0), (0, 33)] {
+        assert!(text(addresses, prefixes, "false").is_ok());
+        let fits = text(addresses, prefixes, "true");
+        if (addresses, prefixes) == (128, 32) {
+            fits.unwrap();
+            continue;
+        }
+        let problems = fits.unwrap_err().to_string();
+        assert!(
+            problems.contains("vip.echo") && problems.contains("let fewer of them answer"),
+            "{problems}"
+        );
     }
 }

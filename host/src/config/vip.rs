@@ -170,6 +170,7 @@ impl Checker {
                 let quota = self.number("vip.quota", Some(quota), 1, QUOTA_MAX, QUOTA_MAX);
                 u32::try_from(quota).unwrap_or_default()
             }),
+            echo: vip.echo.as_ref().is_some_and(|echo| *echo.get_ref()),
         };
         if let (Some(meter), false) = (&vip.meter, rules.on_miss == OnMiss::Punt) {
             self.problem(

@@ -5,12 +5,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::echo;
 use super::entries;
 use super::plan::{Step, plan};
 use super::state::{State, Vip};
 use super::store::Store;
 use crate::card::{
-    BackendId, Card, CardError, Control, NextHopId, PoolId, Scratch, Sources, VipId, VipMatchTable,
+    BackendId, Card, CardError, Control, NextHopId, PoolId, Scratch, Sources, VipAddress, VipId,
+    VipMatchTable,
 };
 use crate::slow_path::pin::Pinned;
 use crate::slow_path::poll::SlowPath;
@@ -83,6 +85,30 @@ impl Deployment {
         self.next.is_none()
     }
 
+    /// Whether all keys of `next` find a place on this card, in the order in which a plan writes them.
+    ///
+    /// # Errors
+    /// The key that finds none.
+    pub fn check_keys(&self, next: &State) -> Result<(), CardError> {
+        let mut matches = self.matches.clone();
+        let place = |vip: &Vip| (entries::vip_key(vip), VipId(vip.id));
+        let vips: Vec<_> = next.vips.iter().map(place).collect();
+        let answering = echo::answering(next);
+        let echoes: Vec<_> = (answering.iter())
+            .map(|(&address, &vip)| (echo::key(address), vip))
+            .collect();
+        let held: Vec<_> = matches.iter().map(|(key, _)| key).collect();
+        for key in held {
+            if !vips.iter().chain(&echoes).any(|(kept, _)| *kept == key) {
+                matches.remove(&key);
+            }
+        }
+        for &(key, vip) in vips.iter().chain(&echoes) {
+            matches.insert(key, vip)?;
+        }
+        Ok(())
+    }
+
     /// Begins to bring the card to `next`, and returns how many steps that takes.
     ///
     /// # Errors
@@ -146,6 +172,8 @@ impl Deployment {
             Step::SwapRing(id) => self.swap_ring(id, next, slow_path)?,
             Step::ChangeVip(id) => self.change_vip(id, next, slow_path)?,
             Step::AddVip(id) => self.add_vip(id, next, slow_path)?,
+            Step::SetEcho(address) => self.set_echo(address, next)?,
+            Step::ClearEcho(address) => self.clear_echo(address)?,
             Step::RemoveVip(id) => self.remove_vip(id, slow_path)?,
             Step::ClearPool(id) => {
                 self.card
@@ -171,6 +199,7 @@ impl Deployment {
         })?;
         self.card.set_gue_port(node.gue_port)?;
         self.card.share_egress()?;
+        self.card.set_icmp_limit(&node.icmp_limit)?;
         self.card
             .set_mac(node.mac.unwrap_or_default(), node.mac.is_some())?;
         let control = self.card.control()?;
@@ -281,6 +310,21 @@ impl Deployment {
         slow_path.view.set_vip(vip);
         let writes = self.matches.insert(entries::vip_key(vip), VipId(id))?;
         self.card.write_vip_matches(&writes)
+    }
+
+    fn set_echo(&mut self, address: VipAddress, next: &State) -> Result<(), CardError> {
+        let Some(&vip) = echo::answering(next).get(&address) else {
+            return Ok(());
+        };
+        let writes = self.matches.insert(echo::key(address), vip)?;
+        self.card.write_vip_matches(&writes)
+    }
+
+    fn clear_echo(&mut self, address: VipAddress) -> Result<(), CardError> {
+        match self.matches.remove(&echo::key(address)) {
+            Some(write) => self.card.write_vip_matches(&[write]),
+            None => Ok(()),
+        }
     }
 
     fn remove_vip(&mut self, id: u16, slow_path: &mut SlowPath) -> Result<(), CardError> {

@@ -360,7 +360,16 @@ impl Host {
         let Some(config) = self.wanted.take() else {
             return Ok(false);
         };
-        match self.deployment.state().next(&config) {
+        let next = self
+            .deployment
+            .state()
+            .next(&config)
+            .map_err(HostError::from);
+        let next = next.and_then(|next| {
+            self.deployment.check_keys(&next)?;
+            Ok(next)
+        });
+        match next {
             Ok(next) => {
                 let steps = self.deployment.begin(next)?;
                 tracing::info!(steps, "a new configuration");

@@ -6,6 +6,7 @@
 
 pub mod carry_out;
 pub mod daemon;
+pub mod echo;
 mod entries;
 mod heart;
 pub mod host;

@@ -7,7 +7,9 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+use super::echo;
 use super::state::{Backend, Life, State};
+use crate::card::VipAddress;
 
 /// One step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,10 @@ pub enum Step {
     ChangeVip(u16),
     /// A new VIP: its entry, then its key; flows that it takes from a wider one are pinned before.
     AddVip(u16),
+    /// Echo requests to these addresses count for the first VIP of theirs that answers: the key is written.
+    SetEcho(VipAddress),
+    /// Echo requests to these addresses are answered no more.
+    ClearEcho(VipAddress),
     /// A VIP goes: its key, then (fenced) its flows; those that fall to a wider one are pinned before.
     RemoveVip(u16),
     /// A pool that no VIP names goes.
@@ -46,6 +52,8 @@ impl fmt::Display for Step {
             Self::SwapRing(id) => write!(f, "swap the ring of pool {id}"),
             Self::ChangeVip(id) => write!(f, "change VIP {id}"),
             Self::AddVip(id) => write!(f, "add VIP {id}"),
+            Self::SetEcho(address) => write!(f, "answer echo requests to {address}"),
+            Self::ClearEcho(address) => write!(f, "answer no echo requests to {address}"),
             Self::RemoveVip(id) => write!(f, "remove VIP {id}"),
             Self::ClearPool(id) => write!(f, "clear pool {id}"),
             Self::ClearBackend(id) => write!(f, "clear backend {id}"),
@@ -88,7 +96,17 @@ pub fn plan(old: &State, new: &State) -> Vec<Step> {
         .partition(|backend| backend.life == Life::Up || !known.contains_key(&backend.id));
     steps.extend(early.iter().map(|backend| Step::Backend(backend.id)));
     ring_steps(old, new, &mut steps);
+    let (answered, answering) = (echo::answering(old), echo::answering(new));
+    let silent = answered
+        .keys()
+        .filter(|address| !answering.contains_key(address));
+    steps.extend(silent.map(|&address| Step::ClearEcho(address)));
     vip_steps(old, new, &mut steps);
+    // behind the entries, which say that their VIPs answer
+    let others = answering
+        .iter()
+        .filter(|&(address, vip)| answered.get(address) != Some(vip));
+    steps.extend(others.map(|(&address, _)| Step::SetEcho(address)));
     steps.extend(late.iter().map(|backend| Step::Backend(backend.id)));
     let pools: HashSet<u8> = new.pools.iter().map(|pool| pool.id).collect();
     steps.extend(

@@ -11,6 +11,7 @@ use guideway_hdl::tables::{
     BackendEntry, NextHopEntry, PoolEntry, RING_SLOTS_PER_BEAT, Table, VipEntry,
 };
 
+use super::echo;
 use super::entries;
 use super::host::HostError;
 use super::state::{Backend, Pool, State, Vip};
@@ -106,6 +107,7 @@ impl Tables {
         let mut view = View::default();
         let told = self.backends_into(&mut view, old, new)
             && self.vips_into(&mut view, old, new)
+            && self.has_echoes(old, new)
             && self.pools_into(&mut view, card, old, new)?;
         Ok(told.then_some(view))
     }
@@ -148,7 +150,7 @@ impl Tables {
         let strangers = self
             .matches
             .iter()
-            .any(|(key, _)| !names.contains_key(&key));
+            .any(|(key, _)| !names.contains_key(&key) && !echo::is_key(&key));
         !strangers
             && names.iter().all(|(key, sides)| {
                 let Some(VipId(id)) = self.matches.get(key) else {
@@ -161,6 +163,17 @@ impl Tables {
                 });
                 held.map(|vip| view.set_vip(vip)).is_some()
             })
+    }
+
+    /// Whether each address answers echo requests, for which VIP, as one of the sides says.
+    fn has_echoes(&self, old: &State, new: &State) -> bool {
+        let sides = [echo::answering(new), echo::answering(old)];
+        let held = self.matches.iter().map(|(key, _)| key);
+        let wanted = (sides.iter()).flat_map(|side| side.keys().map(|&address| echo::key(address)));
+        held.filter(echo::is_key).chain(wanted).all(|key| {
+            let vip = self.matches.get(&key);
+            (sides.iter()).any(|side| side.get(&key.address).copied() == vip)
+        })
     }
 
     fn pools_into(

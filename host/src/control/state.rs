@@ -14,7 +14,7 @@ use guideway_hdl::tables::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::card::{Rules, VipAddress, Vlan};
+use crate::card::{IcmpLimit, Rules, VipAddress, Vlan};
 use crate::config::{Config, Encap, Mac, Protocol, Unmatched};
 use crate::maglev::{Algorithm, Member, NOBODY, Ring};
 
@@ -58,6 +58,9 @@ pub struct Node {
     pub mtu: u16,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub compute_only: bool,
+    /// Where nothing is said the card answers nothing, as after its reset.
+    #[serde(default, skip_serializing_if = "IcmpLimit::is_none")]
+    pub icmp_limit: IcmpLimit,
 }
 
 /// A pool and its ring.
@@ -242,6 +245,7 @@ impl Node {
             unmatched_drop: false,
             mtu: 0,
             compute_only: false,
+            icmp_limit: IcmpLimit::default(),
         }
     }
 
@@ -259,6 +263,7 @@ impl Node {
             unmatched_drop: node.unmatched == Unmatched::Drop,
             mtu: node.mtu,
             compute_only: node.compute_only,
+            icmp_limit: node.icmp_limit,
         }
     }
 }

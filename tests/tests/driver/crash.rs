@@ -50,6 +50,8 @@ fn config(node: &str, next_hop: u8, pools: &[Pool], vips: &[(&str, &str, &str)])
 
 /// Rules of VIPs: two of the three options change under live flows.
 const KEEP: &str = "hash = [\"keep-destination-port\"]";
+/// A second VIP of an address, which answers echo requests: for whom they count changes when the first one goes.
+const AND_DNS: &str = "echo = true\n[[vip]]\nname = \"dns\"\naddress = \"10.200.1.3\"\nport = 53\nprotocol = \"udp\"\npool = \"web\"\necho = true";
 const IPIP: &str = "";
 const GRE: &str = "encap = \"gre\"";
 
@@ -65,7 +67,7 @@ fn l2(station: u8) -> String {
 /// each. The rings lie such that one pool's new ring takes the region that another pool's old one leaves.
 pub fn two_configurations() -> [Config; 2] {
     let first = config(
-        "mtu = 1500\nsource_v4 = \"10.0.13.37\"\nsource_v6 = \"fc00:2307::1\"",
+        "icmp_limit = { echo = { rate = 7, burst = 70 } }\nmtu = 1500\nsource_v4 = \"10.0.13.37\"\nsource_v6 = \"fc00:2307::1\"",
         0xfe,
         &[
             (
@@ -91,19 +93,23 @@ pub fn two_configurations() -> [Config; 2] {
             ("old", 251, &[("10.2.0.1", 1, &l2(3))]),
         ],
         &[
-            ("10.200.1.1", "web", ""),
+            ("10.200.1.1", "web", "echo = true"),
             ("10.200.1.2", "api", ""),
-            ("10.200.1.3", "web", "on_miss = \"stateless\""),
+            (
+                "10.200.1.3",
+                "web",
+                &format!("on_miss = \"stateless\"\n{AND_DNS}"),
+            ),
             (
                 "10.200.1.4",
                 "api",
                 "quota = 4000\nmeter = { rate = 1000, burst = 300 }",
             ),
             ("10.200.1.6", "old", ""),
-            ("10.201.0.0/16", "web", KEEP),
+            ("10.201.0.0/16", "web", &format!("{KEEP}\necho = true")),
             ("10.202.3.0/24", "api", ""),
             ("10.202.4.4", "web", ""),
-            ("10.202.0.0/16", "web", ""),
+            ("10.202.0.0/16", "web", "echo = true"),
         ],
     );
     // nobody needs an IPv6 source any more
@@ -138,14 +144,18 @@ pub fn two_configurations() -> [Config; 2] {
         ],
         &[
             ("10.200.1.1", "web", ""),
-            ("10.200.1.2", "web", "hash = [\"no-source-port\"]"),
+            (
+                "10.200.1.2",
+                "web",
+                "hash = [\"no-source-port\"]\necho = true",
+            ),
             (
                 "10.200.1.4",
                 "api",
                 "hash = [\"destination-port-only\"]\nmeter = { rate = 999, burst = 400 }",
             ),
-            ("10.200.1.5", "new", ""),
-            ("10.201.0.0/16", "api", ""),
+            ("10.200.1.5", "new", AND_DNS),
+            ("10.201.0.0/16", "api", "echo = true"),
             ("10.201.2.0/24", "web", "hash = [\"destination-port-only\"]"),
             ("10.201.3.3", "web", ""),
             ("10.202.0.0/16", "api", ""),

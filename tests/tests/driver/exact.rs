@@ -4,7 +4,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use guideway::card::{Backend, Card, NextHop, OnMiss, Pool, Rules, VipKey};
+use guideway::card::{
+    Backend, Card, NextHop, OnMiss, Pool, Protocol, Rules, VipAddress, VipId, VipKey, VipMatchTable,
+};
 use guideway::config::{Config, Encap, Mac};
 use guideway::maglev::{Member, NOBODY, Ring};
 use guideway_hdl::tables::{
@@ -18,13 +20,20 @@ pub fn holds_exactly(card: &Card, config: &Config) -> Result<(), String> {
     let matches = card.read_vip_matches().unwrap();
     let used = |beats: Vec<[u32; 16]>| beats.iter().filter(|beat| **beat != [0; 16]).count();
     let held = |table| used(card.dump(table, 0, card.entries(table)).unwrap());
-    let prefixes = (config.vips.iter()).filter(|vip| vip.address.one().is_none());
+    let answering: BTreeSet<VipAddress> = (config.vips.iter())
+        .filter(|vip| vip.rules.echo)
+        .map(|vip| vip.address)
+        .collect();
+    let prefixes = (config.vips.iter().map(|vip| &vip.address))
+        .chain(&answering)
+        .filter(|address| address.one().is_none());
     let (keys, in_prefixes) = (held(Table::VipMatch), held(Table::VipPrefix));
     if in_prefixes != prefixes.count() {
         return Err(format!("{in_prefixes} prefixes"));
     }
     let keys = keys + in_prefixes;
-    if keys != config.vips.len() || matches.iter().count() != keys {
+    let echoes = answers(card, config, &matches, &vips)?;
+    if keys != config.vips.len() + echoes || matches.iter().count() != keys {
         return Err(format!("{keys} keys for {} VIPs", config.vips.len()));
     }
     if card.control().unwrap().compute_only != config.node.compute_only {
@@ -83,6 +92,7 @@ fn follows_rules(entry: &VipEntry, rules: &Rules) -> Result<(), String> {
         .map_or((0, 0), |meter| (meter.rate, meter.burst));
     let held = (entry.meter_rate, entry.meter_burst);
     if hash == wanted
+        && entry.echo == rules.echo
         && (entry.miss_policy, entry.quota) == (policy, rules.quota.unwrap_or(0))
         && held == meter
     {
@@ -90,6 +100,45 @@ fn follows_rules(entry: &VipEntry, rules: &Rules) -> Result<(), String> {
     } else {
         Err(format!("{entry:?} instead of {rules:?}"))
     }
+}
+
+/// Each address of a VIP that answers echo requests has a key for them, which names a VIP of that address that answers. How many there are.
+fn answers(
+    card: &Card,
+    config: &Config,
+    matches: &VipMatchTable,
+    vips: &[VipEntry],
+) -> Result<usize, String> {
+    if card.icmp_limit().unwrap() != config.node.icmp_limit {
+        return Err(format!("{:?}", card.icmp_limit()));
+    }
+    let mut answering: HashMap<VipAddress, Vec<Option<VipId>>> = HashMap::new();
+    for vip in config.vips.iter().filter(|vip| vip.rules.echo) {
+        let key = VipKey {
+            address: vip.address,
+            port: vip.port,
+            protocol: vip.protocol.into(),
+        };
+        let ids = answering.entry(vip.address).or_default();
+        ids.push(matches.get(&key));
+    }
+    for (&address, ids) in &answering {
+        let protocol = match address.is_ipv6() {
+            true => Protocol::Icmpv6,
+            false => Protocol::Icmp,
+        };
+        let key = VipKey {
+            address,
+            port: 0,
+            protocol,
+        };
+        let named = matches.get(&key);
+        let answers = named.is_some_and(|id| vips[usize::from(id.0)].echo);
+        if !answers || !ids.contains(&named) {
+            return Err(format!("{address} answers for {named:?} of {ids:?}"));
+        }
+    }
+    Ok(answering.len())
 }
 
 /// A pool's ring as the addresses that packets would go to.

@@ -19,6 +19,9 @@ pub struct Rules {
     pub meter: Option<Meter>,
     /// How many flows the card may hold of the VIP before it learns no more by itself; none: any number.
     pub quota: Option<u32>,
+    /// The card answers echo requests to its addresses.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub echo: bool,
 }
 
 /// Katran's hash options.
@@ -75,6 +78,7 @@ impl Rules {
             meter_rate: self.meter.map_or(0, |meter| meter.rate),
             meter_burst: self.meter.map_or(0, |meter| meter.burst),
             quota: self.quota.unwrap_or(0),
+            echo: self.echo,
             ..VipEntry::default()
         }
     }
@@ -153,6 +157,7 @@ mod tests {
                 burst: 300,
             }),
             quota: Some(4000),
+            echo: true,
             ..Rules::default()
         };
         for (name, field) in [
@@ -174,9 +179,10 @@ mod tests {
                     entry.miss_policy,
                     entry.meter_rate,
                     entry.meter_burst,
-                    entry.quota
+                    entry.quota,
+                    entry.echo
                 ),
-                (2, 20, 300, 4000)
+                (2, 20, 300, 4000, true)
             );
         }
         assert!(!rules.hash.set("source"));
@@ -192,8 +198,11 @@ mod tests {
             on_miss: OnMiss::Learn,
             meter: Some(Meter { rate: 1, burst: 2 }),
             quota: None,
+            echo: false,
         };
         let json = serde_json::to_string(&rules).unwrap();
+        // as hosts stored it before there was one
+        assert!(!json.contains("echo"));
         assert_eq!(serde_json::from_str::<Rules>(&json).unwrap(), rules);
         assert_eq!(
             serde_json::from_str::<Rules>("{}").unwrap(),

@@ -137,6 +137,45 @@ fn exact_and_any_port_are_keys_of_their_own() {
     assert_eq!(table.remove(&exact), None);
 }
 
+/// 128 addresses, each a VIP and one that answers echo requests: as many keys as a configuration may need. The hash is linear, so that
+/// there are secrets with which neighbours' keys of both kinds share their rows: few, and a configuration is then refused.
+#[test]
+fn addresses_that_answer_find_a_place_beside_their_vips() {
+    let mut refused = Vec::new();
+    for seed in 0..200u64 {
+        let mut table = VipMatchTable::new(&secrets(seed));
+        for i in 0..128u32 {
+            // scattered addresses with even seeds, neighbours with odd ones
+            let bits = if seed % 2 == 0 {
+                (i + 1).wrapping_mul(0x9e37_79b1) ^ seed as u32
+            } else {
+                0x0ac8_0100 + i
+            };
+            let vip = VipKey {
+                address: std::net::IpAddr::from(bits.to_be_bytes()).into(),
+                ..key(0)
+            };
+            let echo = VipKey {
+                port: 0,
+                protocol: Protocol::Icmp,
+                ..vip
+            };
+            for key in [vip, echo] {
+                if table.insert(key, VipId(i as u16)).is_err() {
+                    refused.push((seed, i));
+                }
+            }
+        }
+    }
+    let mut seeds: Vec<_> = refused.iter().map(|(seed, _)| *seed).collect();
+    seeds.dedup();
+    assert!(seeds.len() <= 2, "seeds and addresses {refused:?}");
+    assert!(
+        seeds.iter().all(|seed| seed % 2 == 1),
+        "scattered: {refused:?}"
+    );
+}
+
 #[test]
 fn a_table_read_back_is_the_table_that_was_written() {
     let secrets = secrets(2);

@@ -124,6 +124,62 @@ fn other_rules_of_a_vip_are_one_write_of_it() {
     assert_eq!(plan(&computed, &usual), [Node, Commit]);
 }
 
+/// One key for all VIPs of an address, written behind the entries, of which it names the lowest that answers.
+#[test]
+fn echo_requests_count_for_the_first_vip_of_the_address_that_answers() {
+    let next = |before: &State, vips: &[(&str, u16, bool)]| {
+        let mut text = String::from(
+            "version = 1\n[card]\ndevice = \"sim\"\n[[node.next_hop]]\nmac = \"02:00:00:00:00:09\"\n[[pool]]\nname = \"web\"\n\
+             table_size = 1009\n[[pool.backend]]\naddress = \"10.0.0.1\"\n",
+        );
+        for (address, port, echo) in vips {
+            let name = format!("v-{address}-{port}").replace([':', '/'], "-");
+            text += &format!(
+                "[[vip]]\nname = \"{name}\"\naddress = \"{address}\"\nport = {port}\nprotocol = \"tcp\"\npool = \"web\"\necho = {echo}\n"
+            );
+        }
+        before.next(&Config::parse("test", &text).unwrap()).unwrap()
+    };
+    let (one, six) = ("10.200.1.1", "2001:db8::/64");
+    let at = |text: &str| text.parse::<VipAddress>().unwrap();
+    use Step::*;
+    let silent = next(&State::default(), &[(one, 80, false), (one, 443, false)]);
+    let both = next(
+        &silent,
+        &[(one, 80, true), (one, 443, true), (six, 0, true)],
+    );
+    assert_eq!(
+        plan(&silent, &both),
+        [
+            ChangeVip(0),
+            ChangeVip(1),
+            AddVip(2),
+            SetEcho(at(one)),
+            SetEcho(at(six)),
+            Commit
+        ]
+    );
+    let second = next(&both, &[(one, 443, true), (six, 0, true)]);
+    assert_eq!(
+        plan(&both, &second),
+        [RemoveVip(0), SetEcho(at(one)), Commit]
+    );
+    let still = next(&both, &[(one, 80, true), (one, 443, false), (six, 0, true)]);
+    assert_eq!(plan(&both, &still), [ChangeVip(1), Commit]);
+    assert_eq!(
+        plan(&both, &silent),
+        [
+            ClearEcho(at(one)),
+            ClearEcho(at(six)),
+            RemoveVip(2),
+            ChangeVip(0),
+            ChangeVip(1),
+            Commit
+        ]
+    );
+    assert_eq!(State::from_json(&both.to_json()).unwrap(), both);
+}
+
 #[test]
 fn a_backend_that_goes_is_told_after_the_swap() {
     let first = State::default()
