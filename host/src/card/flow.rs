@@ -139,6 +139,27 @@ impl Secrets {
 }
 
 impl Card {
+    /// The entry of a flow, wherever it lies: the first in the order in which the card looks.
+    ///
+    /// # Errors
+    /// When the card cannot be reached.
+    pub fn find_flow(&self, key: &FlowKey) -> Result<Option<FlowRecord>, CardError> {
+        let rows = self.flow_rows();
+        for place in FlowPlace::all() {
+            // below the table's size, which is a u32
+            let index = u32::try_from(self.secrets().flow_index(place, key, rows));
+            let beats = self.dump(Table::Flow, index.unwrap_or(u32::MAX), 1)?;
+            let record = beats
+                .first()
+                .map(|beat| FlowRecord::from_words(&std::array::from_fn(|i| beat[i])));
+            if let Some(record) = record.filter(|record| record.valid && record_key(record) == *key)
+            {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
     /// Runs flow commands ([`insert`], [`relocate`], [`delete`]) in order and returns how each ended. `occupied` and `not_found` are
     /// answers, not errors; a batch goes on behind them.
     ///

@@ -192,8 +192,16 @@ fn tables(status: &serde_json::Value) -> String {
         dispositions.add_row([name.clone(), count.to_string()]);
     }
     let host = &status["host"];
+    let mut left = super::house_table(&["left to the host", "frames"], &[1]);
+    for part in ["fragments", "icmp_errors"] {
+        for (name, count) in host[part].as_object().into_iter().flatten() {
+            if *count != 0 {
+                left.add_row([format!("{part}.{name}"), count.to_string()]);
+            }
+        }
+    }
     format!(
-        "{}: {} connections, {} flows on the card, {} punts, {} installs, {} takeovers\n\n{backends}\n\n{dispositions}",
+        "{}: {} connections, {} flows on the card, {} punts, {} installs, {} takeovers\n\n{backends}\n\n{dispositions}\n\n{left}",
         plain(&status["device"]),
         host["connections"],
         host["flows"],

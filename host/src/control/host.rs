@@ -291,6 +291,7 @@ impl Host {
                 return Err(error.into());
             }
             self.queues.check_reset()?;
+            self.slow_path.age_fragments(self.card.time_us()? as u32);
             self.publish()?;
         }
         Ok(if frames > 0 || worked {

@@ -107,6 +107,14 @@ impl Flows {
         Ok(commands)
     }
 
+    /// The command that writes a flow's entry as it is: its stamp is new then. `None` when the card does not hold it.
+    #[must_use]
+    pub fn renew(&self, key: &FlowKey) -> Option<Command> {
+        let place = self.occupancy.find(key)?;
+        let target = self.targets.get(key)?;
+        Some(insert(key, place, target, Expect::Same))
+    }
+
     /// The command that deletes a flow; `None` when the card does not hold it.
     pub fn remove(&mut self, key: &FlowKey) -> Option<Command> {
         let place = self.occupancy.find(key)?;

@@ -1,12 +1,20 @@
 //! The slow path: connections that the card does not know.
 //!
 //! Owns a punt's way: read the frame ([`packet`]), find or decide its backend ([`decide`]), record it ([`connections`]), give it a
-//! place on the card ([`placement`], [`flows`]), and send the frame on. [`poll`] is the loop that does so.
+//! place on the card ([`placement`], [`flows`]), and send the frame on. [`poll`] is the loop that does so. Fragments and ICMP errors, of which
+//! the card knows less, have a way of their own ([`fragment_class`]).
 
+mod aging;
 pub mod connections;
 pub mod decide;
 pub mod flow_hash;
 pub mod flows;
+mod follow;
+pub mod fragment;
+pub mod fragment_class;
+mod fragment_meter;
+pub mod fragments;
+pub mod icmp_error;
 pub mod packet;
 pub mod pin;
 pub mod placement;

@@ -67,16 +67,37 @@ impl ClientPacket {
         } else {
             0
         };
-        Ok(Self {
-            source: header.source,
-            destination: header.destination,
+        Ok(Self::new(
+            (header.source, source_port),
+            (header.destination, destination_port),
+            protocol,
+            flags,
+        ))
+    }
+
+    /// The packet with these addresses, ports and TCP flags (of UDP: 0).
+    pub(super) fn new(
+        (source, source_port): (IpAddr, u16),
+        (destination, destination_port): (IpAddr, u16),
+        protocol: Protocol,
+        flags: u8,
+    ) -> Self {
+        Self {
+            source,
+            destination,
             protocol,
             source_port,
             destination_port,
             opens: flags & (SYN | ACK) == SYN,
             closes: flags & (FIN | RST) != 0,
-        })
+        }
     }
+}
+
+/// The EtherType behind up to two VLAN tags, and what follows it.
+pub(super) fn over_tags(frame: &[u8]) -> Option<(u16, &[u8])> {
+    let (rest, ether_type) = ethernet(frame).ok()?;
+    Some((ether_type, rest))
 }
 
 /// 802.1Q, 802.1ad, and the outer tag of older bridges.

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::connections::{Connection, Connections, ConnectionsError};
 use super::decide::{Decision, Undecided, connection_key, decide};
 use super::flows::Flows;
+use super::fragment_class::FragmentClass;
 use super::packet::ClientPacket;
 use super::view::View;
 use crate::card::flow::{FlowTarget, flow_key};
@@ -55,8 +56,6 @@ pub struct Stats {
     pub control: u64,
     /// Other frames for the host that came.
     pub other: u64,
-    /// Fragments and ICMP errors that came.
-    pub fragment: u64,
 }
 
 /// What becomes of a punt.
@@ -80,8 +79,9 @@ pub struct SlowPath {
     pub flows: Flows,
     /// What was done.
     pub stats: Stats,
-    sink: Box<dyn Sink>,
-    batch: usize,
+    pub(super) sink: Box<dyn Sink>,
+    pub(super) fragments: FragmentClass,
+    pub(super) batch: usize,
     /// Seconds of the wall clock; set by the loop before each turn.
     pub now: u32,
 }
@@ -104,6 +104,7 @@ impl SlowPath {
             flows,
             stats: Stats::default(),
             sink,
+            fragments: FragmentClass::default(),
             batch,
             now: 0,
         }
@@ -124,10 +125,10 @@ impl SlowPath {
         for class in HostClass::ALL {
             let rx = &mut queues.rx[usize::from(class.raw())];
             self.reap(&mut queues.tx)?;
-            frames += if *class == HostClass::Miss {
-                self.serve_misses(rx, &mut queues.tx)?
-            } else {
-                self.serve_others(rx)?
+            frames += match class {
+                HostClass::Miss => self.serve_misses(rx, &mut queues.tx)?,
+                HostClass::Fragment => self.serve_fragments(rx, &mut queues.tx)?,
+                HostClass::Control | HostClass::Other => self.serve_others(rx)?,
             };
         }
         Ok(frames)
@@ -138,8 +139,7 @@ impl SlowPath {
         for frame in (0..held).filter_map(|i| rx.frame(i)) {
             match rx.class() {
                 HostClass::Control => self.stats.control += 1,
-                HostClass::Fragment => self.stats.fragment += 1,
-                HostClass::Other | HostClass::Miss => self.stats.other += 1,
+                HostClass::Other | HostClass::Miss | HostClass::Fragment => self.stats.other += 1,
             }
             self.sink.frame(rx.class(), frame.disposition, frame.bytes);
         }
@@ -223,7 +223,20 @@ impl SlowPath {
         })
     }
 
-    fn record(&mut self, packet: &ClientPacket, decision: &Decision) {
+    /// Records a packet's connection, and installs its flow; `on_card`: the card's table names it already.
+    pub(super) fn record_and_install(
+        &mut self,
+        packet: &ClientPacket,
+        decision: &Decision,
+        on_card: bool,
+    ) -> Result<(), CardError> {
+        self.record(packet, decision);
+        let mut commands = Vec::new();
+        self.install(packet, decision, on_card, &mut commands)?;
+        self.run(&commands).map(|_| ())
+    }
+
+    pub(super) fn record(&mut self, packet: &ClientPacket, decision: &Decision) {
         let connection = Connection {
             pool: decision.backend.pool,
             backend: decision.backend.address,

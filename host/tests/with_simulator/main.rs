@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)] // a test's helpers, too, fail by panicking
 
+mod fragments;
 mod vips;
 
 use std::net::{IpAddr, Ipv4Addr};
