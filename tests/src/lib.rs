@@ -2,6 +2,7 @@
 //! simulator in this process, a virtual machine around it.
 
 pub mod access_cost;
+pub mod datagrams;
 pub mod figures;
 pub mod net;
 pub mod simulator;

@@ -191,6 +191,11 @@ fn floods_exceed_no_bound_and_each_fragment_has_one_end() {
             assert_eq!(came, ended + store.len() as u64, "seed {seed}: {s:?}");
         }
         let s = store.stats;
+        // nothing is left behind by what has gone
+        while store.pop_ready().is_some() {}
+        store.expire(now.wrapping_add(limits.age + 1));
+        assert_eq!((store.len(), store.bytes), (0, 0), "seed {seed}");
+        assert_eq!((store.waiting.len(), store.ways.len()), (0, 0));
         met.waited += s.waited;
         met.expired += s.expired;
         met.no_room += s.no_room;

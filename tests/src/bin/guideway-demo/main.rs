@@ -10,7 +10,7 @@ mod story;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use guideway_tests::{net, traffic};
+use guideway_tests::{datagrams, net, traffic};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Shows Guideway at work: clients, a router, the card (its RTL in a simulator) and four backends, in namespaces of their own.
@@ -31,7 +31,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Role {
-    /// (used by the demo itself) Serve HTTP.
+    /// (used by the demo itself) Serve HTTP, and answer datagrams.
     #[command(hide = true)]
     Backend {
         #[arg(long)]
@@ -40,6 +40,17 @@ enum Role {
         pace_ms: u64,
         #[arg(long, required = true)]
         listen: Vec<SocketAddr>,
+        #[arg(long)]
+        answer: Vec<SocketAddr>,
+    },
+    /// (used by the demo itself) Send datagrams, and print who has answered as JSON.
+    #[command(hide = true)]
+    Talk {
+        #[arg(long)]
+        count: u64,
+        #[arg(long)]
+        bytes: usize,
+        addresses: Vec<SocketAddr>,
     },
     /// (used by the demo itself) Make requests, and print what came of them as JSON.
     #[command(hide = true)]
@@ -77,11 +88,21 @@ fn main() -> Result<()> {
             name,
             pace_ms,
             listen,
-        }) => runtime.block_on(traffic::serve(
-            &name,
-            &listen,
-            Duration::from_millis(pace_ms),
-        )),
+            answer,
+        }) => {
+            datagrams::serve(&name, &answer)?;
+            let pace = Duration::from_millis(pace_ms);
+            runtime.block_on(traffic::serve(&name, &listen, pace))
+        }
+        Some(Role::Talk {
+            count,
+            bytes,
+            addresses,
+        }) => {
+            let answered = datagrams::talk(&addresses, count, bytes)?;
+            println!("{}", serde_json::to_string(&answered)?);
+            Ok(())
+        }
         Some(Role::Requests {
             count,
             parallel,

@@ -28,6 +28,9 @@ const AFTER: u64 = 700;
 const DEAD: u64 = 200;
 const TAKEN_OVER: u64 = 300;
 const PARALLEL: usize = 24;
+/// Ports that talk to each VIP in datagrams, and the bytes of the large ones: three fragments each.
+const TALKERS: u64 = 12;
+const DATAGRAM_BYTES: usize = 4000;
 /// The backend that is removed.
 const REMOVED: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -108,6 +111,13 @@ pub fn tell(out: &Path, bin: &Path, model: &str) -> Result<()> {
     stage.say(&format!(
         "{BEFORE} requests: {}",
         report::shares(&requests.answered)
+    ));
+
+    let talked = stage.talk()?;
+    stage.say(&format!(
+        "{} ports sent {DATAGRAM_BYTES} bytes in fragments, answered as their small datagrams: {}",
+        talked.values().sum::<u64>(),
+        report::shares(&talked)
     ));
 
     let removed = stage.network.backends[REMOVED].clone();
@@ -205,6 +215,9 @@ impl Stage<'_> {
                 "--listen",
                 &format!("[{VIP_V6}]:80"),
             ]);
+            for address in talk_addresses() {
+                server.args(["--answer", &address]);
+            }
             processes.push(Process::start(&format!("http-{name}"), server, self.out)?);
             let mut decap = self.product(host, "guideway");
             decap.args(["decap", "--interface", "eth0"]);
@@ -323,6 +336,17 @@ impl Stage<'_> {
         Ok(serde_json::from_str(&process.output()?)?)
     }
 
+    /// Datagrams that fit into a packet, and others that do not, of which the kernels make fragments.
+    fn talk(&self) -> Result<BTreeMap<String, u64>> {
+        let mut command = self.myself(&self.network.client)?;
+        command.args(["talk", "--count", &TALKERS.to_string()]);
+        command.args(["--bytes", &DATAGRAM_BYTES.to_string()]);
+        command.args(talk_addresses());
+        let mut process = Process::start("talk", command, self.out)?;
+        process.wait(PATIENCE)?;
+        Ok(serde_json::from_str(&process.output()?)?)
+    }
+
     fn configuration(&self, socket: &Path, without: Option<usize>) -> String {
         let mut text = format!(
             "version = 1\n[card]\ndevice = \"vfio-user:{}\"\n[node]\nname = \"lb1\"\nmac = \"{CARD_MAC}\"\nmtu = 1540\n\
@@ -345,7 +369,8 @@ impl Stage<'_> {
                 }
             }
             text += &format!(
-                "[[vip]]\nname = \"web-{family}\"\naddress = \"{vip}\"\nport = 80\nprotocol = \"tcp\"\npool = \"web-{family}\"\non_miss = \"punt\"\n"
+                "[[vip]]\nname = \"web-{family}\"\naddress = \"{vip}\"\nport = 80\nprotocol = \"tcp\"\npool = \"web-{family}\"\non_miss = \"punt\"\n\
+                 [[vip]]\nname = \"talk-{family}\"\naddress = \"{vip}\"\nport = 7\nprotocol = \"udp\"\npool = \"web-{family}\"\n"
             );
         }
         text
@@ -354,6 +379,10 @@ impl Stage<'_> {
 
 fn url_v4() -> String {
     format!("http://{VIP_V4}")
+}
+
+fn talk_addresses() -> [String; 2] {
+    [format!("{VIP_V4}:7"), format!("[{VIP_V6}]:7")]
 }
 
 fn url_v6() -> String {
