@@ -97,7 +97,7 @@ fn cut(frame: &[u8], data: usize, identification: u16) -> Vec<Vec<u8>> {
         } else {
             out[16..18].copy_from_slice(&(part.len() as u16 + 20).to_be_bytes());
             out[18..20].copy_from_slice(&identification.to_be_bytes());
-            out[20..22].copy_from_slice(&(offset / 8 | u16::from(more) << 13).to_be_bytes());
+            out[20..22].copy_from_slice(&(offset / 8 + 0x2000 * u16::from(more)).to_be_bytes());
         }
         out.extend_from_slice(part);
         out
@@ -142,7 +142,7 @@ fn fragments_in_any_order_reach_their_flow_s_backend() {
                 let mut sent: Vec<Vec<u8>> = (orders[usize::from(n) % 6].iter())
                     .map(|&at| parts[at].clone())
                     .collect();
-                count += sent.len();
+                count += sent.len() as u64;
                 // the card knows the flow before the fragments come, or only afterwards
                 sent.insert(if n % 2 == 0 { 0 } else { sent.len() }, whole);
                 expected.extend(
@@ -157,10 +157,7 @@ fn fragments_in_any_order_reach_their_flow_s_backend() {
         assert!(first == replay(folder.path(), 2, "step"), "{policy}");
         let (_, _, stats) = first;
         let host = &stats["host"]["fragments"];
-        assert_eq!(
-            stats["dispositions"]["forward_inject"].as_u64().is_some(),
-            true
-        );
+        assert!(stats["dispositions"]["forward_inject"].as_u64() >= Some(count));
         let mut out = left(folder.path());
         assert_eq!(out.len(), frames.len(), "{policy}: {stats}");
         out.sort();
@@ -176,7 +173,7 @@ fn fragments_in_any_order_reach_their_flow_s_backend() {
             (&count.into(), &0.into()),
             "{policy}: {host}"
         );
-        assert!(host["waited"].as_u64().unwrap() >= 4 * 18 * 5 / 6, "{host}");
+        assert_eq!(host["waited"], 4 * 18, "{host}");
         // of punting VIPs each flow is recorded once, whoever came first; of others none
         let recorded = if extra.is_empty() { 3 * 18 } else { 0 };
         assert_eq!(stats["host"]["connections"], recorded, "{policy}");
