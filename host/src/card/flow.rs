@@ -145,19 +145,15 @@ impl Card {
     /// When the card cannot be reached.
     pub fn find_flow(&self, key: &FlowKey) -> Result<Option<FlowRecord>, CardError> {
         let rows = self.flow_rows();
-        for place in FlowPlace::all() {
-            // below the table's size, which is a u32
-            let index = u32::try_from(self.secrets().flow_index(place, key, rows));
-            let beats = self.dump(Table::Flow, index.unwrap_or(u32::MAX), 1)?;
-            let record = beats
-                .first()
-                .map(|beat| FlowRecord::from_words(&std::array::from_fn(|i| beat[i])));
-            if let Some(record) = record.filter(|record| record.valid && record_key(record) == *key)
-            {
-                return Ok(Some(record));
-            }
-        }
-        Ok(None)
+        let index = |place| self.secrets().flow_index(place, key, rows);
+        // below the table's size, which is a u32
+        let indices: Vec<u32> = FlowPlace::all()
+            .map(|place| u32::try_from(index(place)).unwrap_or(u32::MAX))
+            .collect();
+        let beats = self.dump_each(Table::Flow, &indices)?;
+        Ok((beats.iter())
+            .map(|beat| FlowRecord::from_words(&std::array::from_fn(|i| beat[i])))
+            .find(|record| record.valid && record_key(record) == *key))
     }
 
     /// Runs flow commands ([`insert`], [`relocate`], [`delete`]) in order and returns how each ended. `occupied` and `not_found` are

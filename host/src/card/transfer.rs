@@ -117,6 +117,28 @@ impl Card {
         Ok(beats)
     }
 
+    /// Reads the entries at `indices`, wherever they are: at most what the staging memory holds, 8,192.
+    ///
+    /// # Errors
+    /// When one exceeds the table, or the card cannot be reached.
+    pub fn dump_each(&self, table: Table, indices: &[u32]) -> Result<Vec<[u32; 16]>, CardError> {
+        for &index in indices {
+            self.check_range(table, index, 1)?;
+        }
+        let mut ring = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        let indices = &indices[..indices.len().min(ring.staging_entries())];
+        let addresses = (ring.staging_iova()..).step_by(RING_ENTRY_BYTES);
+        let commands: Vec<Command> = (indices.iter().zip(addresses))
+            .map(|(&index, address)| transfer(Opcode::Dump, table, index, 1, address))
+            .collect();
+        for (command, outcome) in commands.iter().zip(ring.run(&commands)?) {
+            outcome.ok(command)?;
+        }
+        Ok((0..indices.len())
+            .map(|i| ring.staging().read_words::<16>(i * RING_ENTRY_BYTES))
+            .collect())
+    }
+
     /// Reads a whole table as its layout.
     pub(super) fn dump_entries<E, const N: usize>(
         &self,
