@@ -437,13 +437,6 @@ fn rows() -> Vec<(
         ),
         (
             "on_miss = \"punt\"",
-            "on_miss = \"learn\"",
-            30,
-            "vip.on_miss",
-            "not supported yet",
-        ),
-        (
-            "on_miss = \"punt\"",
             "on_miss = \"ask\"",
             30,
             "vip.on_miss",
@@ -733,6 +726,7 @@ fn a_vip_has_rules_of_its_own() {
     };
     assert!(rules("").is_usual() && rules("on_miss = \"punt\"").is_usual());
     assert_eq!(rules("on_miss = \"stateless\"").on_miss, OnMiss::Stateless);
+    assert_eq!(rules("on_miss = \"learn\"").on_miss, OnMiss::Learn);
     let all = rules(
         "hash = [\"no-source-port\", \"keep-destination-port\"]\nmeter = { rate = 200, burst = 5000 }\nquota = 10000",
     );

@@ -225,13 +225,10 @@ impl Checker {
         let (message, help) = match on_miss.get_ref().as_str() {
             "punt" => return OnMiss::Punt,
             "stateless" => return OnMiss::Stateless,
-            "learn" => (
-                "\"learn\" is not supported yet".to_owned(),
-                "write \"punt\" or \"stateless\"",
-            ),
+            "learn" => return OnMiss::Learn,
             other => (
                 format!("{other:?} is not a policy"),
-                "write \"punt\" or \"stateless\"",
+                "write \"punt\", \"learn\" or \"stateless\"",
             ),
         };
         self.problem("vip.on_miss", on_miss.span(), message, help);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::echo;
 use super::entries;
 use super::plan::{Step, plan};
-use super::state::{State, Vip};
+use super::state::{Pool, State, Vip};
 use super::store::Store;
 use crate::card::{
     BackendId, Card, CardError, Control, NextHopId, PoolId, Scratch, Sources, VipAddress, VipId,
@@ -252,15 +252,36 @@ impl Deployment {
             return Ok(());
         };
         let ring = pool.ring();
-        let pinned = slow_path.pin(|view, key, _| {
-            let matched = view.vip_of_connection(key)?;
-            (matched.vip.pool == id).then_some((matched, ring.as_slice()))
+        let pin = |slow_path: &mut SlowPath| {
+            slow_path.pin(|view, key, _| {
+                let matched = view.vip_of_connection(key)?;
+                (matched.vip.pool == id).then_some((matched, ring.as_slice()))
+            })
+        };
+        self.pin_around(slow_path, pin, |this| {
+            this.card.write_pool(PoolId(id), &entries::pool(pool))
         })?;
-        self.add_pinned(pinned);
-        self.card.write_pool(PoolId(id), &entries::pool(pool))?;
-        slow_path.view.set_ring(id, ring);
         // from here on the old region is nobody's
-        self.card.fence()
+        slow_path.view.set_ring(id, ring);
+        Ok(())
+    }
+
+    /// Pins what `write` is going to move, writes, and waits until no packet is on its way by the old rule. Flows that the card learned by
+    /// that rule meanwhile are pinned then: no more of them come.
+    fn pin_around(
+        &mut self,
+        slow_path: &mut SlowPath,
+        pin: impl Fn(&mut SlowPath) -> Result<Pinned, CardError>,
+        write: impl FnOnce(&mut Self) -> Result<(), CardError>,
+    ) -> Result<(), CardError> {
+        slow_path.catch_up()?;
+        pin(slow_path)?;
+        write(self)?;
+        self.card.fence()?;
+        slow_path.catch_up()?;
+        let pinned = pin(slow_path)?;
+        self.add_pinned(pinned);
+        Ok(())
     }
 
     fn change_vip(
@@ -272,21 +293,20 @@ impl Deployment {
         let Some(vip) = next.vips.iter().find(|vip| vip.id == id) else {
             return Ok(());
         };
-        if let Some(pool) = next.pool(vip.pool) {
-            let ring = pool.ring();
-            let pinned = slow_path.pin(|view, key, _| {
+        let ring = next.pool(vip.pool).map_or_else(Vec::new, Pool::ring);
+        let pin = |slow_path: &mut SlowPath| {
+            slow_path.pin(|view, key, _| {
                 let matched = view.vip_of_connection(key)?;
                 let changed = Matched {
                     vip: VipView::of(vip),
                     ..matched
                 };
                 (matched.vip.id == id).then_some((changed, ring.as_slice()))
-            })?;
-            self.add_pinned(pinned);
-        }
-        self.write_vip(vip, next)?;
+            })
+        };
+        self.pin_around(slow_path, pin, |this| this.write_vip(vip, next))?;
         slow_path.view.set_vip(vip);
-        self.card.fence()
+        Ok(())
     }
 
     fn add_vip(
@@ -300,16 +320,19 @@ impl Deployment {
         };
         self.write_vip(vip, next)?;
         // flows of a wider VIP that this one takes over keep their backends
-        if let Some(pool) = next.pool(vip.pool) {
-            let (ring, vip) = (pool.ring(), VipView::of(vip));
-            let pinned = slow_path.pin(|view, key, known| {
-                Some((view.taken_by(&vip, key, known)?, ring.as_slice()))
-            })?;
-            self.add_pinned(pinned);
-        }
+        let ring = next.pool(vip.pool).map_or_else(Vec::new, Pool::ring);
+        let view = VipView::of(vip);
+        let pin = |slow_path: &mut SlowPath| {
+            slow_path.pin(|known, key, connection| {
+                Some((known.taken_by(&view, key, connection)?, ring.as_slice()))
+            })
+        };
+        self.pin_around(slow_path, pin, |this| {
+            let writes = this.matches.insert(entries::vip_key(vip), VipId(id))?;
+            this.card.write_vip_matches(&writes)
+        })?;
         slow_path.view.set_vip(vip);
-        let writes = self.matches.insert(entries::vip_key(vip), VipId(id))?;
-        self.card.write_vip_matches(&writes)
+        Ok(())
     }
 
     fn set_echo(&mut self, address: VipAddress, next: &State) -> Result<(), CardError> {
@@ -328,19 +351,19 @@ impl Deployment {
     }
 
     fn remove_vip(&mut self, id: u16, slow_path: &mut SlowPath) -> Result<(), CardError> {
-        let Some(vip) = self.state.vips.iter().find(|vip| vip.id == id) else {
+        let Some(vip) = self.state.vips.iter().find(|vip| vip.id == id).cloned() else {
             return Ok(());
         };
         // and so do flows that fall to a wider VIP
-        let pinned = slow_path.pin_left_by(id)?;
-        if let Some(write) = self.matches.remove(&entries::vip_key(vip)) {
-            self.card.write_vip_matches(&[write])?;
-        }
-        self.card.fence()?;
-        slow_path.view.remove_vip(vip);
-        slow_path.forget_vip(id, vip.key())?;
-        self.add_pinned(pinned);
-        Ok(())
+        let pin = |slow_path: &mut SlowPath| slow_path.pin_left_by(id);
+        self.pin_around(slow_path, pin, |this| {
+            match this.matches.remove(&entries::vip_key(&vip)) {
+                Some(write) => this.card.write_vip_matches(&[write]),
+                None => Ok(()),
+            }
+        })?;
+        slow_path.view.remove_vip(&vip);
+        slow_path.forget_vip(id, vip.key())
     }
 
     fn write_vip(&self, vip: &Vip, next: &State) -> Result<(), CardError> {

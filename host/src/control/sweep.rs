@@ -32,6 +32,8 @@ pub struct Idle {
     pub closing: u32,
     /// UDP.
     pub udp: u32,
+    /// Any, of which only one packet came.
+    pub unconfirmed: u32,
 }
 
 impl Default for Idle {
@@ -41,6 +43,7 @@ impl Default for Idle {
             tcp: 3600,
             closing: 30,
             udp: 60,
+            unconfirmed: 60,
         }
     }
 }
@@ -96,6 +99,7 @@ impl Sweep {
             return Ok(false);
         }
         self.stats.passes += 1;
+        slow_path.flows.prune();
         self.forget_absent(slow_path);
         Ok(true)
     }
@@ -110,7 +114,7 @@ impl Sweep {
         let now = card.time_us()? / STAMP_US;
         let beats = card.dump(Table::Flow, self.next, count)?;
         let mut commands = Vec::new();
-        for beat in &beats {
+        for (index, beat) in (self.next as usize..).zip(&beats) {
             let record = FlowRecord::from_words(&std::array::from_fn(|i| beat[i]));
             if !record.valid {
                 continue;
@@ -118,14 +122,20 @@ impl Sweep {
             let Some((name, seen)) = slow_path.connection_of(&record) else {
                 continue;
             };
-            // one that the card learned: the picture is read anew before it ages
-            slow_path.flows.stale |= !slow_path.flows.holds(&record_key(&record));
+            slow_path.flows.note(index, &record);
             let seconds = age(now, record.last_seen);
-            if seconds > self.idle.limit(name.protocol, seen.closing) {
+            let limit = self.idle.limit(name.protocol, seen.closing);
+            let limit = if record.confirmed {
+                limit
+            } else {
+                limit.min(self.idle.unconfirmed)
+            };
+            if seconds > limit {
                 commands.extend(slow_path.flows.remove(&record_key(&record)));
                 self.forget(slow_path, &name);
-            } else {
+            } else if record.confirmed || slow_path.connections.get(&name).is_some() {
                 refresh(slow_path, &name, seen, seconds);
+                commands.extend(slow_path.pin_confirmed(&record));
             }
         }
         slow_path.run(&commands).map(|_| ())

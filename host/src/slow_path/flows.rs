@@ -9,7 +9,7 @@ use guideway_hdl::descriptors::{Command, Expect, Opcode, Status};
 use guideway_hdl::tables::{FlowKey, FlowRecord};
 
 use super::placement::{NoPlace, Occupancy};
-use crate::card::flow::{FlowTarget, delete, insert, record_key, relocate};
+use crate::card::flow::{FlowPlace, FlowTarget, delete, insert, record_key, relocate};
 use crate::card::{BackendId, Outcome, Secrets};
 
 /// What the flow commands came to.
@@ -25,6 +25,8 @@ pub struct FlowStats {
     pub without_place: u64,
     /// Commands that found something else than expected.
     pub refused: u64,
+    /// Second entries of flows that host and card recorded at once, deleted.
+    pub copies: u64,
     /// Times that the picture was read anew.
     pub resyncs: u64,
 }
@@ -68,6 +70,12 @@ impl Flows {
         self.occupancy.is_empty()
     }
 
+    /// What the card holds of this flow.
+    #[must_use]
+    pub fn target(&self, key: &FlowKey) -> Option<&FlowTarget> {
+        self.targets.get(key).filter(|_| self.holds(key))
+    }
+
     /// Whether the card holds this flow.
     #[must_use]
     pub fn holds(&self, key: &FlowKey) -> bool {
@@ -92,10 +100,10 @@ impl Flows {
                 vec![insert(key, place, target, Expect::Same)]
             });
         }
-        let plan = self
-            .occupancy
-            .plan(key)
-            .inspect_err(|_| self.stats.without_place += 1)?;
+        let plan = match self.occupancy.plan(key) {
+            Ok(plan) => plan,
+            Err(none) => return self.displace(key, target).ok_or(none),
+        };
         let mut commands: Vec<Command> = Vec::with_capacity(plan.moves.len() + 1);
         for step in &plan.moves {
             commands.push(relocate(&step.key, step.from, step.to));
@@ -113,6 +121,21 @@ impl Flows {
         let place = self.occupancy.find(key)?;
         let target = self.targets.get(key)?;
         Some(insert(key, place, target, Expect::Same))
+    }
+
+    /// The command that puts a flow in the place of one that only a single packet was seen of: in a full table, floods give way.
+    fn displace(&mut self, key: &FlowKey, target: &FlowTarget) -> Option<Vec<Command>> {
+        let gives_way = |(_, held): &(FlowPlace, FlowKey)| {
+            (self.targets.get(held)).is_some_and(|target| !target.confirmed && !target.pinned)
+        };
+        let Some((place, held)) = self.occupancy.residents(key).find(gives_way) else {
+            self.stats.without_place += 1;
+            return None;
+        };
+        self.targets.remove(&held);
+        self.occupancy.set(*key, place);
+        self.targets.insert(*key, *target);
+        Some(vec![insert(key, place, target, Expect::Unconfirmed)])
     }
 
     /// The command that deletes a flow; `None` when the card does not hold it.
@@ -142,25 +165,51 @@ impl Flows {
         all
     }
 
-    /// The picture is what the card's dump shows.
-    pub fn resync(&mut self, records: &[(usize, FlowRecord)]) {
+    /// Notes an entry that a dump shows, perhaps of a flow that the card learned by itself. When the picture has the flow elsewhere, it is
+    /// stale from then on.
+    pub fn note(&mut self, index: usize, record: &FlowRecord) {
+        let key = record_key(record);
+        let Some(place) = self.occupancy.belongs(&key, index) else {
+            return;
+        };
+        match self.occupancy.find(&key) {
+            Some(known) if known != place => self.stale = true,
+            known => {
+                if known.is_none() {
+                    self.occupancy.set(key, place);
+                }
+                self.targets.insert(key, target_of(record));
+            }
+        }
+    }
+
+    /// Forgets what was known of flows that are in no place any more: the card gave it to others.
+    pub fn prune(&mut self) {
+        let occupancy = &self.occupancy;
+        self.targets.retain(|key, _| occupancy.find(key).is_some());
+    }
+
+    /// The picture is what the card's dump shows. Host and card may have recorded a flow at once, in two places: lookups find the first,
+    /// and the commands that delete the others are returned.
+    #[must_use]
+    pub fn resync(&mut self, records: &[(usize, FlowRecord)]) -> Vec<Command> {
+        let mut again = Vec::new();
         self.occupancy = Occupancy::new(self.secrets.clone(), self.limit);
         self.targets.clear();
         for (index, record) in records {
             let key = record_key(record);
             if let Some(place) = self.occupancy.belongs(&key, *index) {
+                if self.occupancy.find(&key).is_some() {
+                    again.push(delete(&key, place));
+                    continue;
+                }
                 self.occupancy.set(key, place);
-                let target = FlowTarget {
-                    backend: BackendId(record.backend),
-                    generation: record.generation,
-                    pinned: record.pinned,
-                    confirmed: record.confirmed,
-                };
-                self.targets.insert(key, target);
+                self.targets.insert(key, target_of(record));
             }
         }
         self.stale = false;
         self.stats.resyncs += 1;
+        again
     }
 
     /// The backends that flows on the card go to; a backend of many flows comes many times.
@@ -175,6 +224,36 @@ impl Flows {
             .filter(|key| is_one(key))
             .copied()
             .collect()
+    }
+}
+
+/// The commands that delete what `commands` insert as new from all other places of its key.
+#[must_use]
+pub fn elsewhere(commands: &[Command]) -> Vec<Command> {
+    let is_new = |command: &&Command| {
+        command.opcode == Opcode::Insert.raw() && command.expectation != Expect::Same.raw()
+    };
+    let others = |command: &Command| {
+        let key = FlowKey {
+            destination_port: command.destination_port,
+            source_port: command.source_port,
+            source: command.source,
+            vip: command.vip,
+        };
+        let own = (command.bank, command.way);
+        FlowPlace::all()
+            .filter(move |place| (place.bank, place.way) != own)
+            .map(move |place| delete(&key, place))
+    };
+    commands.iter().filter(is_new).flat_map(others).collect()
+}
+
+fn target_of(record: &FlowRecord) -> FlowTarget {
+    FlowTarget {
+        backend: BackendId(record.backend),
+        generation: record.generation,
+        pinned: record.pinned,
+        confirmed: record.confirmed,
     }
 }
 
@@ -249,7 +328,7 @@ mod tests {
             }]
         ));
         assert!(flows.stale);
-        flows.resync(&[]);
+        assert!(flows.resync(&[]).is_empty());
         assert!(!flows.stale && !flows.holds(&key(1)));
         assert_eq!((flows.stats.refused, flows.stats.resyncs), (1, 1));
     }

@@ -1,8 +1,9 @@
 //! The slow path: connections that the card does not know.
 //!
 //! Owns a punt's way: read the frame ([`packet`]), find or decide its backend ([`decide`]), record it ([`connections`]), give it a
-//! place on the card ([`placement`], [`flows`]), and send the frame on. [`poll`] is the loop that does so. Fragments and ICMP errors, of which
-//! the card knows less, have a way of their own ([`fragment_class`]).
+//! place on the card ([`placement`], [`flows`]), and send the frame on. [`poll`] is the loop that does so. Flows that the card records
+//! without asking are taken over by [`learned`]. Fragments and ICMP errors, of which the card knows less, have a way of their own
+//! ([`fragment_class`]).
 
 mod aging;
 pub mod connections;
@@ -15,6 +16,7 @@ pub mod fragment_class;
 mod fragment_meter;
 pub mod fragments;
 pub mod icmp_error;
+pub mod learned;
 pub mod packet;
 pub mod pin;
 pub mod placement;

@@ -4,6 +4,7 @@
 //! and pinned first, so that entries that are not pinned always agree with the ring. [`SlowPath::adopt`]: what a running
 //! card holds is merged into the table; where both know a connection, the card is right.
 
+use guideway_hdl::descriptors::Command;
 use guideway_hdl::tables::{FlowKey, FlowRecord};
 
 use super::connections::{Connection, ConnectionKey};
@@ -109,6 +110,27 @@ impl SlowPath {
         ))
     }
 
+    /// The commands that pin a confirmed flow which the ring, as it is, would send elsewhere: one that was confirmed only after the ring
+    /// had changed.
+    pub fn pin_confirmed(&mut self, record: &FlowRecord) -> Vec<Command> {
+        if record.pinned || !record.confirmed {
+            return Vec::new();
+        }
+        let moved = self.connection_of(record).and_then(|(name, connection)| {
+            let matched = self.view.vip_of_connection(&name)?;
+            self.moved(
+                &name,
+                &connection,
+                &matched,
+                self.view.ring(matched.vip.pool),
+            )
+        });
+        moved
+            .filter(|(key, _)| *key == record_key(record))
+            .and_then(|(key, target)| self.flows.install(&key, &target).ok())
+            .unwrap_or_default()
+    }
+
     /// Installs flows; returns how many found no place. What was refused is tried once more with a fresh picture.
     fn install_pinned(&mut self, flows: &[(FlowKey, FlowTarget)]) -> Result<usize, CardError> {
         for _ in 0..2 {
@@ -172,16 +194,16 @@ impl SlowPath {
     /// # Errors
     /// When the card cannot be reached any more.
     pub fn adopt(&mut self) -> Result<Adopted, CardError> {
-        let records = self.card().read_flows()?;
-        self.flows.resync(&records);
-        let mut adopted = Adopted::default();
-        let mut stale = Vec::new();
+        let records = self.read_flows()?;
+        let (mut adopted, mut stale) = (Adopted::default(), Vec::new());
         for (index, record) in &records {
             let key = record_key(record);
             match self.connection_of(record) {
                 Some((name, connection)) => {
                     adopted.flows += 1;
-                    if let Err(error) = self.connections.record(name, connection) {
+                    // one of which the card saw a single packet is left to it, as in `catch_up`
+                    let goes_on = record.confirmed || self.connections.get(&name).is_some();
+                    if goes_on && let Err(error) = self.connections.record(name, connection) {
                         self.stats.unrecorded += 1;
                         tracing::warn!(%error, "an adopted connection is not recorded");
                     }
@@ -198,8 +220,7 @@ impl SlowPath {
             self.card().run_flow_commands(chunk)?;
         }
         if !stale.is_empty() {
-            let records = self.card().read_flows()?;
-            self.flows.resync(&records);
+            self.read_flows()?;
         }
         Ok(adopted)
     }

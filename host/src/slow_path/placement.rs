@@ -99,6 +99,15 @@ impl Occupancy {
         self.by_key.get(key).copied()
     }
 
+    /// The flows in the places of `key`, in the order in which the card looks.
+    pub fn residents(&self, key: &FlowKey) -> impl Iterator<Item = (Place, FlowKey)> {
+        let rows = self.rows(key);
+        Place::all().filter_map(move |place| {
+            let row = &self.places[row_number(place.bank, rows)];
+            row[usize::from(place.way)].map(|resident| (place, resident.key))
+        })
+    }
+
     /// Every flow, in no particular order.
     pub fn keys(&self) -> impl Iterator<Item = &FlowKey> {
         self.by_key.keys()

@@ -50,6 +50,8 @@ pub struct Stats {
     pub disagreed: u64,
     /// Connections that could not be recorded.
     pub unrecorded: u64,
+    /// Connections that the card had learned by itself, taken into the table before and after changes.
+    pub taken_over: u64,
     /// Transmissions that the card refused.
     pub tx_refused: u64,
     /// Control frames (ARP, neighbour discovery, BGP, ...) that came.
@@ -84,6 +86,8 @@ pub struct SlowPath {
     pub(super) batch: usize,
     /// Seconds of the wall clock; set by the loop before each turn.
     pub now: u32,
+    /// Entries that the card had learned when its flows were last read: of later ones the picture may know nothing.
+    pub(super) pictured: u64,
 }
 
 impl SlowPath {
@@ -107,6 +111,7 @@ impl SlowPath {
             fragments: FragmentClass::default(),
             batch,
             now: 0,
+            pictured: 0,
         }
     }
 
@@ -199,7 +204,7 @@ impl SlowPath {
             return Ok(Ending::Release);
         };
         let decision = match decide(&self.view, &self.connections, &packet) {
-            Ok(decision) => decision,
+            Ok(decision) => self.as_learned(&packet, decision),
             Err(Undecided::NoVip) => {
                 self.stats.released_no_vip += 1;
                 return Ok(Ending::Release);
@@ -293,6 +298,7 @@ impl SlowPath {
             let outcomes = self.card.run_flow_commands(commands)?;
             self.flows.settle(commands, &outcomes)
         };
+        self.delete_copies(commands)?;
         if self.flows.stale {
             self.resync()?;
         }
@@ -300,9 +306,7 @@ impl SlowPath {
     }
 
     fn resync(&mut self) -> Result<(), CardError> {
-        let records = self.card.read_flows()?;
-        self.flows.resync(&records);
-        Ok(())
+        self.read_flows().map(|_| ())
     }
 
     fn reap(&mut self, tx: &mut TxRing) -> Result<(), CardError> {

@@ -147,6 +147,12 @@ fn host_and_card_hash_by_the_vips_rules() {
     assert_eq!(stats["dispositions"]["forward_ring"], 384, "{stats}");
     assert_eq!(stats["host"]["connections"], 0);
     assert_eq!(follow(stateless.path()), 384);
+    // the card does, and records it
+    let learned = folder("learn", "");
+    let (_, _, stats) = replay(learned.path(), 1, "step");
+    assert_eq!(stats["dispositions"]["forward_ring"], 192, "{stats}");
+    assert_eq!(stats["dispositions"]["forward_hit"], 192, "{stats}");
+    assert_eq!(follow(learned.path()), 384);
     // nor may anybody
     let computed = folder("punt", "[node]\ncompute_only = true\n");
     let (_, _, stats) = replay(computed.path(), 1, "step");

@@ -14,6 +14,7 @@ mod adopting;
 mod believed;
 mod crash;
 mod faults;
+mod learned;
 mod queues;
 mod tables;
 
