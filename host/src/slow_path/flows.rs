@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use guideway_hdl::descriptors::{Command, Expect, Opcode, Status};
-use guideway_hdl::tables::{FlowKey, FlowRecord};
+use guideway_hdl::tables::{FLOW_ROWS, FlowKey, FlowRecord};
 
 use super::placement::{NoPlace, Occupancy};
 use crate::card::flow::{FlowPlace, FlowTarget, delete, insert, record_key, relocate};
@@ -74,6 +74,13 @@ impl Flows {
     #[must_use]
     pub fn target(&self, key: &FlowKey) -> Option<&FlowTarget> {
         self.targets.get(key).filter(|_| self.holds(key))
+    }
+
+    /// The index in the table of this flow's entry.
+    #[must_use]
+    pub fn index(&self, key: &FlowKey) -> Option<usize> {
+        let place = self.occupancy.find(key)?;
+        Some(self.secrets.flow_index(place, key, FLOW_ROWS))
     }
 
     /// Whether the card holds this flow.
@@ -331,5 +338,116 @@ mod tests {
         assert!(flows.resync(&[]).is_empty());
         assert!(!flows.stale && !flows.holds(&key(1)));
         assert_eq!((flows.stats.refused, flows.stats.resyncs), (1, 1));
+    }
+
+    /// An entry as a dump shows it.
+    fn record(port: u16, backend: u16, confirmed: bool) -> FlowRecord {
+        FlowRecord {
+            destination_port: 80,
+            source_port: port,
+            source: 7,
+            backend,
+            generation: 1,
+            valid: true,
+            confirmed,
+            ..FlowRecord::default()
+        }
+    }
+
+    fn index(flows: &Flows, port: u16, bank: u8, way: u8) -> usize {
+        (flows.secrets).flow_index(FlowPlace { bank, way }, &key(port), FLOW_ROWS)
+    }
+
+    #[test]
+    fn of_a_flow_in_two_places_the_later_one_goes() {
+        let mut flows = flows();
+        let [first, second] = [(1, 2), (3, 0)].map(|(bank, way)| index(&flows, 1, bank, way));
+        let copies = flows.resync(&[(first, record(1, 4, true)), (second, record(1, 5, true))]);
+        assert_eq!(copies, [delete(&key(1), FlowPlace { bank: 3, way: 0 })]);
+        assert_eq!(flows.target(&key(1)).unwrap().backend, BackendId(4));
+        assert_eq!(flows.index(&key(1)), Some(first));
+    }
+
+    #[test]
+    fn a_flow_that_the_card_learned_is_noted_and_changed_in_its_place() {
+        let mut flows = flows();
+        let (place, elsewhere) = (index(&flows, 1, 2, 1), index(&flows, 1, 0, 0));
+        flows.note(place, &record(1, 4, true));
+        let pinned = flows.install(&key(1), &target(4, true)).unwrap();
+        assert_eq!(
+            (
+                pinned.len(),
+                pinned[0].expectation,
+                pinned[0].bank,
+                pinned[0].way
+            ),
+            (1, Expect::Same.raw(), 2, 1)
+        );
+        assert!(!flows.stale);
+        flows.note(elsewhere, &record(1, 4, true));
+        assert!(flows.stale);
+        // a place that is another's row is nobody's
+        flows.note(place ^ 1, &record(2, 4, true));
+        assert!(!flows.holds(&key(2)));
+        // the card gives the place to another flow
+        let taken = (100..)
+            .find(|&port| index(&flows, port, 2, 1) == place)
+            .unwrap();
+        flows.note(place, &record(taken, 4, false));
+        flows.prune();
+        assert_eq!((flows.target(&key(1)), flows.backends().count()), (None, 1));
+    }
+
+    #[test]
+    fn what_is_inserted_as_new_is_looked_for_elsewhere() {
+        let mut flows = flows();
+        let new = flows.install(&key(1), &target(3, false)).unwrap();
+        let others = elsewhere(&new);
+        assert_eq!(others.len(), 15);
+        let own = delete(
+            &key(1),
+            FlowPlace {
+                bank: new[0].bank,
+                way: new[0].way,
+            },
+        );
+        assert!(!others.contains(&own));
+        let pinned = flows.install(&key(1), &target(3, true)).unwrap();
+        assert!(elsewhere(&pinned).is_empty());
+    }
+
+    #[test]
+    fn in_a_full_table_only_unconfirmed_flows_give_way() {
+        // all banks agree on every row: sixteen places
+        let mut flows = Flows::new(Secrets::from_words(&[0; 24]), usize::MAX);
+        for port in 0..16 {
+            let target = FlowTarget {
+                confirmed: port != 9,
+                ..target(3, port == 3)
+            };
+            assert_eq!(flows.install(&key(port), &target).unwrap().len(), 1);
+        }
+        let place = flows.index(&key(9));
+        let commands = flows.install(
+            &key(20),
+            &FlowTarget {
+                confirmed: true,
+                ..target(3, false)
+            },
+        );
+        let commands = commands.unwrap();
+        assert_eq!(
+            (commands.len(), commands[0].expectation),
+            (1, Expect::Unconfirmed.raw())
+        );
+        assert_eq!(
+            (flows.index(&key(20)), flows.holds(&key(9))),
+            (place, false)
+        );
+        assert_eq!(
+            flows.install(&key(21), &target(3, false)),
+            Err(NoPlace::Full)
+        );
+        assert_eq!((flows.len(), flows.stats.without_place), (16, 1));
     }
 }

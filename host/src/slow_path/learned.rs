@@ -4,7 +4,7 @@
 //! change of the rules, and where it was not read since, what the host inserts is looked for in the key's other places.
 
 use guideway_hdl::descriptors::{Command, Status};
-use guideway_hdl::tables::FlowRecord;
+use guideway_hdl::tables::{FlowKey, FlowRecord, Table};
 use guideway_hdl::verdict::PortCounter;
 
 use super::connections::Connection;
@@ -12,9 +12,12 @@ use super::decide::Decision;
 use super::packet::ClientPacket;
 use super::poll::SlowPath;
 use super::view::BackendView;
-use crate::card::flow::flow_key;
+use crate::card::flow::{flow_key, record_key};
 use crate::card::{CardError, VipId};
 use crate::control::state::Life;
+
+/// Entries that are read one by one rather than with the whole table.
+const EACH_MAX: usize = 1024;
 
 impl SlowPath {
     /// Entries that the card has learned by itself since its reset.
@@ -38,6 +41,35 @@ impl SlowPath {
         self.flows.stats.copies += copies.len() as u64;
         self.card().run_flow_commands(&copies)?;
         self.pictured = learned;
+        let unconfirmed = records.iter().filter(|(_, record)| !record.confirmed);
+        self.unconfirmed = unconfirmed.map(|(_, record)| record_key(record)).collect();
+        Ok(records)
+    }
+
+    /// Reads again what was not confirmed when the table was read; the whole table when that is much.
+    fn read_unconfirmed(&mut self) -> Result<Vec<(usize, FlowRecord)>, CardError> {
+        if self.unconfirmed.len() > EACH_MAX {
+            return self.read_flows();
+        }
+        let keys = std::mem::take(&mut self.unconfirmed);
+        let known: Vec<(usize, FlowKey)> = (keys.into_iter())
+            .filter_map(|key| Some((self.flows.index(&key)?, key)))
+            .collect();
+        let indices: Vec<u32> = (known.iter())
+            .filter_map(|&(index, _)| u32::try_from(index).ok())
+            .collect();
+        let beats = self.card().dump_each(Table::Flow, &indices)?;
+        let mut records = Vec::new();
+        for ((index, key), beat) in known.into_iter().zip(beats) {
+            let record = FlowRecord::from_words(&std::array::from_fn(|i| beat[i]));
+            if record.valid && record_key(&record) == key {
+                self.flows.note(index, &record);
+                if !record.confirmed {
+                    self.unconfirmed.push(key);
+                }
+                records.push((index, record));
+            }
+        }
         Ok(records)
     }
 
@@ -49,11 +81,16 @@ impl SlowPath {
     /// # Errors
     /// When the card cannot be reached any more.
     pub fn catch_up(&mut self) -> Result<(), CardError> {
-        // which flows were confirmed since the last time is not counted anywhere
-        if self.learned_by_card()? == 0 {
+        let learned = self.learned_by_card()?;
+        if learned == 0 {
             return Ok(());
         }
-        let records = self.read_flows()?;
+        // entries that come or change are counted, confirmations are not
+        let records = if learned == self.pictured {
+            self.read_unconfirmed()?
+        } else {
+            self.read_flows()?
+        };
         for (_, record) in records.iter().filter(|(_, record)| record.confirmed) {
             let Some((name, seen)) = self.connection_of(record) else {
                 continue;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use guideway_hdl::descriptors::{Command, RxCompletion, Status};
+use guideway_hdl::tables::FlowKey;
 use guideway_hdl::verdict::{Disposition, HostClass};
 use serde::Serialize;
 
@@ -88,6 +89,8 @@ pub struct SlowPath {
     pub now: u32,
     /// Entries that the card had learned when its flows were last read: of later ones the picture may know nothing.
     pub(super) pictured: u64,
+    /// Flows that were not confirmed then. What else of a flow changes is counted as learned.
+    pub(super) unconfirmed: Vec<FlowKey>,
 }
 
 impl SlowPath {
@@ -112,6 +115,7 @@ impl SlowPath {
             batch,
             now: 0,
             pictured: 0,
+            unconfirmed: Vec::new(),
         }
     }
 

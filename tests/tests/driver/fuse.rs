@@ -31,11 +31,19 @@ struct State {
     blown: bool,
 }
 
+/// What is done before each counted write.
+type Hook = Box<dyn FnMut() + Send>;
+
 /// Decides which write fails.
 #[derive(Clone, Default)]
-pub struct Fuse(Arc<Mutex<State>>);
+pub struct Fuse(Arc<Mutex<State>>, Arc<Mutex<Option<Hook>>>);
 
 impl Fuse {
+    /// Does `hook` before each counted write from now on; `None`: nothing.
+    pub fn before_each(&self, hook: Option<Hook>) {
+        *self.1.lock().unwrap() = hook;
+    }
+
     /// After `writes` more counted writes the next one fails.
     pub fn set(&self, writes: u32, blows: Blows) {
         self.0.lock().unwrap().set = Some((writes, blows));
@@ -62,6 +70,9 @@ impl Fuse {
         counted: bool,
         write: impl FnOnce() -> Result<(), DeviceError>,
     ) -> Result<(), DeviceError> {
+        if counted && let Some(hook) = &mut *self.1.lock().unwrap() {
+            hook();
+        }
         let mut state = self.0.lock().unwrap();
         if state.blown {
             return Err(closed());
