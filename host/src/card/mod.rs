@@ -58,7 +58,7 @@ pub use scratch::Scratch;
 pub use secrets::{SecretSource, Secrets};
 pub use tx_ring::{TxCompletion, TxRing};
 pub use vip::{
-    HashOptions, MatchEntries, MatchWrite, Meter, OnMiss, Protocol, Rules, VipAddress,
+    HashOptions, MatchEntries, MatchWrite, Meter, OnMiss, Protocol, RouteBy, Rules, VipAddress,
     VipAddressError, VipKey, VipMatchTable,
 };
 pub use wait::Waiting;

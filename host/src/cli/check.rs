@@ -107,7 +107,7 @@ fn as_json(
     let vips: Vec<_> = state.vips.iter().map(|vip| {
         let pool = state.pool(vip.pool).map(|pool| pool.name.as_str());
         json!({ "name": vip.name, "index": vip.id, "address": vip.address, "port": vip.port, "protocol": vip.protocol.name(), "pool": pool, "on_miss": vip.rules.on_miss,
-            "hash": vip.rules.hash.names(), "meter": vip.rules.meter, "quota": vip.rules.quota, "echo": vip.rules.echo })
+            "hash": vip.rules.hash.names(), "meter": vip.rules.meter, "quota": vip.rules.quota, "echo": vip.rules.echo, "route_by": vip.rules.route_by.names() })
     }).collect();
     json!({ "card": config.card, "node": config.node, "pools": pools, "backends": backends, "vips": vips })
 }
@@ -158,7 +158,7 @@ fn as_tables(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]
     let mut vips = house_table(
         &[
             "vip", "index", "address", "port", "protocol", "pool", "on miss", "hash", "meter",
-            "quota", "echo",
+            "quota", "echo", "route by",
         ],
         &[1, 3, 9],
     );
@@ -186,6 +186,10 @@ fn as_tables(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]
             &or_none(vip.rules.meter.map(|meter| meter.to_string())),
             &or_none(vip.rules.quota.map(|quota| quota.to_string())),
             ["no", "answered"][usize::from(vip.rules.echo)],
+            &match vip.rules.route_by.names() {
+                none if none.is_empty() => "ring".to_owned(),
+                names => names.join(", "),
+            },
         ]);
     }
     let node = &config.node;

@@ -315,11 +315,13 @@ impl Checker {
             let table_size = self.table_size(pool.table_size.as_ref());
             let encaps = self.encapsulations(pool);
             let backends = self.backends(&pool.backend, &encaps);
+            let source_routes = self.source_routes(&pool.source_route, &backends);
             checked.push(Pool {
                 name,
                 table,
                 table_size,
                 backends,
+                source_routes,
             });
         }
         checked
@@ -351,7 +353,8 @@ impl Checker {
     fn backends(&mut self, backends: &[At<schema::Backend>], encaps: &[Encap]) -> Vec<Backend> {
         let mut seen = HashMap::new();
         let mut checked = Vec::with_capacity(backends.len());
-        for (backend, &encap) in backends.iter().zip(encaps) {
+        let server_ids = self.server_ids(backends);
+        for ((backend, &encap), server_id) in backends.iter().zip(encaps).zip(server_ids) {
             let backend = backend.get_ref();
             let weight = u32::try_from(self.number(
                 "pool.backend.weight",
@@ -376,6 +379,7 @@ impl Checker {
                 address,
                 weight,
                 encap,
+                server_id,
             });
         }
         checked
@@ -483,7 +487,7 @@ impl Checker {
         text.clone()
     }
 
-    fn parsed<T: std::str::FromStr>(
+    pub(super) fn parsed<T: std::str::FromStr>(
         &mut self,
         key: &str,
         text: &At<String>,

@@ -7,6 +7,7 @@ pub mod check;
 pub mod encap;
 mod icmp;
 pub mod problem;
+pub mod route;
 pub mod schema;
 mod vip;
 
@@ -20,6 +21,7 @@ use crate::device::DeviceAddress;
 use crate::maglev::{Algorithm, Member};
 pub use encap::Encap;
 pub use problem::Problem;
+pub use route::SourceRoute;
 
 /// A configuration that was checked: names are unique and refer to what exists, numbers fit the card.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -146,6 +148,8 @@ pub struct Pool {
     pub table_size: u32,
     /// Its backends, in the file's order.
     pub backends: Vec<Backend>,
+    /// Which sources' new connections go where.
+    pub source_routes: Vec<SourceRoute>,
 }
 
 impl Pool {
@@ -171,6 +175,8 @@ pub struct Backend {
     pub weight: u32,
     /// How packets travel to it.
     pub encap: Encap,
+    /// What its clients' packets may name it by.
+    pub server_id: Option<u32>,
 }
 
 /// A virtual IP.

@@ -82,6 +82,17 @@ pub struct Pool {
     pub table_size: Option<At<i64>>,
     #[serde(default)]
     pub backend: Vec<At<Backend>>,
+    #[serde(default)]
+    pub source_route: Vec<At<SourceRoute>>,
+}
+
+/// `[[pool.source_route]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct SourceRoute {
+    pub prefix: At<String>,
+    pub backend: At<String>,
 }
 
 /// `[[pool.backend]]`.
@@ -94,6 +105,7 @@ pub struct Backend {
     pub encap: Option<At<String>>,
     pub gre_key: Option<At<i64>>,
     pub mac: Option<At<String>>,
+    pub server_id: Option<At<i64>>,
 }
 
 /// `[[vip]]`.
@@ -111,6 +123,7 @@ pub struct Vip {
     pub meter: Option<At<Meter>>,
     pub quota: Option<At<i64>>,
     pub echo: Option<At<bool>>,
+    pub route_by: Option<Vec<At<String>>>,
 }
 
 /// `meter` of a VIP, and each limit of `icmp_limit`.

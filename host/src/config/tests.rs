@@ -59,6 +59,7 @@ fn the_contract_is_read() {
             address: "10.0.0.1".parse().unwrap(),
             weight: 1,
             encap: Encap::Ipip,
+            server_id: None,
         }]
     );
     assert_eq!(config.vips[0].pool, 0);
@@ -444,6 +445,55 @@ fn rows() -> Vec<(
         ),
         (
             "on_miss = \"punt\"",
+            "route_by = [\"source\", \"moon\"]",
+            30,
+            "vip.route_by",
+            "nothing to route by",
+        ),
+        (
+            "on_miss = \"punt\"",
+            "route_by = [\"server-id\"]\non_miss = \"learn\"",
+            30,
+            "vip.route_by",
+            "do not reach it",
+        ),
+        (
+            "weight = 1",
+            "server_id = 0",
+            23,
+            "pool.backend.server_id",
+            "out of range",
+        ),
+        (
+            "weight = 1",
+            "server_id = 4294967296",
+            23,
+            "pool.backend.server_id",
+            "out of range",
+        ),
+        (
+            "weight = 1",
+            "server_id = 7\n[[pool.backend]]\naddress = \"10.0.0.2\"\nserver_id = 7",
+            26,
+            "pool.backend.server_id",
+            "has the id 7 too",
+        ),
+        (
+            "weight = 1",
+            "[[pool.source_route]]\nprefix = \"192.0.2.0/24\"\nbackend = \"10.0.0.2\"",
+            25,
+            "pool.source_route.backend",
+            "no backend of the pool",
+        ),
+        (
+            "weight = 1",
+            "[[pool.source_route]]\nprefix = \"192.0.2.1/24\"\nbackend = \"10.0.0.1\"",
+            24,
+            "pool.source_route.prefix",
+            "not an address or a prefix",
+        ),
+        (
+            "on_miss = \"punt\"",
             "hush = \"source\"",
             30,
             "hush",
@@ -744,7 +794,7 @@ fn a_vip_has_rules_of_its_own() {
                 burst: 5000
             }),
             quota: Some(10_000),
-            echo: false,
+            ..Rules::default()
         }
     );
     let config = |keys: &str| {

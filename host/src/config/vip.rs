@@ -162,9 +162,11 @@ impl Checker {
 
     /// How packets are hashed, and what becomes of misses.
     fn rules(&mut self, vip: &schema::Vip) -> Rules {
+        let on_miss = self.on_miss(vip.on_miss.as_ref());
         let rules = Rules {
             hash: self.hash(vip.hash.as_deref().unwrap_or_default()),
-            on_miss: self.on_miss(vip.on_miss.as_ref()),
+            on_miss,
+            route_by: self.route_by(vip, on_miss),
             meter: vip.meter.as_ref().map(|meter| self.meter(meter.get_ref())),
             quota: (vip.quota.as_ref()).map(|quota| {
                 let quota = self.number("vip.quota", Some(quota), 1, QUOTA_MAX, QUOTA_MAX);

@@ -16,6 +16,7 @@ use crate::card::{
 };
 use crate::slow_path::pin::Pinned;
 use crate::slow_path::poll::SlowPath;
+use crate::slow_path::routes::Routes;
 use crate::slow_path::view::{Matched, VipView};
 
 /// Why a plan stopped.
@@ -141,6 +142,7 @@ impl Deployment {
         if steps.is_empty() {
             slow_path.view.set_backends(&next);
             slow_path.view.set_vips(&next);
+            slow_path.view.routes = Routes::of(&next);
             self.state = next;
             self.commits += 1;
         } else {

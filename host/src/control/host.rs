@@ -27,6 +27,7 @@ use crate::device::{Device, DeviceError};
 use crate::slow_path::connections::{Connections, ConnectionsError};
 use crate::slow_path::pin::Adopted;
 use crate::slow_path::poll::{Sink, SlowPath};
+use crate::slow_path::routes::Routes;
 
 /// How often the next part of the flow table is swept.
 const SWEEP_EVERY: Duration = Duration::from_millis(200);
@@ -420,6 +421,7 @@ fn take_over(
     slow_path: &mut SlowPath,
 ) -> Result<(Deployment, Found), HostError> {
     slow_path.view = known.view;
+    slow_path.view.routes = Routes::of(&known.state);
     let adopted = slow_path.adopt()?;
     let scratch = Scratch {
         generation: known.scratch.generation + 1,

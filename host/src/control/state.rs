@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::card::{IcmpLimit, Rules, VipAddress, Vlan};
-use crate::config::{Config, Encap, Mac, Protocol, Unmatched};
+use crate::config::{Config, Encap, Mac, Protocol, SourceRoute, Unmatched};
 use crate::maglev::{Algorithm, Member, NOBODY, Ring};
 
 /// Version of the stored form.
@@ -78,6 +78,9 @@ pub struct Pool {
     pub base: u32,
     /// Backends with a weight, by ascending address.
     pub members: Vec<PoolMember>,
+    /// Which sources' new connections go where.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source_routes: Vec<SourceRoute>,
 }
 
 /// A backend's part in a ring.
@@ -165,6 +168,9 @@ pub struct Backend {
     /// How packets travel to it.
     #[serde(default, skip_serializing_if = "Encap::is_ipip")]
     pub encap: Encap,
+    /// What its clients' packets may name it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_id: Option<u32>,
 }
 
 impl Backend {
@@ -339,6 +345,7 @@ impl State {
                     generation,
                     life,
                     encap: backend.encap,
+                    server_id: backend.server_id,
                 });
             }
         }
@@ -407,6 +414,7 @@ impl State {
                 size: pool.table_size,
                 base: 0,
                 members,
+                source_routes: pool.source_routes.clone(),
             };
             match known.get(pool.name.as_str()) {
                 Some(known) if known.same_ring(&next) => {

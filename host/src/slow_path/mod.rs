@@ -2,8 +2,8 @@
 //!
 //! Owns a punt's way: read the frame ([`packet`]), find or decide its backend ([`decide`]), record it ([`connections`]), give it a
 //! place on the card ([`placement`], [`flows`]), and send the frame on. [`poll`] is the loop that does so. Flows that the card records
-//! without asking are taken over by [`learned`]. Fragments and ICMP errors, of which the card knows less, have a way of their own
-//! ([`fragment_class`]).
+//! without asking are taken over by [`learned`]. Before the ring, a packet's own word of its server and its source may decide
+//! ([`routes`]). Fragments and ICMP errors, of which the card knows less, have a way of their own ([`fragment_class`]).
 
 mod aging;
 pub mod connections;
@@ -21,4 +21,6 @@ pub mod packet;
 pub mod pin;
 pub mod placement;
 pub mod poll;
+pub mod routes;
+pub mod server_id;
 pub mod view;

@@ -142,6 +142,24 @@ fn ethernet(frame: &[u8]) -> IResult<&[u8], u16> {
     Ok((rest, ether_type))
 }
 
+/// A packet from its TCP or UDP header to the end that its IP length names.
+pub(super) fn transport(frame: &[u8]) -> Option<&[u8]> {
+    let (packet, ether_type) = ethernet(frame).ok()?;
+    let length = |at: usize| {
+        Some(usize::from(u16::from_be_bytes([
+            *packet.get(at)?,
+            *packet.get(at + 1)?,
+        ])))
+    };
+    let (rest, _) = match ether_type {
+        0x0800 => ipv4(packet.get(..length(2)?)?),
+        0x86dd => ipv6(packet.get(..40 + length(4)?)?),
+        _ => return None,
+    }
+    .ok()?;
+    Some(rest)
+}
+
 fn ipv4(packet: &[u8]) -> IResult<&[u8], IpHeader> {
     let (rest, (version_ihl, _tos, _length, _id, fragment, _ttl, protocol, _checksum)) =
         (be_u8, be_u8, be_u16, be_u16, be_u16, be_u8, be_u8, be_u16).parse(packet)?;

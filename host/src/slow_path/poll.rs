@@ -11,10 +11,11 @@ use guideway_hdl::verdict::{Disposition, HostClass};
 use serde::Serialize;
 
 use super::connections::{Connection, Connections, ConnectionsError};
-use super::decide::{Decision, Undecided, connection_key, decide};
+use super::decide::{Decision, Undecided, connection_key};
 use super::flows::Flows;
 use super::fragment_class::FragmentClass;
 use super::packet::ClientPacket;
+use super::routes::{By, decide_routed};
 use super::view::View;
 use crate::card::flow::{FlowTarget, flow_key};
 use crate::card::{BackendId, Card, CardError, Queues, RxFrame, RxQueue, TxRing, VipId};
@@ -41,6 +42,10 @@ pub struct Stats {
     pub injects: u64,
     /// Punts of connections that the host knew.
     pub known: u64,
+    /// Punts that went to the backend whose id they carry.
+    pub by_server_id: u64,
+    /// Punts of new connections that went to the backend of their source prefix.
+    pub by_source: u64,
     /// Punts for no VIP, released.
     pub released_no_vip: u64,
     /// Punts for a pool without backends, released.
@@ -207,8 +212,13 @@ impl SlowPath {
             self.stats.released_unreadable += 1;
             return Ok(Ending::Release);
         };
-        let decision = match decide(&self.view, &self.connections, &packet) {
-            Ok(decision) => self.as_learned(&packet, decision),
+        let decided = decide_routed(&self.view, &self.connections, &packet, frame.bytes);
+        let decision = match decided {
+            Ok((decision, by)) => {
+                self.stats.by_server_id += u64::from(by == By::ServerId);
+                self.stats.by_source += u64::from(by == By::Source);
+                self.as_learned(&packet, decision)
+            }
             Err(Undecided::NoVip) => {
                 self.stats.released_no_vip += 1;
                 return Ok(Ending::Release);

@@ -12,6 +12,7 @@ use guideway_hdl::tables::SLOT_EMPTY;
 use super::connections::{Connection, ConnectionKey, pool_tag};
 use super::flow_hash;
 use super::packet::ClientPacket;
+use super::routes::Routes;
 use crate::card::{Rules, VipAddress};
 use crate::config::Protocol;
 use crate::control::state::{Backend, Life, State, Vip};
@@ -103,6 +104,8 @@ pub struct View {
     rings: HashMap<u8, Vec<u16>>,
     backends: HashMap<u16, BackendView>,
     by_identity: HashMap<(u64, IpAddr), u16>,
+    /// What decides before the ring.
+    pub routes: Routes,
 }
 
 impl View {
@@ -115,6 +118,7 @@ impl View {
         for pool in &state.pools {
             view.set_ring(pool.id, pool.ring());
         }
+        view.routes = Routes::of(state);
         view
     }
 

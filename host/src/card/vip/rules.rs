@@ -22,6 +22,36 @@ pub struct Rules {
     /// The card answers echo requests to its addresses.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub echo: bool,
+    /// What decides about punts before the ring; the card knows nothing of it.
+    #[serde(skip_serializing_if = "RouteBy::is_usual")]
+    pub route_by: RouteBy,
+}
+
+/// What decides about punts before the ring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RouteBy {
+    /// The id of a server that a packet carries.
+    pub server_id: bool,
+    /// Where the packet comes from.
+    pub source: bool,
+}
+
+impl RouteBy {
+    /// Nothing does; stored forms leave it out.
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The names in the configuration, of those that are set.
+    #[must_use]
+    pub fn names(&self) -> Vec<&'static str> {
+        [(self.server_id, "server-id"), (self.source, "source")]
+            .into_iter()
+            .filter_map(|(set, name)| set.then_some(name))
+            .collect()
+    }
 }
 
 /// Katran's hash options.
@@ -199,6 +229,10 @@ mod tests {
             meter: Some(Meter { rate: 1, burst: 2 }),
             quota: None,
             echo: false,
+            route_by: RouteBy {
+                source: true,
+                ..RouteBy::default()
+            },
         };
         let json = serde_json::to_string(&rules).unwrap();
         // as hosts stored it before there was one
