@@ -28,6 +28,7 @@ package gw_pkg;
   localparam int unsigned RingLatency = 12;
   localparam int unsigned FlowLatency = 10;
   localparam int unsigned TableLatency = 3;
+  localparam int unsigned QuicIdLatency = 6;
 
   // ---- latencies of the stations from window to decision, in cycles from a station's input to its output -------
   localparam int unsigned ParseStepLatency = 2;  // one extension header: its length, then the window shifted
@@ -41,6 +42,7 @@ package gw_pkg;
   localparam int unsigned RingIndexLatency = 10;  // Barrett reduction and the ring's base
   localparam int unsigned RingLookupLatency = RingIndexLatency + RingLatency;
   localparam int unsigned FlowLookupLatency = 2 + FlowLatency + 4;  // gw_flow_lookup: rows, tables, compare, select
+  localparam int unsigned QuicLatency = 2 + 2 + QuicIdLatency + 2;  // gw_quic: scheme, id, rows, table, compare, select
   localparam int unsigned BackendLatency = 1 + TableLatency;  // range check, backend entries
   localparam int unsigned VerdictLatency = 3;
   localparam int unsigned MeterLead = 3;  // gw_meter learns of a packet's VIP so long before gw_verdict takes the packet
@@ -123,6 +125,7 @@ package gw_pkg;
     frame_len_t      needed;  // bytes that the frame must have: up to the end of the IP packet; 0: any
     gw_egress_class_e egress_class;
     logic            heartbeat_fallback;  // count it when `when_whole` stands
+    logic            quic_unknown;  // likewise
     logic            over_meter;  // count it for the VIP when `when_whole` stands
     logic            count_vip;  // count the VIP, whatever admission says (not for when_short, error, oversize)
     logic            count_backend;  // count the backend when the frame is forwarded
@@ -176,6 +179,14 @@ package gw_pkg;
     logic [6:0]  room;  // bytes from here to the end of the window
     logic [WalkBytes*8-1:0] bytes;  // from here on; byte 0 in bits 7:0
   } gw_walk_t;
+
+  // parse -> quic: the connection id that a QUIC packet may have.
+  localparam int unsigned ConnectionIdBytes = 9;  // that are looked at
+  typedef struct packed {
+    logic present;  // the packet holds at least the first eight of `bytes`
+    logic ninth;  // and the ninth
+    logic [ConnectionIdBytes-1:0][7:0] bytes;  // the first one in bits 7:0
+  } gw_connection_id_t;
 
   // What an ICMP error is about: the inner packet's flow, reversed.
   typedef struct packed {
@@ -267,6 +278,16 @@ package gw_pkg;
     gw_flow_room_t room;
   } gw_flow_result_t;
 
+  localparam int unsigned QuicRotations = 7;  // configurations of QUIC-LB; ids of an eighth are not routable
+
+  // quic -> backend: what the table of server ids holds for the packet's.
+  typedef struct packed {
+    logic        named;  // the connection id names a server
+    logic        found;
+    logic [15:0] backend;
+    logic [7:0]  generation;
+  } gw_quic_result_t;
+
   // ring -> backend
   typedef struct packed {
     logic [31:0] hash;
@@ -274,12 +295,14 @@ package gw_pkg;
     logic [15:0] slot;  // SlotEmpty without a ring
   } gw_ring_result_t;
 
-  // backend -> verdict: both candidates with their entries; `exists` 0: no backend of that index
+  // backend -> verdict: the candidates with their entries; `exists` 0: no backend of that index
   typedef struct packed {
     logic              flow_exists;
     gw_backend_entry_t flow_entry;  // of the flow's backend; ASSIGN: of the descriptor's
     logic              ring_exists;
     gw_backend_entry_t ring_entry;
+    logic              quic_exists;
+    gw_backend_entry_t quic_entry;  // of the backend that the connection id names
   } gw_candidates_t;
 
   // A word of the flow table without its SECDED bits: the first fields of gw_flow_record_t.
@@ -366,6 +389,7 @@ package gw_pkg;
     frame_len_t        needed;
     gw_egress_class_e  egress_class;
     logic              heartbeat_fallback;
+    logic              quic_unknown;  // the connection id's server has no live entry
     logic              over_meter;
     logic              count_vip;
     logic              count_backend;
@@ -416,6 +440,7 @@ package gw_pkg;
     logic            valid;
     gw_disposition_e disposition;
     logic            heartbeat_fallback;
+    logic            quic_unknown;
     logic            over_meter;
     logic            count_vip;
     logic [11:0]     vip;
@@ -437,6 +462,7 @@ package gw_pkg;
     logic [31:0]  source_v4;  // of GRE and GUE
     logic [127:0] source_v6;
     logic [15:0]  gue_port;
+    logic [QuicRotations-1:0][3:0] quic_lb;  // bytes of a QUIC-LB server id, by rotation
     logic [3:0][15:0] egress_threshold;
     logic [1:0][15:0] icmp_rate;  // of answers, numbered as gw_reply_t's bits
     logic [1:0][15:0] icmp_burst;

@@ -31,6 +31,7 @@ pub const PCI_DEVICE: u16 = 0x6757;
 pub const LAYOUTS: &[Layout] = &[
     tables::VipMatch::LAYOUT,
     tables::VipPrefix::LAYOUT,
+    tables::QuicId::LAYOUT,
     tables::VipEntry::LAYOUT,
     tables::PoolEntry::LAYOUT,
     tables::BackendEntry::LAYOUT,
@@ -62,7 +63,7 @@ pub const CODES: &[Codes] = &[
 
 /// Every constant that both sides need, as a build of these sizes has it.
 #[must_use]
-pub const fn constants(sizes: &Sizes) -> [(&'static str, u64); 23] {
+pub const fn constants(sizes: &Sizes) -> [(&'static str, u64); 25] {
     [
         ("Magic", MAGIC as u64),
         ("CardResetKey", CARD_RESET_KEY as u64),
@@ -76,11 +77,13 @@ pub const fn constants(sizes: &Sizes) -> [(&'static str, u64); 23] {
         ("FlowWays", sizes.flow_ways as u64),
         ("VipMatchRows", sizes.vip_match_rows as u64),
         ("VipPrefixes", sizes.vip_prefixes as u64),
+        ("QuicIdRows", sizes.quic_id_rows as u64),
         ("RingSizeMax", tables::RING_SIZE_MAX as u64),
         ("SlotEmpty", tables::SLOT_EMPTY as u64),
         ("SecretBits", tables::SECRET_WORDS as u64 * 32),
         ("FlowKeyBits", tables::FLOW_KEY_BITS as u64),
         ("VipKeyBits", tables::VIP_KEY_BITS as u64),
+        ("QuicKeyBits", tables::QUIC_KEY_BITS as u64),
         ("FlowWordDataBits", tables::FLOW_WORD_DATA_BITS as u64),
         ("FrameMax", tables::FRAME_MAX as u64),
         ("HashSeed", tables::HASH_SEED as u64),

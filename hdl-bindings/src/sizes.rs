@@ -4,8 +4,9 @@
 //! `make fmax` build, from a layout package of their own. A card of another build has another layout hash.
 
 use crate::tables::{
-    BACKENDS, BANKS, FLOW_KEY_BITS, FLOW_WAYS, FLOWS, NEXT_HOPS, POOLS, RING_SIZE_MAX, RING_SLOTS,
-    RING_SLOTS_PER_BEAT, SECRET_WORDS, VIP_KEY_BITS, VIP_MATCH_ROWS, VIP_PREFIXES, VIPS,
+    BACKENDS, BANKS, FLOW_KEY_BITS, FLOW_WAYS, FLOWS, NEXT_HOPS, POOLS, QUIC_ID_ROWS,
+    QUIC_KEY_BITS, RING_SIZE_MAX, RING_SLOTS, RING_SLOTS_PER_BEAT, SECRET_WORDS, VIP_KEY_BITS,
+    VIP_MATCH_ROWS, VIP_PREFIXES, VIPS,
 };
 
 /// Entries of each table.
@@ -31,6 +32,8 @@ pub struct Sizes {
     pub vip_match_rows: usize,
     /// VIP prefixes.
     pub vip_prefixes: usize,
+    /// Rows of a bank of QUIC server ids, a power of two.
+    pub quic_id_rows: usize,
 }
 
 /// Entries that a command's index of 20 bits reaches.
@@ -49,6 +52,7 @@ impl Sizes {
         flow_ways: FLOW_WAYS,
         vip_match_rows: VIP_MATCH_ROWS,
         vip_prefixes: VIP_PREFIXES,
+        quic_id_rows: QUIC_ID_ROWS,
     }
     .checked();
     /// An Alveo U55C: 66 of the largest rings, each of whole beats.
@@ -63,6 +67,7 @@ impl Sizes {
         flow_ways: FLOW_WAYS,
         vip_match_rows: 256,
         vip_prefixes: VIP_PREFIXES,
+        quic_id_rows: QUIC_ID_ROWS,
     }
     .checked();
     /// A Lattice ECP5-85K.
@@ -77,6 +82,7 @@ impl Sizes {
         flow_ways: 1,
         vip_match_rows: 8,
         vip_prefixes: 8,
+        quic_id_rows: 16,
     }
     .checked();
     /// Every build.
@@ -115,8 +121,14 @@ impl Sizes {
             "the rows of a VIP-match bank are a power of two"
         );
         assert!(
+            self.quic_id_rows.is_power_of_two(),
+            "the rows of a bank of QUIC server ids are a power of two"
+        );
+        assert!(
             FLOW_KEY_BITS + rows.trailing_zeros() as usize <= SECRET_WORDS * 32 + 1
                 && VIP_KEY_BITS + self.vip_match_rows.trailing_zeros() as usize
+                    <= SECRET_WORDS * 32 + 1
+                && QUIC_KEY_BITS + self.quic_id_rows.trailing_zeros() as usize
                     <= SECRET_WORDS * 32 + 1,
             "a bank's secret is too short for its rows"
         );

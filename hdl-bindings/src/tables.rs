@@ -19,7 +19,7 @@ pub const RING_SLOTS: usize = 1 << 20;
 pub const RING_SLOTS_PER_BEAT: usize = 32;
 /// Flow entries that the default build holds.
 pub const FLOWS: usize = 1 << 16;
-/// Banks of the flow and VIP-match tables, each with its own secret.
+/// Banks of the flow, VIP-match and QUIC id tables, each with its own secret.
 pub const BANKS: usize = 4;
 /// Ways of a flow bank.
 pub const FLOW_WAYS: usize = 4;
@@ -27,6 +27,8 @@ pub const FLOW_WAYS: usize = 4;
 pub const FLOW_ROWS: usize = FLOWS / BANKS / FLOW_WAYS;
 /// Rows of a VIP-match bank in the default build.
 pub const VIP_MATCH_ROWS: usize = 128;
+/// Rows of a bank of QUIC server ids in the default build.
+pub const QUIC_ID_ROWS: usize = 8192;
 /// VIP prefixes that the default build holds.
 pub const VIP_PREFIXES: usize = 64;
 /// Largest ring: the prime that Maglev and Katran use.
@@ -69,6 +71,8 @@ codes! {
         BackendCounter = 9 as "backend_counter",
         /// `VipPrefix`, in any order.
         VipPrefix = 10 as "vip_prefix",
+        /// `QuicId`, index = bank x rows + row.
+        QuicId = 11 as "quic_id",
         /// `CounterEntry`, index = VIP: misses over the VIP's meter. Read only.
         VipOverMeter = 13 as "vip_over_meter",
     }
@@ -88,12 +92,13 @@ impl Table {
             Self::Flow => FLOWS,
             Self::Counter => 64,
             Self::VipPrefix => VIP_PREFIXES,
+            Self::QuicId => BANKS * QUIC_ID_ROWS,
         }
     }
     /// Whether WRITE may address it.
     #[must_use]
     pub const fn is_writable(self) -> bool {
-        self.raw() <= Self::NextHop.raw() || matches!(self, Self::VipPrefix)
+        self.raw() <= Self::NextHop.raw() || matches!(self, Self::VipPrefix | Self::QuicId)
     }
 }
 
@@ -164,6 +169,8 @@ layout! {
         echo: bool [1],
         /// Route by QUIC connection id.
         quic: bool [1],
+        /// Its connection ids are QUIC-LB's; 0: Katran's.
+        quic_lb: bool [1],
         /// Largest outer IP packet towards the backends, in bytes.
         mtu: u16 [14],
         /// Meter: misses a millisecond that may reach the host; 0: no meter.
@@ -172,6 +179,26 @@ layout! {
         meter_burst: u16 [16],
         /// Most flow entries that the VIP may hold; 0: no quota.
         quota: u32 [20],
+    }
+}
+
+layout! {
+    /// Where the server id in a QUIC connection id leads.
+    pub struct QuicId as "gw_quic_id_t": 128 {
+        /// Server id.
+        id: u64 [64],
+        /// QUIC-LB's configuration rotation; Katran's scheme: 0.
+        rotation: u8 [3],
+        /// Scheme: QUIC-LB; 0: Katran's.
+        lb: bool [1],
+        /// The pool of the VIPs that it counts for.
+        pool: u8 [8],
+        /// The entry is in use.
+        valid: bool [1],
+        /// The backend that it names.
+        backend: u16 [16],
+        /// The backend's generation.
+        generation: u8 [8],
     }
 }
 
@@ -271,6 +298,8 @@ layout! {
 pub const FLOW_KEY_BITS: usize = 172;
 /// Bits of a VIP-match key that its banks hash.
 pub const VIP_KEY_BITS: usize = 153;
+/// Bits of a QUIC server id's key that its banks hash.
+pub const QUIC_KEY_BITS: usize = 76;
 
 layout! {
     /// A flow entry as DUMP shows it: the word of the table, and what the stamp RAMs hold.
@@ -352,6 +381,14 @@ impl FlowKey {
     #[must_use]
     pub fn row(&self, secret: &[u32; SECRET_WORDS]) -> usize {
         bank_row(&self.to_words(), FLOW_KEY_BITS, secret, FLOW_ROWS)
+    }
+}
+
+impl QuicId {
+    /// The row of a bank that this key falls into.
+    #[must_use]
+    pub fn row(&self, secret: &[u32; SECRET_WORDS]) -> usize {
+        bank_row(&self.to_words(), QUIC_KEY_BITS, secret, QUIC_ID_ROWS)
     }
 }
 

@@ -17,6 +17,8 @@ codes! {
         ForwardRaw = 3 as "forward_raw",
         /// A miss beyond its VIP's meter, sent to the backend that the ring names.
         ForwardOverMeter = 4 as "forward_over_meter",
+        /// Sent to the backend that the server id in its QUIC connection id names.
+        ForwardQuic = 5 as "forward_quic",
         /// An echo request to a VIP, answered by the card.
         ForwardEcho = 6 as "forward_echo",
         /// A client is told that its packet is too big to be encapsulated, by an ICMP error of the card.
@@ -124,7 +126,7 @@ codes! {
     pub enum EgressClass as "gw_egress_class_e": 2 {
         /// Raw frames of the host: routing protocols depend on them.
         Raw = 0 as "raw",
-        /// Packets of flows in the flow table.
+        /// Packets of flows in the flow table, and those that a QUIC connection id routes.
         Hit = 1 as "hit",
         /// New flows that host or ring admitted, and what the card itself answers.
         New = 2 as "new",
@@ -134,8 +136,10 @@ codes! {
 }
 
 codes! {
-    /// The card's counters, in the `counters` table. The first 48 are the dispositions, by their numbers.
+    /// The card's counters, in the `counters` table. The first 47 are the dispositions, by their numbers.
     pub enum PortCounter as "gw_port_counter_e": 6 {
+        /// Packets of which the QUIC connection id names a server that has no live entry.
+        QuicUnknown = 47 as "quic_unknown",
         /// Frames that began on the wire's receive side.
         WireIn = 48 as "wire_in",
         /// Bytes of them, as far as they came.

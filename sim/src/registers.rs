@@ -58,6 +58,8 @@ pub mod core {
     pub const GUE_PORT: u32 = 0x180;
     /// Limits of too-big errors and echo replies: rate in the low half, burst in the high one.
     pub const ICMP_LIMIT: u32 = 0x184;
+    /// Bytes of a QUIC-LB server id, four bits a configuration rotation.
+    pub const QUIC_LB: u32 = 0x190;
 }
 
 /// Rings and DMA: offsets from the start of BAR0.
@@ -156,6 +158,7 @@ mod tests {
             ("secret", core::SECRET),
             ("scratch", core::SCRATCH),
             ("gue_port", core::GUE_PORT),
+            ("quic_lb", core::QUIC_LB),
         ] {
             assert_eq!(offset("addrmap gw_core_regs", name), expected, "{name}");
         }

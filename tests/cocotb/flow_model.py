@@ -12,12 +12,12 @@ OPCODES = {name: i for i, name in enumerate("nop write copy dump digest insert m
 TABLES = {
     name: i
     for i, name in enumerate(
-        "vip_match vip pool ring backend next_hop flow counter vip_counter backend_counter vip_prefix".split()
+        "vip_match vip pool ring backend next_hop flow counter vip_counter backend_counter vip_prefix quic_id".split()
     )
 }
 ENTRIES = dict(
     vip_match=512, vip=256, pool=64, ring=32768, backend=1024, next_hop=16, flow=65536, counter=64,
-    vip_counter=256, backend_counter=1024, vip_prefix=64,
+    vip_counter=256, backend_counter=1024, vip_prefix=64, quic_id=32768,
 )  # fmt: skip
 EXPECT = {"free": 0, "same": 1, "unconfirmed": 2}
 STATUS = (

@@ -39,7 +39,7 @@ async def a_bad_command_gets_its_status(dut):
         ("bad_opcode", dict(opcode=9)),
         ("bad_opcode", dict(opcode=255, table=255)),
         ("bad_opcode", dict(opcode=16, table="ring", count=1)),  # the low bits alone are NOP
-        ("bad_table", dict(opcode="dump", table=11, count=1)),
+        ("bad_table", dict(opcode="dump", table=14, count=1)),
         ("bad_table", dict(opcode="digest", table=255, count=1)),
         ("bad_table", dict(opcode="dump", table=16, count=1)),  # the low bits alone are vip_match
         ("bad_table", dict(opcode="write", table="flow", count=1)),

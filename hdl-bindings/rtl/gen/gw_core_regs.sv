@@ -252,6 +252,7 @@ module gw_core_regs (
         logic scratch[32];
         logic gue_port;
         logic icmp_limit[2];
+        logic quic_lb;
     } decoded_reg_strb_t;
     decoded_reg_strb_t decoded_reg_strb;
     logic decoded_err;
@@ -305,6 +306,7 @@ module gw_core_regs (
         for(int i0=0; i0<2; i0++) begin
             decoded_reg_strb.icmp_limit[i0] = cpuif_req_masked & (cpuif_addr == 9'h184 + (9)'(i0) * 9'h4);
         end
+        decoded_reg_strb.quic_lb = cpuif_req_masked & (cpuif_addr == 9'h190);
         decoded_err = '0;
     end
 
@@ -419,6 +421,12 @@ module gw_core_regs (
                 logic load_next;
             } burst;
         } icmp_limit[2];
+        struct {
+            struct {
+                logic [27:0] next;
+                logic load_next;
+            } bytes;
+        } quic_lb;
     } field_combo_t;
     field_combo_t field_combo;
 
@@ -505,6 +513,11 @@ module gw_core_regs (
                 logic [15:0] value;
             } burst;
         } icmp_limit[2];
+        struct {
+            struct {
+                logic [27:0] value;
+            } bytes;
+        } quic_lb;
     } field_storage_t;
     field_storage_t field_storage;
 
@@ -940,6 +953,29 @@ module gw_core_regs (
         end
         assign hwif_out.icmp_limit[i0].burst.value = field_storage.icmp_limit[i0].burst.value;
     end
+    // Field: gw_core_regs.quic_lb.bytes
+    always_comb begin
+        automatic logic [27:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.quic_lb.bytes.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.quic_lb && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.quic_lb.bytes.value & ~decoded_wr_biten[27:0]) | (decoded_wr_data[27:0] & decoded_wr_biten[27:0]);
+            load_next_c = '1;
+        end
+        field_combo.quic_lb.bytes.next = next_c;
+        field_combo.quic_lb.bytes.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.quic_lb.bytes.value <= 28'h0;
+        end else begin
+            if(field_combo.quic_lb.bytes.load_next) begin
+                field_storage.quic_lb.bytes.value <= field_combo.quic_lb.bytes.next;
+            end
+        end
+    end
+    assign hwif_out.quic_lb.bytes.value = field_storage.quic_lb.bytes.value;
 
     //--------------------------------------------------------------------------
     // Write response
@@ -1062,6 +1098,9 @@ module gw_core_regs (
                 readback_data_var[15:0] = field_storage.icmp_limit[i0].rate.value;
                 readback_data_var[31:16] = field_storage.icmp_limit[i0].burst.value;
             end
+        end
+        if(rd_mux_addr == 9'h190) begin
+            readback_data_var[27:0] = field_storage.quic_lb.bytes.value;
         end
         readback_data = readback_data_var;
         readback_done = decoded_req & ~decoded_req_is_wr;

@@ -5,7 +5,7 @@ package gw_core_regs_pkg;
 
     localparam GW_CORE_REGS_DATA_WIDTH = 32;
     localparam GW_CORE_REGS_MIN_ADDR_WIDTH = 9;
-    localparam GW_CORE_REGS_SIZE = 'h18c;
+    localparam GW_CORE_REGS_SIZE = 'h194;
 
     typedef struct {
         logic [31:0] next;
@@ -171,6 +171,14 @@ package gw_core_regs_pkg;
     } gw_core_regs__icmp_limit__out_t;
 
     typedef struct {
+        logic [27:0] value;
+    } gw_core_regs__quic_lb__bytes__out_t;
+
+    typedef struct {
+        gw_core_regs__quic_lb__bytes__out_t bytes;
+    } gw_core_regs__quic_lb__out_t;
+
+    typedef struct {
         gw_core_regs__control__out_t control;
         gw_core_regs__heartbeat__out_t heartbeat;
         gw_core_regs__card_reset__out_t card_reset;
@@ -185,5 +193,6 @@ package gw_core_regs_pkg;
         gw_rw32__out_t scratch[32];
         gw_core_regs__gue_port__out_t gue_port;
         gw_core_regs__icmp_limit__out_t icmp_limit[2];
+        gw_core_regs__quic_lb__out_t quic_lb;
     } gw_core_regs__out_t;
 endpackage

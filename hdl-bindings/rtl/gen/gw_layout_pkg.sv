@@ -1,6 +1,6 @@
 // Generated from hdl-bindings/src by `make generate`: change it there.
 package gw_layout_pkg;
-  localparam logic [31:0] LayoutHash = 32'h111f4730;
+  localparam logic [31:0] LayoutHash = 32'h4b6cc7cd;
   localparam int unsigned Magic = 1196900697;
   localparam int unsigned CardResetKey = 1380275013;
   localparam int unsigned Vips = 256;
@@ -13,11 +13,13 @@ package gw_layout_pkg;
   localparam int unsigned FlowWays = 4;
   localparam int unsigned VipMatchRows = 128;
   localparam int unsigned VipPrefixes = 64;
+  localparam int unsigned QuicIdRows = 8192;
   localparam int unsigned RingSizeMax = 65537;
   localparam int unsigned SlotEmpty = 65535;
   localparam int unsigned SecretBits = 192;
   localparam int unsigned FlowKeyBits = 172;
   localparam int unsigned VipKeyBits = 153;
+  localparam int unsigned QuicKeyBits = 76;
   localparam int unsigned FlowWordDataBits = 199;
   localparam int unsigned FrameMax = 9216;
   localparam int unsigned HashSeed = 33554944;
@@ -32,6 +34,7 @@ package gw_layout_pkg;
     DispositionForwardInject = 6'd2,  // Injected by the host for a VIP, sent to the backend that the host chose.
     DispositionForwardRaw = 6'd3,  // Injected by the host as it is, sent unchanged.
     DispositionForwardOverMeter = 6'd4,  // A miss beyond its VIP's meter, sent to the backend that the ring names.
+    DispositionForwardQuic = 6'd5,  // Sent to the backend that the server id in its QUIC connection id names.
     DispositionForwardEcho = 6'd6,  // An echo request to a VIP, answered by the card.
     DispositionForwardTooBig = 6'd7,  // A client is told that its packet is too big to be encapsulated, by an ICMP error of the card.
     DispositionHostPunt = 6'd8,  // To the host: a miss of a VIP, for the host to decide.
@@ -73,13 +76,14 @@ package gw_layout_pkg;
   // Classes of frames at the egress queue; each has its own threshold.
   typedef enum logic [1:0] {
     EgressClassRaw = 2'd0,  // Raw frames of the host: routing protocols depend on them.
-    EgressClassHit = 2'd1,  // Packets of flows in the flow table.
+    EgressClassHit = 2'd1,  // Packets of flows in the flow table, and those that a QUIC connection id routes.
     EgressClassNew = 2'd2,  // New flows that host or ring admitted, and what the card itself answers.
     EgressClassOverMeter = 2'd3  // Misses beyond a meter.
   } gw_egress_class_e;
 
-  // The card's counters, in the `counters` table. The first 48 are the dispositions, by their numbers.
+  // The card's counters, in the `counters` table. The first 47 are the dispositions, by their numbers.
   typedef enum logic [5:0] {
+    PortCounterQuicUnknown = 6'd47,  // Packets of which the QUIC connection id names a server that has no live entry.
     PortCounterWireIn = 6'd48,  // Frames that began on the wire's receive side.
     PortCounterWireInBytes = 6'd49,  // Bytes of them, as far as they came.
     PortCounterInjected = 6'd50,  // Frames of the host that entered.
@@ -110,6 +114,7 @@ package gw_layout_pkg;
     TableVipCounter = 4'd8,  // `CounterEntry`, index = VIP. Read only.
     TableBackendCounter = 4'd9,  // `CounterEntry`, index = backend. Read only.
     TableVipPrefix = 4'd10,  // `VipPrefix`, in any order.
+    TableQuicId = 4'd11,  // `QuicId`, index = bank x rows + row.
     TableVipOverMeter = 4'd13  // `CounterEntry`, index = VIP: misses over the VIP's meter. Read only.
   } gw_table_e;
 
@@ -203,13 +208,26 @@ package gw_layout_pkg;
     logic [15:0] port;  // Destination port; 0: any.
   } gw_vip_prefix_t;
 
+  // Where the server id in a QUIC connection id leads.
+  typedef struct packed {
+    logic [26:0] reserved_top;
+    logic [7:0] generation;  // The backend's generation.
+    logic [15:0] backend;  // The backend that it names.
+    logic valid;  // The entry is in use.
+    logic [7:0] pool;  // The pool of the VIPs that it counts for.
+    logic lb;  // Scheme: QUIC-LB; 0: Katran's.
+    logic [2:0] rotation;  // QUIC-LB's configuration rotation; Katran's scheme: 0.
+    logic [63:0] id;  // Server id.
+  } gw_quic_id_t;
+
   // A VIP's properties.
   typedef struct packed {
-    logic [70:0] reserved_top;
+    logic [69:0] reserved_top;
     logic [19:0] quota;  // Most flow entries that the VIP may hold; 0: no quota.
     logic [15:0] meter_burst;  // Meter: burst in misses.
     logic [23:0] meter_rate;  // Meter: misses a millisecond that may reach the host; 0: no meter.
     logic [13:0] mtu;  // Largest outer IP packet towards the backends, in bytes.
+    logic quic_lb;  // Its connection ids are QUIC-LB's; 0: Katran's.
     logic quic;  // Route by QUIC connection id.
     logic echo;  // Answer echo requests.
     logic hash_keep_destination_port;  // Keep the destination port in the hash of an any-port VIP (Katran's HASH_SRC_DST_PORT).

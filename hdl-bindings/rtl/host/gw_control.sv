@@ -139,6 +139,7 @@ module gw_control
     config_o.ipip_source_v4 = from_regs.ipip_source_v4.value.value;
     config_o.source_v4      = from_regs.source_v4.value.value;
     config_o.gue_port       = from_regs.gue_port.port.value;
+    config_o.quic_lb        = from_regs.quic_lb.bytes.value;
     for (int unsigned i = 0; i < 4; i++) begin
       config_o.ipip_source_v6[127-32*i-:32] = from_regs.ipip_source_v6[i].value.value;
       config_o.source_v6[127-32*i-:32]      = from_regs.source_v6[i].value.value;

@@ -200,6 +200,7 @@ module gw_admit
     if (joined_q) begin
       admission_q.disposition        <= disposition;
       admission_q.heartbeat_fallback <= whole_q && decision_q.heartbeat_fallback;
+      admission_q.quic_unknown       <= whole_q && decision_q.quic_unknown;
       admission_q.over_meter         <= whole_q && decision_q.over_meter;
       admission_q.count_vip          <= whole_q && decision_q.count_vip;
       admission_q.vip                <= decision_q.vip;

@@ -1,7 +1,7 @@
 // Decides what becomes of a frame, from its window: the stations from parse to encap, each beside what it need not wait for.
 //
 //   parse -> vip ---------> hash -> ring -> backend -> verdict -> encap
-//               \-> flow --------------/          \-> learn
+//               \-> flow, quic --------/          \-> learn
 //
 // Wiring, and the delays that bring what stations found to where it is wanted; no logic of its own.
 //
@@ -70,14 +70,15 @@ module gw_decide
     $error("gw_decide: a request to learn does not come FlowRequestDelay after its lookup");
   end
 
-  logic vip_rvalid, flow_rvalid, ring_rvalid, backend_rvalid, next_hop_rvalid;
-  logic [BeatBits-1:0] vip_rdata, flow_rdata, ring_rdata, backend_rdata, next_hop_rdata;
-  assign table_rvalid_o = vip_rvalid | flow_rvalid | ring_rvalid | backend_rvalid | next_hop_rvalid;
-  assign table_rdata_o  = vip_rdata | flow_rdata | ring_rdata | backend_rdata | next_hop_rdata;
+  logic vip_rvalid, flow_rvalid, quic_rvalid, ring_rvalid, backend_rvalid, next_hop_rvalid;
+  logic [BeatBits-1:0] vip_rdata, flow_rdata, quic_rdata, ring_rdata, backend_rdata, next_hop_rdata;
+  assign table_rvalid_o = vip_rvalid | flow_rvalid | quic_rvalid | ring_rvalid | backend_rvalid | next_hop_rvalid;
+  assign table_rdata_o  = vip_rdata | flow_rdata | quic_rdata | ring_rdata | backend_rdata | next_hop_rdata;
 
   // ---- parse ------------------------------------------------------------------------------------------------------------
   logic       parsed_valid;
   gw_parsed_t parsed;
+  gw_connection_id_t connection_id;
 
   gw_parse u_parse (
       .clk_i       (clk_i),
@@ -87,7 +88,8 @@ module gw_decide
       .valid_i     (window_valid_i),
       .window_i    (window_i),
       .valid_o     (parsed_valid),
-      .parsed_o    (parsed)
+      .parsed_o    (parsed),
+      .connection_id_o(connection_id)
   );
 
   // ---- vip --------------------------------------------------------------------------------------------------------------
@@ -295,6 +297,53 @@ module gw_decide
       .result_o    (ring)
   );
 
+  // ---- quic, beside all of these -----------------------------------------------------------------------------------------
+  logic              due_id_valid, quic_valid, due_quic_valid;
+  gw_connection_id_t due_id;
+  gw_quic_result_t   quic, due_quic, quic_or_none;
+
+  gw_delay #(
+      .Width ($bits(gw_connection_id_t)),
+      .Cycles(VipEntryLatency)
+  ) u_id_delay (
+      .clk_i  (clk_i),
+      .rst_ni (rst_ni),
+      .valid_i(parsed_valid),
+      .data_i (connection_id),
+      .valid_o(due_id_valid),
+      .data_o (due_id)
+  );
+
+  gw_quic u_quic (
+      .clk_i          (clk_i),
+      .rst_ni         (rst_ni),
+      .secret_i       (config_i.secret),
+      .id_bytes_i     (config_i.quic_lb),
+      .table_req_i    (table_req_i),
+      .rvalid_o       (quic_rvalid),
+      .rdata_o        (quic_rdata),
+      .valid_i        (entry_valid),
+      .connection_id_i(due_id),
+      .matched_i      (entry_found.matched),
+      .entry_i        (entry),
+      .valid_o        (quic_valid),
+      .result_o       (quic)
+  );
+
+  gw_delay #(
+      .Width ($bits(gw_quic_result_t)),
+      .Cycles(BackendDue - VipEntryLatency - QuicLatency)
+  ) u_quic_delay (
+      .clk_i  (clk_i),
+      .rst_ni (rst_ni),
+      .valid_i(quic_valid),
+      .data_i (quic),
+      .valid_o(due_quic_valid),
+      .data_o (due_quic)
+  );
+  // Packets without a server id were not looked up.
+  assign quic_or_none = due_quic_valid ? due_quic : '0;
+
   // ---- backend ----------------------------------------------------------------------------------------------------------
   typedef struct packed {
     logic        assigned;
@@ -329,6 +378,8 @@ module gw_decide
       .flow_found_i    (flow_or_none.found),
       .flow_backend_i  (flow_or_none.backend),
       .slot_i          (ring.slot),
+      .quic_found_i    (quic_or_none.found),
+      .quic_backend_i  (quic_or_none.backend),
       .valid_o         (candidates_valid),
       .candidates_o    (candidates)
   );
@@ -368,6 +419,7 @@ module gw_decide
   typedef struct packed {
     gw_flow_result_t flow;
     gw_ring_result_t ring;
+    gw_quic_result_t quic;
   } results_t;
 
   logic              due_parsed_valid, due_vip_valid, due_results_valid, verdict_valid;
@@ -408,7 +460,7 @@ module gw_decide
       .clk_i  (clk_i),
       .rst_ni (rst_ni),
       .valid_i(ring_valid),
-      .data_i ({flow_or_none, ring}),
+      .data_i ({flow_or_none, ring, quic_or_none}),
       .valid_o(due_results_valid),
       .data_o (due_results)
   );
@@ -426,6 +478,7 @@ module gw_decide
       .found_i         (due_vip.found),
       .flow_i          (due_results.flow),
       .ring_i          (due_results.ring),
+      .quic_i          (due_results.quic),
       .candidates_i    (candidates),
       .valid_o         (verdict_valid),
       .verdict_o       (verdict),
@@ -478,6 +531,7 @@ module gw_decide
     if (rst_ni) begin
       assert (client_valid == found_valid && entry_found_valid == entry_valid)
       else $error("gw_decide: the VIP lookup is not in step");
+      assert (due_id_valid == entry_valid && (!due_quic_valid || ring_valid)) else $error("gw_decide: the connection id is not in step");
       assert (assignment_valid == ring_valid) else $error("gw_decide: the ring lookup is not in step");
       assert (due_parsed_valid == candidates_valid && due_vip_valid == candidates_valid && due_results_valid == candidates_valid)
       else $error("gw_decide: what gw_verdict takes is not in step");

@@ -131,6 +131,7 @@ module gw_encap
     plain_d.needed = verdict_i.needed;
     plain_d.egress_class = verdict_i.egress_class;
     plain_d.heartbeat_fallback = verdict_i.heartbeat_fallback;
+    plain_d.quic_unknown = verdict_i.quic_unknown;
     plain_d.over_meter = verdict_i.over_meter;
     plain_d.count_vip = verdict_i.count_vip;
     plain_d.count_backend = verdict_i.count_backend;

@@ -18,7 +18,8 @@ module gw_parse
     input  logic        valid_i,
     input  gw_window_t  window_i,
     output logic        valid_o,
-    output gw_parsed_t  parsed_o
+    output gw_parsed_t  parsed_o,
+    output gw_connection_id_t connection_id_o
 );
 
   localparam int unsigned Ethernet = 14;
@@ -290,7 +291,7 @@ module gw_parse
   logic        icmp;
   logic        portless;
 
-  // of what layer 4 carries only gw_inner_flow reads more, and malformed packets and fragments are known with the lengths
+  // of what layer 4 carries only gw_inner_flow and gw_connection_id read more, and malformed packets and fragments are known with the lengths
   logic unused_bits;
   assign unused_bits = ^{walk.ipv6, walk.options, facts2_q.malformed, facts2_q.fragment, facts2_q.plain};
 
@@ -335,6 +336,14 @@ module gw_parse
       .destination_i(fields.destination_address),
       .walk_i       (walk),
       .flow_o       (inner)
+  );
+
+  gw_connection_id u_connection_id (
+      .clk_i  (clk_i),
+      .valid_i(walked_valid),
+      .ask_i  (lengths_d.udp && facts.wire_frame),
+      .walk_i (walk),
+      .id_o   (connection_id_o)
   );
 
   always_ff @(posedge clk_i) begin

@@ -1,6 +1,6 @@
-// Decides: forward by flow, by the host's order or by the ring, punt, host or drop (CARD.md 2 rows 16 to 18, and 4).
+// Decides: forward by connection id, by flow, by the host's order or by the ring, punt, host or drop (CARD.md 2 rows 16 to 18, and 4).
 //
-// Latency:    VerdictLatency: what is known of both candidates, the row that applies, the encapsulation's checks.
+// Latency:    VerdictLatency: what is known of the candidates, the row that applies, the encapsulation's checks.
 // Throughput: one packet a cycle; never stalls.
 // Drops when: never here; it decides drops, which gw_admit carries out.
 module gw_verdict
@@ -18,6 +18,7 @@ module gw_verdict
     // verilator lint_off UNUSEDSIGNAL
     input  gw_parsed_t        parsed_i,
     input  gw_vip_entry_t     entry_i,
+    input  gw_quic_result_t   quic_i,  // its backend is a candidate
     // verilator lint_on UNUSEDSIGNAL
     input  gw_vip_found_t     found_i,
     input  gw_flow_result_t   flow_i,
@@ -73,7 +74,7 @@ module gw_verdict
   end
   assign valid_o = valid_q[VerdictLatency-1];
 
-  // ---- stage 1: what is known of both candidates -------------------------------------------------------------------
+  // ---- stage 1: what is known of the candidates --------------------------------------------------------------------
   typedef struct packed {
     logic                 decided;  // by parse
     logic                 matched;
@@ -81,6 +82,7 @@ module gw_verdict
     logic                 wire_frame;
     logic                 flow_live;
     logic                 flow_new;  // to be decided afresh: SYN to a draining backend
+    logic                 quic_live;
     logic                 ring_exists;
     logic                 ring_usable;
     logic                 wants_host;  // a miss is the host's to decide
@@ -96,13 +98,15 @@ module gw_verdict
     logic [13:0]          mtu;
     logic [5:0]           flow_outer_bytes;
     logic [5:0]           ring_outer_bytes;
+    logic [5:0]           quic_outer_bytes;
     logic [15:0]          flow_backend;  // or the host's
     logic [15:0]          ring_backend;
+    logic [15:0]          quic_backend;
   } facts_t;
 
   facts_t            facts_d, facts_q;
   gw_verdict_t       verdict1_d, verdict1_q;
-  gw_backend_entry_t flow_entry_q, ring_entry_q;
+  gw_backend_entry_t flow_entry_q, ring_entry_q, quic_entry_q;
   gw_flow_hit_t      hit1_d, hit1_q, hit2_q, hit3_q;
   gw_flow_request_t  request1_d, request1_q, request2_q, request3_q;
   gw_rx_completion_t record1_d, record1_q, record2_q, record3_q;
@@ -121,11 +125,13 @@ module gw_verdict
     flow_usable = candidates_i.flow_exists && is_usable(candidates_i.flow_entry.state);
     facts_d.flow_live = flow_usable && candidates_i.flow_entry.generation == generation;
     facts_d.flow_new = candidates_i.flow_entry.state == BackendStateDraining && opens;
+    facts_d.quic_live = candidates_i.quic_exists && is_usable(candidates_i.quic_entry.state) &&
+        candidates_i.quic_entry.generation == quic_i.generation;
     facts_d.ring_exists = candidates_i.ring_exists;
     facts_d.ring_usable = is_usable(candidates_i.ring_entry.state);
     facts_d.wants_host = punt && host_alive_i && !compute_only_i;
     wants_token_d = facts_d.wants_host && entry_i.meter_rate != '0 && !parsed_i.decided && !parsed_i.echo && found_i.matched &&
-        facts_d.wire_frame && !(facts_d.flow_live && !facts_d.flow_new);
+        facts_d.wire_frame && !facts_d.quic_live && !(facts_d.flow_live && !facts_d.flow_new);
     facts_d.fallback = punt && !compute_only_i;
     facts_d.learns = (punt || entry_i.miss_policy == MissPolicyLearn) && !compute_only_i && !parsed_i.rst;
     facts_d.confirms = !flow_i.confirmed && !opens;
@@ -140,8 +146,10 @@ module gw_verdict
     facts_d.mtu = entry_i.mtu;
     facts_d.flow_outer_bytes = outer_bytes_of(candidates_i.flow_entry);
     facts_d.ring_outer_bytes = outer_bytes_of(candidates_i.ring_entry);
+    facts_d.quic_outer_bytes = outer_bytes_of(candidates_i.quic_entry);
     facts_d.flow_backend = facts_d.assigned ? parsed_i.inject.backend : flow_i.backend;
     facts_d.ring_backend = ring_i.slot;
+    facts_d.quic_backend = quic_i.backend;
 
     verdict1_d = '0;
     verdict1_d.disposition = parsed_i.disposition;
@@ -150,6 +158,7 @@ module gw_verdict
     verdict1_d.vip = found_i.vip;
     verdict1_d.mtu = entry_i.mtu;
     verdict1_d.count_vip = facts_d.wire_frame && !parsed_i.decided && found_i.matched;
+    verdict1_d.quic_unknown = quic_i.named && !facts_d.quic_live;
     verdict1_d.source_zero = entry_i.hash_destination_port_only;
     verdict1_d.port_zero = entry_i.hash_no_source_port;
 
@@ -198,6 +207,7 @@ module gw_verdict
       verdict1_q   <= verdict1_d;
       flow_entry_q <= candidates_i.flow_entry;
       ring_entry_q <= candidates_i.ring_entry;
+      quic_entry_q <= candidates_i.quic_entry;
       record1_q    <= record1_d;
       hit1_q       <= hit1_d;
       request1_q   <= request1_d;
@@ -235,6 +245,7 @@ module gw_verdict
         else if (facts_q.control_port) verdict2_d.disposition = DispositionHostControl;
         else verdict2_d.disposition = unmatched_drop_i ? DispositionDropUnmatched : DispositionHostUnmatched;
       end
+      else if (facts_q.quic_live) verdict2_d.disposition = DispositionForwardQuic;
       else if (facts_q.flow_live && !facts_q.flow_new) verdict2_d.disposition = DispositionForwardHit;
       else if (facts_q.wants_host) verdict2_d.disposition = facts_q.icmp_error ? DispositionHostIcmpError : DispositionHostPunt;
       else verdict2_d.disposition = ring_row;
@@ -243,9 +254,10 @@ module gw_verdict
     // a packet that gw_meter has no token for goes by the ring too
     by_ring = verdict2_d.disposition inside {DispositionForwardRing, DispositionHostPunt, DispositionHostIcmpError};
     verdict2_d.heartbeat_fallback = verdict2_d.disposition == DispositionForwardRing && facts_q.fallback;
-    verdict2_d.entry = by_ring ? ring_entry_q : flow_entry_q;
-    verdict2_d.backend = by_ring ? facts_q.ring_backend : facts_q.flow_backend;
-    verdict2_d.outer_bytes = by_ring ? facts_q.ring_outer_bytes : facts_q.flow_outer_bytes;
+    verdict2_d.entry = by_ring ? ring_entry_q : facts_q.quic_live ? quic_entry_q : flow_entry_q;
+    verdict2_d.backend = by_ring ? facts_q.ring_backend : facts_q.quic_live ? facts_q.quic_backend : facts_q.flow_backend;
+    verdict2_d.outer_bytes = by_ring ? facts_q.ring_outer_bytes : facts_q.quic_live ? facts_q.quic_outer_bytes :
+        facts_q.flow_outer_bytes;
     room_d = signed'((LengthBits + 1)'(facts_q.mtu)) - signed'((LengthBits + 1)'(facts_q.inner_length));
   end
 
@@ -273,7 +285,8 @@ module gw_verdict
     verdict3_d = verdict2_q;
     verdict3_d.disposition = row;
     verdict3_d.over_meter = over_i;
-    if (row inside {DispositionForwardHit, DispositionForwardRing, DispositionForwardInject, DispositionForwardOverMeter}) begin
+    if (row inside {DispositionForwardHit, DispositionForwardRing, DispositionForwardInject, DispositionForwardOverMeter,
+                    DispositionForwardQuic}) begin
       if (!(verdict2_q.entry.encap inside {EncapIpip, EncapGre, EncapGue, EncapL2})) begin
         verdict3_d.disposition = DispositionDropEncapUnsupported;
       end else if (room_q < signed'((LengthBits + 1)'(verdict2_q.outer_bytes))) begin
@@ -286,7 +299,7 @@ module gw_verdict
     end
     unique case (verdict3_d.disposition)
       DispositionForwardRaw: verdict3_d.egress_class = EgressClassRaw;
-      DispositionForwardHit: verdict3_d.egress_class = EgressClassHit;
+      DispositionForwardHit, DispositionForwardQuic: verdict3_d.egress_class = EgressClassHit;
       DispositionForwardOverMeter: verdict3_d.egress_class = EgressClassOverMeter;
       default: verdict3_d.egress_class = EgressClassNew;
     endcase

@@ -9,7 +9,7 @@ module gw_clear
   import gw_layout_pkg::*;
   import gw_pkg::*;
 #(
-    parameter int unsigned Indices = longest(RingSlots / 32, longest(1 << FlowRowBits, longest(Vips, Backends)))
+    parameter int unsigned Indices = longest(longest(RingSlots / 32, QuicIdRows), longest(1 << FlowRowBits, longest(Vips, Backends)))
 ) (
     input  logic clk_i,
     input  logic rst_ni,

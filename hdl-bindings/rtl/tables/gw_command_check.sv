@@ -41,12 +41,14 @@ module gw_command_check
       8'(TableFlow):                              entries = EntriesBits'(Flows);
       8'(TableCounter):                           entries = EntriesBits'(64);
       8'(TableVipPrefix):                         entries = EntriesBits'(VipPrefixes);
+      8'(TableQuicId):                            entries = EntriesBits'(Banks * QuicIdRows);
       default: begin
         entries     = '0;
         known_table = 1'b0;
       end
     endcase
-    if (command_i.opcode == 8'(OpcodeWrite) && command_i.table_id > 8'(TableNextHop) && command_i.table_id != 8'(TableVipPrefix)) known_table = 1'b0;
+    if (command_i.opcode == 8'(OpcodeWrite) && command_i.table_id > 8'(TableNextHop) &&
+        !(command_i.table_id inside {8'(TableVipPrefix), 8'(TableQuicId)})) known_table = 1'b0;
     if (command_i.opcode == 8'(OpcodeCopy) && command_i.table_id != 8'(TableRing)) known_table = 1'b0;
     end_index   = SumBits'(command_i.index) + SumBits'(command_i.count);
     end_source  = SumBits'(command_i.source_index) + SumBits'(command_i.count);

@@ -52,8 +52,8 @@ module gw_counters
     output logic [31:0] in_flight_o  // frames begun and not yet counted as out, gone or dropped
 );
   localparam int unsigned Counters = 64;
-  localparam int unsigned FirstPort = 48;  // gw_port_counter_e begins here
-  localparam int unsigned PortCounters = 15;
+  localparam int unsigned FirstPort = 47;  // gw_port_counter_e begins here
+  localparam int unsigned PortCounters = 16;
   localparam int unsigned HostOut = int'(PortCounterHostOut) - FirstPort;
   localparam int unsigned ReadLatency = 2;
 
@@ -63,6 +63,7 @@ module gw_counters
 
   function automatic logic [31:0] add(gw_port_counter_e counter);
     unique case (counter)
+      PortCounterQuicUnknown: return 32'(admission_i.valid && admission_i.quic_unknown);
       PortCounterWireIn: return 32'(wire_began_i);
       PortCounterWireInBytes: return 32'(wire_bytes_i);
       PortCounterInjected: return 32'(injected_i);

@@ -1,6 +1,6 @@
 // Purpose: a table whose entries packets read by their index, whole: `vip`, `pool`, `backend`, `next_hop`. A write changes the
 //   whole entry in one cycle, so that writing a pool's entry is the ring swap.
-// Latency: TableLatency from `read_i` to `entry_o`, which is zero for an index beyond the table.
+// Latency: Latency from `read_i` to `entry_o`, which is zero for an index beyond the table.
 // Throughput: one packet (all readers) and one command access a cycle: each reader has its own copy of the RAM.
 // Drops when: never.
 module gw_entry_table
@@ -11,7 +11,8 @@ module gw_entry_table
     parameter type entry_t = gw_vip_entry_t,  // a layout that begins with `reserved_top`, which is not stored
     parameter int unsigned Entries = Vips,
     parameter int unsigned Readers = 1,
-    parameter int unsigned IndexBits = 12  // of a packet's index, at least as many as the table needs
+    parameter int unsigned IndexBits = 12,  // of a packet's index, at least as many as the table needs
+    parameter int unsigned Latency = TableLatency
 ) (
     input  logic                                        clk_i,
     input  logic                                        rst_ni,
@@ -40,12 +41,12 @@ module gw_entry_table
   for (genvar r = 0; r < Readers; r++) begin : gen_reader
     logic [       Width-1:0] entry;
     logic [       Width-1:0] command_data;
-    logic [TableLatency-1:0] beyond_q;  // bit i: the read i + 1 cycles ago was beyond the table
+    logic [     Latency-1:0] beyond_q;  // bit i: the read i + 1 cycles ago was beyond the table
 
     gw_table_ram #(
         .Width  (Width),
         .Depth  (Entries),
-        .Latency(TableLatency)
+        .Latency(Latency)
     ) u_ram (
         .clk_i    (clk_i),
         .rst_ni   (rst_ni),
@@ -60,15 +61,15 @@ module gw_entry_table
     );
 
     always_ff @(posedge clk_i) begin
-      beyond_q <= {beyond_q[TableLatency-2:0], 32'(index_i[r]) >= Entries};
+      beyond_q <= {beyond_q[Latency-2:0], 32'(index_i[r]) >= Entries};
     end
-    assign entry_o[r] = beyond_q[TableLatency-1] ? '0 : $bits(entry_t)'(entry);
+    assign entry_o[r] = beyond_q[Latency-1] ? '0 : $bits(entry_t)'(entry);
 
     // Copies differ in nothing: commands read the first.
     if (r == 0) begin : gen_answer
       gw_table_answer #(
           .Width  (Width),
-          .Latency(TableLatency)
+          .Latency(Latency)
       ) u_answer (
           .clk_i   (clk_i),
           .rst_ni  (rst_ni),

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use guideway_hdl::descriptors::{Command, Opcode, RING_ENTRY_BYTES};
-use guideway_hdl::tables::{BANKS, Table, VIP_MATCH_ROWS, VIP_PREFIXES};
+use guideway_hdl::tables::{BANKS, QUIC_ID_ROWS, Table, VIP_MATCH_ROWS, VIP_PREFIXES};
 
 use super::{Card, CardError};
 
@@ -15,6 +15,7 @@ impl Card {
         match table {
             Table::VipMatch => (BANKS * VIP_MATCH_ROWS) as u32,
             Table::VipPrefix => VIP_PREFIXES as u32,
+            Table::QuicId => (BANKS * QUIC_ID_ROWS) as u32,
             Table::Vip | Table::VipCounter | Table::VipOverMeter => sizes.vips,
             Table::Pool => sizes.pools,
             Table::Ring => sizes.ring_slots / guideway_hdl::tables::RING_SLOTS_PER_BEAT as u32,

@@ -5,7 +5,7 @@
 //! processed one after another, and a frame is decided with the tables as they are when it is taken.
 //!
 //! ```text
-//! parse -> vip_lookup -> flow_hash -> flow_lookup, ring_lookup -> backend -> verdict -> encap     pure: `decide`
+//! parse -> vip_lookup -> quic, flow_hash -> flow_lookup, ring_lookup -> backend -> verdict -> encap     pure: `decide`
 //!       -> learn, admit -> egress | host_queue -> rx_ring -> host memory                          `path`, `model`
 //! ```
 
@@ -28,6 +28,7 @@ mod model;
 mod msix;
 mod parse;
 mod path;
+mod quic;
 mod registers;
 mod reply;
 mod ring_lookup;
@@ -46,6 +47,7 @@ pub use flow_hash::{flow_hash, jhash_2words, jhash_16_bytes};
 pub use flow_lookup::{FlowHit, flow_lookup};
 pub use model::ReferenceCard;
 pub use parse::{Packet, Parsed, Source, Tags, parse};
+pub use quic::{ConnectionId, quic_key, quic_lookup};
 pub use registers::Config;
 pub use ring_lookup::{RingHit, ring_lookup};
 pub use tables::{Beat, FlowPlace, Tables};

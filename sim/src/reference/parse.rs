@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use guideway_hdl::tables::FRAME_MAX;
 use guideway_hdl::verdict::Disposition;
 
-use super::Config;
 use super::icmp_error::{inner_flow, is_error};
+use super::{Config, ConnectionId};
 
 /// Where a frame came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub struct Packet {
     pub source_port: u16,
     /// Destination port.
     pub destination_port: u16,
+    /// The QUIC connection id that a UDP packet may carry.
+    pub connection_id: Option<ConnectionId>,
     /// TCP SYN.
     pub syn: bool,
     /// TCP ACK.
@@ -366,6 +368,7 @@ const NO_PORTS: Packet = Packet {
     ip_bytes: 0,
     source_port: 0,
     destination_port: 0,
+    connection_id: None,
     syn: false,
     ack: false,
     fin: false,
@@ -392,9 +395,16 @@ fn transport(
     } else {
         0
     };
+    let end = (at + payload).min(WINDOW);
+    let udp_payload = frame.get(at + 8..end).unwrap_or_default();
     Ok(Packet {
         source_port: be16(frame, at),
         destination_port: be16(frame, at + 2),
+        connection_id: if packet.protocol == UDP {
+            ConnectionId::read(udp_payload)
+        } else {
+            None
+        },
         fin: flags & 0x01 != 0,
         syn: flags & 0x02 != 0,
         rst: flags & 0x04 != 0,

@@ -147,6 +147,9 @@ impl Path {
         if decision.heartbeat_fallback {
             self.counters.add(PortCounter::HeartbeatFallback, 1);
         }
+        if decision.quic_unknown {
+            self.counters.add(PortCounter::QuicUnknown, 1);
+        }
         if let Some(vip) = decision.count_vip {
             self.counters.vip(vip, decision.ip_bytes);
         }

@@ -30,6 +30,8 @@ pub struct Config {
     pub source_v6: u128,
     /// Outer destination port of GUE.
     pub gue_port: u16,
+    /// Bytes of a QUIC-LB server id, four bits a rotation.
+    pub quic_lb: u32,
     /// Clients are told that a packet is too big.
     pub tells_too_big: bool,
     /// VIPs answer echo requests.
@@ -38,7 +40,7 @@ pub struct Config {
     pub secrets: [[u32; SECRET_WORDS]; BANKS],
 }
 
-const WORDS: usize = 0x18c / 4;
+const WORDS: usize = 0x194 / 4;
 
 /// The registers that keep what the host writes.
 #[derive(Clone)]
@@ -113,6 +115,7 @@ impl Registers {
             source_v4: self.read(at::SOURCE_V4),
             source_v6: v6(at::SOURCE_V6),
             gue_port: (self.read(at::GUE_PORT) & 0xffff) as u16,
+            quic_lb: self.read(at::QUIC_LB),
             tells_too_big: self.limit(Reply::TooBig).burst != 0,
             answers_echo: self.limit(Reply::Echo).burst != 0,
             secrets: std::array::from_fn(|bank| {
@@ -130,6 +133,7 @@ fn writable(offset: u32) -> u32 {
         at::MAC_LOW | at::IPIP_SOURCE_V4 | at::SOURCE_V4 | at::CARD_RESET => u32::MAX,
         at::IPIP_SOURCE_V6..at::EGRESS_THRESHOLD => u32::MAX,
         at::EGRESS_THRESHOLD..at::TIME_US_LOW | at::GUE_PORT => 0xffff,
+        at::QUIC_LB => 0x0fff_ffff,
         at::SECRET..=0x17c | at::ICMP_LIMIT..=0x188 => u32::MAX,
         _ => 0,
     }
@@ -182,6 +186,7 @@ mod tests {
         assert_eq!(registers.read(at::GUE_PORT), 0xffff);
         assert_eq!(registers.read(at::ICMP_LIMIT + 4), u32::MAX);
         assert_eq!(registers.read(at::ICMP_LIMIT + 8), 0);
+        assert_eq!(registers.read(at::QUIC_LB), 0x0fff_ffff);
     }
 
     #[test]

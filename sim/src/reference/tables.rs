@@ -5,8 +5,9 @@
 
 use guideway_hdl::tables::{
     BACKENDS, BackendEntry, FLOW_ROWS, FLOW_WAYS, FLOW_WORD_DATA_BITS, FLOWS, FlowKey, FlowRecord,
-    NEXT_HOPS, NextHopEntry, POOLS, PoolEntry, RING_SLOTS, RING_SLOTS_PER_BEAT, SLOT_EMPTY, Table,
-    VIP_MATCH_ROWS, VIP_PREFIXES, VIPS, VipEntry, VipMatch, VipPrefix,
+    NEXT_HOPS, NextHopEntry, POOLS, PoolEntry, QUIC_ID_ROWS, QuicId, RING_SLOTS,
+    RING_SLOTS_PER_BEAT, SLOT_EMPTY, Table, VIP_MATCH_ROWS, VIP_PREFIXES, VIPS, VipEntry, VipMatch,
+    VipPrefix,
 };
 
 use super::meter::Meters;
@@ -38,6 +39,7 @@ impl FlowPlace {
 pub struct Tables {
     vip_match: Vec<VipMatch>,
     vip_prefix: Vec<VipPrefix>,
+    quic_id: Vec<QuicId>,
     vip: Vec<VipEntry>,
     pool: Vec<PoolEntry>,
     ring: Vec<u16>,
@@ -54,6 +56,7 @@ impl Default for Tables {
         Self {
             vip_match: vec![VipMatch::default(); Table::VipMatch.entries()],
             vip_prefix: vec![VipPrefix::default(); VIP_PREFIXES],
+            quic_id: vec![QuicId::default(); Table::QuicId.entries()],
             vip: vec![VipEntry::default(); VIPS],
             pool: vec![PoolEntry::default(); POOLS],
             ring: vec![0; RING_SLOTS],
@@ -80,6 +83,15 @@ impl Tables {
     #[must_use]
     pub fn vip_prefixes(&self) -> &[VipPrefix] {
         &self.vip_prefix
+    }
+
+    /// The entry of a QUIC server id's bank and row.
+    #[must_use]
+    pub fn quic_id(&self, bank: usize, row: usize) -> QuicId {
+        self.quic_id
+            .get(bank * QUIC_ID_ROWS + row)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// A VIP's entry; one that the card does not hold reads as all zero.
@@ -169,6 +181,7 @@ impl Tables {
         match table {
             Table::VipMatch => beat(self.vip_match.get(index).map(VipMatch::to_bytes)),
             Table::VipPrefix => beat(self.vip_prefix.get(index).map(VipPrefix::to_bytes)),
+            Table::QuicId => beat(self.quic_id.get(index).map(QuicId::to_bytes)),
             Table::Vip => beat(self.vip.get(index).map(VipEntry::to_bytes)),
             Table::Pool => beat(self.pool.get(index).map(PoolEntry::to_bytes)),
             Table::Backend => beat(self.backend.get(index).map(BackendEntry::to_bytes)),
@@ -204,6 +217,7 @@ impl Tables {
                 index,
                 VipPrefix::from_bytes(&low(data)),
             ),
+            Table::QuicId => put(&mut self.quic_id, index, QuicId::from_bytes(&low(data))),
             Table::Vip => {
                 let entry = VipEntry::from_bytes(&low(data));
                 put(&mut self.vip, index, entry);
@@ -301,6 +315,7 @@ mod tests {
             let used = match table {
                 Table::VipMatch => VipMatch::LAYOUT.fields,
                 Table::VipPrefix => VipPrefix::LAYOUT.fields,
+                Table::QuicId => QuicId::LAYOUT.fields,
                 Table::Vip => VipEntry::LAYOUT.fields,
                 Table::Pool => PoolEntry::LAYOUT.fields,
                 Table::Backend => BackendEntry::LAYOUT.fields,

@@ -12,6 +12,7 @@ use super::flow_hash::flow_hash;
 use super::flow_lookup::{flow_key, flow_lookup};
 use super::learn::NewFlow;
 use super::parse::{Parsed, parse};
+use super::quic::{quic_key, quic_lookup};
 use super::reply::{self, Reply};
 use super::ring_lookup::ring_lookup;
 use super::tables::FlowPlace;
@@ -33,6 +34,8 @@ pub struct Decision {
     pub ip_bytes: u64,
     /// A miss that went by the ring because no host was there.
     pub heartbeat_fallback: bool,
+    /// Its connection id names a server that has no live entry.
+    pub quic_unknown: bool,
     /// The flow entry to mark, and the packet that hit it.
     pub hit: Option<(FlowPlace, Packet)>,
     /// The flow to learn.
@@ -54,6 +57,7 @@ impl Decision {
             count_backend: None,
             ip_bytes: 0,
             heartbeat_fallback: false,
+            quic_unknown: false,
             hit: None,
             learn: None,
             output: Vec::new(),
@@ -202,13 +206,17 @@ fn balance(
         Token::Found => Disposition::ForwardRing,
         Token::Missing => Disposition::ForwardOverMeter,
     };
+    let server = quic_key(config, &vip, packet);
+    let by_id = server.and_then(|key| quic_lookup(tables, config, &key));
     let live = flow.filter(|flow| !flow.set_aside);
-    let (disposition, to) = match live.and_then(|flow| Some((flow, flow.live?))) {
-        Some((flow, entry)) => (
+    let by_flow = live.and_then(|flow| Some((flow, flow.live?)));
+    let (disposition, to) = match (by_id, by_flow) {
+        (Some((index, entry)), _) => (Disposition::ForwardQuic, Some(target(index, entry))),
+        (None, Some((flow, entry))) => (
             Disposition::ForwardHit,
             Some(target(flow.record.backend, entry)),
         ),
-        None if punts && config.host_alive && token == Token::Found => {
+        (None, None) if punts && config.host_alive && token == Token::Found => {
             let disposition = if packet.icmp_error {
                 Disposition::HostIcmpError
             } else {
@@ -216,7 +224,7 @@ fn balance(
             };
             (disposition, None)
         }
-        None => match ring_backend(tables, ring) {
+        (None, None) => match ring_backend(tables, ring) {
             Ok(entry) => (by_ring, Some(target(ring.backend, entry))),
             Err(disposition) => (disposition, None),
         },
@@ -226,8 +234,9 @@ fn balance(
     decision.count_vip = Some(hit.vip);
     decision.ip_bytes = packet.ip_bytes as u64;
     decision.heartbeat_fallback = punts && disposition == Disposition::ForwardRing;
+    decision.quic_unknown = server.is_some() && by_id.is_none();
     decision.egress_class = match disposition {
-        Disposition::ForwardHit => EgressClass::Hit,
+        Disposition::ForwardHit | Disposition::ForwardQuic => EgressClass::Hit,
         Disposition::ForwardOverMeter => EgressClass::OverMeter,
         _ => EgressClass::New,
     };

@@ -16,6 +16,7 @@ pub mod mac_high;
 pub mod egress_threshold;
 pub mod gue_port;
 pub mod icmp_limit;
+pub mod quic_lb;
 
 
 // Instances of named component types
@@ -72,7 +73,7 @@ impl GwCoreRegs<'static> {
 
 impl<'io, IO> GwCoreRegs<'io, IO> {
     /// Size in bytes of the underlying memory
-    pub const SIZE: usize = 0x18C;
+    pub const SIZE: usize = 0x194;
 
     /// # Safety
     ///
@@ -351,6 +352,15 @@ impl<'io, IO: peakrdl_rust::io::RegisterIO> GwCoreRegs<'io, IO> {
 
         // SAFETY: All elements have been initialized above
         unsafe { core::mem::transmute(array) }
+    }
+
+    /// Server ids of QUIC-LB
+    ///
+    /// Bytes of the server id under each configuration rotation; 0, and more than 8: none.
+    #[inline(always)]
+    #[must_use]
+    pub const fn quic_lb(&self) -> peakrdl_rust::reg::Reg<'io, quic_lb::QuicLb, IO> {
+        unsafe { peakrdl_rust::reg::Reg::from_ptr_with(self.ptr.wrapping_byte_add(0x190).cast(), self.io) }
     }
 
 

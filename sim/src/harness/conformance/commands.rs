@@ -3,7 +3,7 @@
 use guideway_hdl::descriptors::{Command, Expect, Opcode, Status};
 use guideway_hdl::layout::Layout;
 use guideway_hdl::tables::{
-    BackendEntry, FlowKey, FlowRecord, NextHopEntry, PoolEntry, Table, VipEntry, VipMatch,
+    BackendEntry, FlowKey, FlowRecord, NextHopEntry, PoolEntry, QuicId, Table, VipEntry, VipMatch,
     VipPrefix,
 };
 
@@ -57,6 +57,7 @@ fn kept(table: Table) -> usize {
     match table {
         Table::VipMatch => bits(VipMatch::LAYOUT),
         Table::VipPrefix => bits(VipPrefix::LAYOUT),
+        Table::QuicId => bits(QuicId::LAYOUT),
         Table::Vip => bits(VipEntry::LAYOUT),
         Table::Pool => bits(PoolEntry::LAYOUT),
         Table::Backend => bits(BackendEntry::LAYOUT),
@@ -106,7 +107,7 @@ fn checks_come_first(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
         ends(host, "an unknown op code", command, Status::BadOpcode)?;
     }
     for opcode in [Opcode::Write, Opcode::Dump, Opcode::Digest, Opcode::Copy] {
-        for table_id in [11, 15, 16, 255] {
+        for table_id in [14, 15, 16, 255] {
             let command = Command {
                 count: 0,
                 ..table(table_id, op(opcode.raw(), ring))
