@@ -10,6 +10,7 @@ pub mod icmp;
 pub mod katran;
 pub mod outcome;
 mod plan;
+pub mod quic;
 pub mod random;
 mod rings;
 pub mod scenario;

@@ -12,6 +12,7 @@ mod learning;
 mod meters;
 mod path;
 mod prefixes;
+mod quic;
 mod replies;
 mod rings;
 
@@ -61,6 +62,7 @@ pub fn checks() -> Vec<Check> {
         headers::CHECKS,
         icmp::CHECKS,
         replies::CHECKS,
+        quic::CHECKS,
         learning::CHECKS,
     ]
     .concat()

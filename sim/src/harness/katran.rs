@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use guideway_hdl::tables::{
-    BackendEntry, BackendState, Encap, MissPolicy, NextHopEntry, VipEntry, VipMatch,
+    BackendEntry, BackendState, Encap, MissPolicy, NextHopEntry, QuicId, VipEntry, VipMatch,
 };
 use serde_json::Value;
 
@@ -20,7 +20,8 @@ const RING: u32 = 65537;
 /// Where the fixtures send GUE.
 const GUE_PORT: u16 = 9886;
 
-/// A VIP of Katran's configuration: address, port, protocol, hashed by destination port only, and where its packets go.
+/// A VIP of Katran's configuration: address, port, protocol, hashed by destination port only, and where its packets go. Those of
+/// UDP port 443 route by QUIC connection id.
 type FixtureVip = (&'static str, u16, u8, bool, To);
 
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +79,8 @@ const VIPS: &[FixtureVip] = &[
     ("10.200.1.4", 0, 6, true, To::Ring),
     ("10.200.1.3", 80, 6, false, To::Backend(4)),
     ("fc00:1::1", 80, 6, false, To::Backend(6)),
+    ("10.200.1.5", 443, 17, false, To::Ring),
+    ("fc00:1::2", 443, 17, false, To::Backend(4)),
     ("10.200.1.6", 80, 17, false, To::Ring),
     ("10.200.1.99", 80, 6, false, To::Nobody),
     ("fc00:1::11", 80, 17, false, To::Nobody),
@@ -98,6 +101,19 @@ const WRONG_CHECKSUM: &[&str] = &[
     "v4 ICMP dest-unreachabe fragmentation-needed",
     "v6 ICMP packet-too-big",
 ];
+
+/// Katran's server ids (of connection id versions 1 and 2) of its backends, by their indices here.
+const SERVER_IDS: [(u16, [u64; 2]); 6] = [
+    (1, [1022, 197_630]),
+    (2, [1023, 197_631]),
+    (3, [1025, 197_633]),
+    (4, [1024, 197_632]),
+    (5, [1026, 197_634]),
+    (6, [1027, 197_635]),
+];
+
+/// QUIC packets without a known server id: Katran sends them where the last one with an id of this client went, which here is no flow's.
+const AFTER_AN_ID: &[&str] = &["No connection id", "non-existing mapping", "host id = 0"];
 
 /// Addresses that echo requests name: Katran answers for any, the card for VIPs.
 const PINGED: [(u8, &str); 2] = [(1, "10.200.1.3"), (58, "fc00:1::1")];
@@ -153,7 +169,7 @@ pub fn read_json(folder: &Path, name: &str) -> Result<Value, HarnessError> {
     serde_json::from_slice(&bytes).map_err(|error| broken(format!("{name}: {error}")))
 }
 
-/// The cases of a set within the scope of TCP, UDP and ICMP: no QUIC, fragments or options.
+/// The cases of a set within the scope of TCP, UDP, ICMP and QUIC: no fragments or options.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -164,8 +180,8 @@ pub fn cases(folder: &Path, set: &Set) -> Result<Vec<FixtureCase>, HarnessError>
     let mut in_scope = Vec::new();
     for case in cases {
         let description = text(case, "description")?;
-        let outside = ["QUIC", "fragmented", "options"];
-        if outside.iter().any(|word| description.contains(word)) {
+        let outside = ["fragmented", "options"].iter().chain(AFTER_AN_ID);
+        if outside.into_iter().any(|word| description.contains(word)) {
             continue;
         }
         let case = FixtureCase {
@@ -311,6 +327,7 @@ fn program(host: &mut TestHost<'_>, set: &Set) -> Result<(), HarnessError> {
             miss_policy: MissPolicy::Stateless.raw(),
             hash_destination_port_only: *destination_port_only,
             echo: true,
+            quic: (*port, *protocol) == (443, 17),
             mtu: set.inner_mtu.map_or(1500, |mtu| match address {
                 IpAddr::V4(_) => mtu + 20, // both families in IPIP of their own
                 IpAddr::V6(_) => mtu + 40,
@@ -329,6 +346,20 @@ fn program(host: &mut TestHost<'_>, set: &Set) -> Result<(), HarnessError> {
             valid: true,
             vip,
         })?;
+    }
+    for (bank, pool) in [(0, 0), (2, 4)] {
+        for (backend, ids) in SERVER_IDS {
+            for (step, id) in ids.into_iter().enumerate() {
+                let entry = QuicId {
+                    id,
+                    pool,
+                    valid: true,
+                    backend,
+                    ..QuicId::default()
+                };
+                host.set_quic_id(bank + step, &entry)?;
+            }
+        }
     }
     for (protocol, address) in PINGED {
         let address: IpAddr = address.parse().map_err(broken)?;

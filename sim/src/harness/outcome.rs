@@ -105,6 +105,7 @@ fn program(host: &mut TestHost<'_>, scenario: &Scenario) -> Result<Vec<usize>, H
     if scenario.gue_port != 6080 {
         host.write(at::GUE_PORT, scenario.gue_port.into()); // else it is what it is at power on
     }
+    host.write(at::QUIC_LB, scenario.quic_lb);
     for (register, limit) in [at::ICMP_LIMIT, at::ICMP_LIMIT + 4]
         .into_iter()
         .zip(scenario.icmp_limit)
@@ -130,6 +131,9 @@ fn program(host: &mut TestHost<'_>, scenario: &Scenario) -> Result<Vec<usize>, H
         for key in plan.keys.iter().chain(&plan.ping) {
             host.add_match(key)?;
         }
+    }
+    for (bank, entry) in &scenario.quic_ids {
+        host.set_quic_id(*bank, entry)?;
     }
     for (index, prefix) in &scenario.prefixes {
         host.set_prefix(*index, prefix)?;
@@ -199,6 +203,7 @@ fn take(
         Step::Heartbeat(micros) => host.write(at::HEARTBEAT, *micros),
         Step::Backend(backend, entry) => host.set_backend(*backend, entry)?,
         Step::Vip(vip, entry) => host.set_vip(*vip, entry)?,
+        Step::Quic(bank, entry) => host.set_quic_id(*bank, entry)?,
         Step::Prefix(index, prefix) => host.set_prefix(*index, prefix)?,
         Step::Control(value) => host.write(at::CONTROL, *value),
         Step::Ring(plan) => {

@@ -175,6 +175,8 @@ pub(super) fn vips(random: &mut Random, pools: &[PoolPlan], world: World) -> Vec
             };
             let entry = VipEntry {
                 echo: random.chance(70),
+                quic: random.chance(if protocol == 17 { 70 } else { 10 }),
+                quic_lb: random.chance(50),
                 pool: random.pick(pools).pool,
                 miss_policy: *random.pick(policies),
                 quota: *random.pick(&[0, 0, 1, 3, 8]),

@@ -6,8 +6,8 @@
 
 use guideway_hdl::descriptors::{Command, Expect, Opcode, TxOp};
 use guideway_hdl::tables::{
-    BANKS, BackendEntry, FLOW_WAYS, FlowRecord, NextHopEntry, SECRET_WORDS, VIP_PREFIXES, VipEntry,
-    VipMatch, VipPrefix,
+    BANKS, BackendEntry, FLOW_WAYS, FlowRecord, NextHopEntry, QuicId, SECRET_WORDS, VIP_PREFIXES,
+    VipEntry, VipMatch, VipPrefix,
 };
 
 use super::TestHost;
@@ -18,6 +18,7 @@ use super::plan::{
     Client, backends, clients, flows, next_hop, other_ring, pools, prefix, prefixes, state, vips,
     wide, with_encapsulation, with_meter,
 };
+use super::quic::{payload, server_ids};
 use super::random::Random;
 use super::tables::key_of;
 
@@ -86,6 +87,8 @@ pub enum Step {
     Backend(u16, BackendEntry),
     /// A VIP's entry changes.
     Vip(u16, VipEntry),
+    /// A QUIC server id is written into a bank.
+    Quic(usize, QuicId),
     /// An entry of the prefix table changes.
     Prefix(usize, VipPrefix),
     /// The control register changes.
@@ -156,6 +159,8 @@ pub struct Scenario {
     pub source_v6: u128,
     /// Outer destination port of GUE.
     pub gue_port: u16,
+    /// Bytes of QUIC-LB's server ids.
+    pub quic_lb: u32,
     /// Limits of too-big errors and echo replies.
     pub icmp_limit: [u32; 2],
     /// The banks' secrets.
@@ -168,6 +173,8 @@ pub struct Scenario {
     pub pools: Vec<PoolPlan>,
     /// VIPs.
     pub vips: Vec<VipPlan>,
+    /// QUIC server ids, and their banks.
+    pub quic_ids: Vec<(usize, QuicId)>,
     /// Prefixes, and their places.
     pub prefixes: Vec<(usize, VipPrefix)>,
     /// Flows.
@@ -200,6 +207,7 @@ impl Scenario {
         let pools = pools(random, &backends);
         let vips = vips(random, &pools, world);
         let prefixes = prefixes(random, &vips);
+        let quic_ids = server_ids(random, &pools, &backends);
         let clients = clients(random, &vips, &prefixes);
         let mut flows = flows(random, &clients, &backends);
         if world == World::Crowded {
@@ -229,6 +237,12 @@ impl Scenario {
             } else {
                 random.half()
             },
+            // mostly lengths that there are
+            quic_lb: if random.chance(80) {
+                0x0765_4321
+            } else {
+                random.word() & 0x0fff_ffff
+            },
             icmp_limit: std::array::from_fn(|_| icmp_limit(random)),
             secrets: std::array::from_fn(|_| match world {
                 // of a flow, only the destination port counts
@@ -240,6 +254,7 @@ impl Scenario {
             pools,
             vips,
             prefixes,
+            quic_ids,
             flows,
             steps: Vec::new(),
         };
@@ -289,6 +304,7 @@ impl Scenario {
                 2 => Step::Release,
                 3 => self.backend_change(random),
                 4 if random.chance(30) => self.prefix_change(random),
+                4 if random.chance(30) && !self.quic_ids.is_empty() => self.quic_change(random),
                 4 if random.chance(30) => Step::Control(1 | alone | random.word() & 6),
                 4 if self.is_metered() => self.vip_change(random),
                 5 => {
@@ -407,7 +423,12 @@ impl Scenario {
                 0x02, 0x12, 0x10, 0x10, 0x10, 0x18, 0x11, 0x14, 0x04, 0x00, 0x3f,
             ]),
             traffic_class: if random.chance(70) { 0 } else { random.byte() },
-            payload: random.bytes(length),
+            payload: if client.protocol == 17 && random.chance(60) {
+                let plan = self.vips.iter().find(|plan| Some(plan.vip) == client.vip);
+                payload(random, &self.quic_ids, plan, self.quic_lb)
+            } else {
+                random.bytes(length)
+            },
         }
     }
 
@@ -440,6 +461,19 @@ impl Scenario {
     fn vip_change(&self, random: &mut Random) -> Step {
         let plan = random.pick(&self.vips);
         Step::Vip(plan.vip, with_meter(random, plan.entry))
+    }
+
+    fn quic_change(&self, random: &mut Random) -> Step {
+        let (bank, entry) = *random.pick(&self.quic_ids);
+        let (backend, _) = *random.pick(&self.backends);
+        Step::Quic(
+            bank,
+            QuicId {
+                backend,
+                valid: random.chance(70),
+                ..entry
+            },
+        )
     }
 
     fn prefix_change(&self, random: &mut Random) -> Step {

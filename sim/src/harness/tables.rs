@@ -3,8 +3,8 @@
 use guideway_hdl::descriptors::{Command, Expect, Opcode, Status};
 use guideway_hdl::tables::{
     BANKS, BackendEntry, CounterEntry, FLOW_ROWS, FLOW_WAYS, FlowKey, FlowRecord, NextHopEntry,
-    PoolEntry, RING_SLOTS_PER_BEAT, SLOT_EMPTY, Table, VIP_MATCH_ROWS, VipEntry, VipMatch,
-    VipPrefix,
+    PoolEntry, QUIC_ID_ROWS, QuicId, RING_SLOTS_PER_BEAT, SLOT_EMPTY, Table, VIP_MATCH_ROWS,
+    VipEntry, VipMatch, VipPrefix,
 };
 use guideway_hdl::verdict::{Disposition, PortCounter};
 
@@ -135,6 +135,16 @@ impl TestHost<'_> {
     /// When the command fails.
     pub fn set_prefix(&mut self, index: usize, prefix: &VipPrefix) -> Result<(), HarnessError> {
         self.write_table(Table::VipPrefix, index, &[beat(&prefix.to_bytes())])
+    }
+
+    /// Writes a QUIC server id into a bank, over whatever lies in its row.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn set_quic_id(&mut self, bank: usize, entry: &QuicId) -> Result<(), HarnessError> {
+        let row = entry.row(&self.secrets[bank % BANKS]);
+        let index = bank * QUIC_ID_ROWS + row;
+        self.write_table(Table::QuicId, index, &[beat(&entry.to_bytes())])
     }
 
     /// Writes a ring's slots from `base` (a multiple of 32) on; the last beat is filled up with empty slots.
