@@ -5,7 +5,7 @@
 // m_axi_dma: INCR bursts of whole beats at addresses that are multiples of 64 (a write's strobes say which bytes, always one
 // run of them), at most 512 bytes read and 256 written, naturally aligned so that none crosses 4 KiB. IDs order what must be
 // ordered: reads 0 command descriptors, 1 command data, 2 TX descriptors, 3 TX frames; writes 0 RX, 1 TX
-// completions, 2 command data, 3 command completions, 4 MSI-X.
+// completions, 2 command data, 3 command completions, 4 MSI-X, 5 records.
 //
 // Latency, throughput, drops: those of gw_core and of the rings.
 module gw_card
@@ -177,6 +177,9 @@ module gw_card
   gw_rx_queue_state_t [3:0] rx_state;
   gw_descriptor_ring_config_t tx_config, command_config;
   gw_descriptor_ring_state_t tx_state, command_state;
+  gw_rx_queue_config_t record_config;
+  gw_rx_queue_state_t record_state;
+  logic [1:0][31:0] record_made;
   logic read_error, write_error;
 
   gw_ring_registers u_ring_registers (
@@ -204,6 +207,9 @@ module gw_card
       .tx_state_i      (tx_state),
       .command_config_o(command_config),
       .command_state_i (command_state),
+      .record_config_o (record_config),
+      .record_state_i  (record_state),
+      .record_made_i   (record_made),
       .read_error_i    (read_error),
       .write_error_i   (write_error)
   );
@@ -280,8 +286,8 @@ module gw_card
   // ---- MSI-X --------------------------------------------------------------------------------------------------------------
   logic [MsixVectors-1:0] fire;
   logic [3:0] rx_interrupt;
-  logic tx_interrupt, command_interrupt, rx_stopped, tx_stopped, command_stopped, msix_busy;
-  assign fire = {1'b0, rx_stopped || tx_stopped || command_stopped, command_interrupt, tx_interrupt, rx_interrupt};
+  logic tx_interrupt, command_interrupt, record_interrupt, rx_stopped, tx_stopped, command_stopped, record_stopped, msix_busy;
+  assign fire = {record_interrupt, rx_stopped || tx_stopped || command_stopped || record_stopped, command_interrupt, tx_interrupt, rx_interrupt};
 
   gw_msix u_msix (
       .clk_i           (clk_i),
@@ -488,6 +494,37 @@ module gw_card
       .done_error_i            (done_error)
   );
 
+  // ---- records ------------------------------------------------------------------------------------------------------------
+  logic             trace_valid, flow_event_valid, record_busy;
+  gw_trace_record_t trace;
+  gw_flow_event_t   flow_event;
+  logic [31:0]      time_us;
+  logic [1:0]       record_lost;
+
+  gw_record_ring u_record_ring (
+      .clk_i        (clk_i),
+      .rst_ni       (host_rst_n),
+      .stop_i       (stop),
+      .bus_master_i (bus_master_i),
+      .time_us_i    (time_us),
+      .config_i     (record_config),
+      .state_o      (record_state),
+      .made_o       (record_made),
+      .trace_valid_i(trace_valid),
+      .trace_i      (trace),
+      .event_valid_i(flow_event_valid),
+      .event_i      (flow_event),
+      .lost_o       (record_lost),
+      .write_valid_o(write_valid[DmaWriteRecord]),
+      .write_ready_i(write_ready[DmaWriteRecord]),
+      .write_o      (write_beat[DmaWriteRecord]),
+      .done_valid_i (done_valid[DmaWriteRecord]),
+      .done_error_i (done_error),
+      .interrupt_o  (record_interrupt),
+      .stopped_o    (record_stopped),
+      .busy_o       (record_busy)
+  );
+
   // The debug window comes with its own issue; until then it reads as 0.
   logic unused_debug;
   assign debug_rdata  = '0;
@@ -496,8 +533,6 @@ module gw_card
   // ---- the packet path ----------------------------------------------------------------------------------------------------
   logic core_idle;
   logic [31:0] unused_in_flight;
-  logic           unused_flow_event_valid;  // the host has no ring for them yet
-  gw_flow_event_t unused_flow_event;
 
   gw_core u_core (
       .clk_i                   (clk_i),
@@ -567,8 +602,12 @@ module gw_card
       .command_done_valid_o    (command_done_valid),
       .command_done_o          (command_done),
       .command_abort_i         (command_abort),
-      .flow_event_valid_o      (unused_flow_event_valid),
-      .flow_event_o            (unused_flow_event),
+      .flow_event_valid_o      (flow_event_valid),
+      .flow_event_o            (flow_event),
+      .trace_valid_o           (trace_valid),
+      .trace_o                 (trace),
+      .time_us_o               (time_us),
+      .record_lost_i           (record_lost),
       .card_reset_o            (card_reset),
       .ready_o                 (ready_o),
       .idle_o                  (core_idle),
@@ -578,5 +617,5 @@ module gw_card
       .in_flight_o             (unused_in_flight)
   );
 
-  assign idle_o = running && core_idle && read_idle && write_idle && split_idle && !rx_busy && !tx_busy && !command_busy && !msix_busy;
+  assign idle_o = running && core_idle && read_idle && write_idle && split_idle && !rx_busy && !tx_busy && !command_busy && !record_busy && !msix_busy;
 endmodule

@@ -5,7 +5,7 @@
 //                       \                                /
 //                     windows -> gw_decide -> gw_admit -+-> gw_host_queue -> host
 //                                    |            |
-//   commands -> gw_command -> gw_clear -> tables  +-> gw_counters, gw_fence
+//   commands -> gw_command -> gw_clear -> tables  +-> gw_counters, gw_fence, gw_trace
 //
 // Latency:    DecisionLatency from window to decision; the stations before and after say theirs.
 // Throughput: one window a cycle; the wire is never stalled (`s_axis_rx_tready` is always 1).
@@ -96,6 +96,12 @@ module gw_core
     // entries that the card learned, one cycle each
     output logic           flow_event_valid_o,
     output gw_flow_event_t flow_event_o,
+
+    // frames that are traced, one cycle each
+    output logic             trace_valid_o,
+    output gw_trace_record_t trace_o,
+    output logic [31:0]      time_us_o,  // card time, for the shell's records
+    input  logic [1:0]       record_lost_i,  // records of either kind that the shell had no room for
 
     // state
     output logic        card_reset_o,  // pulse: the card_reset key was written; the shell resets this module
@@ -273,6 +279,8 @@ module gw_core
   gw_decision_t decision;
   logic         ecc_corrected, ecc_uncorrectable, learned, displaced;
   logic   [1:0] refused;
+  logic           view_valid;
+  gw_trace_view_t view;
 
   gw_decide u_decide (
       .clk_i                      (clk_i),
@@ -307,7 +315,9 @@ module gw_core
       .displaced_o                (displaced),
       .refused_o                  (refused),
       .flow_event_valid_o         (flow_event_valid_o),
-      .flow_event_o               (flow_event_o)
+      .flow_event_o               (flow_event_o),
+      .view_valid_o               (view_valid),
+      .view_o                     (view)
   );
 
   // ---- admission --------------------------------------------------------------------------------------------------------
@@ -375,6 +385,22 @@ module gw_core
       .start_i   (fence_start),
       .done_o    (fence_done)
   );
+
+  gw_trace u_trace (
+      .clk_i          (clk_i),
+      .rst_ni         (rst_ni),
+      .filter_i       (controls.trace),
+      .time_us_i      (time_us[31:0]),
+      .wire_began_i   (wire_began && !wire_refused),
+      .window_valid_i (window_valid),
+      .window_source_i(window.source),
+      .view_valid_i   (view_valid),
+      .view_i         (view),
+      .admission_i    (admission),
+      .trace_valid_o  (trace_valid_o),
+      .trace_o        (trace_o)
+  );
+  assign time_us_o = time_us[31:0];
 
   // ---- out ----------------------------------------------------------------------------------------------------------------
   logic        sent, host_out, host_gone;
@@ -461,6 +487,7 @@ module gw_core
       .flow_learned_i          (learned),
       .flow_displaced_i        (displaced),
       .flow_refused_i          (refused),
+      .record_lost_i           (record_lost_i),
       .in_flight_o             (in_flight_o)
   );
 

@@ -447,7 +447,60 @@ package gw_pkg;
     logic            count_backend;
     logic [15:0]     backend;
     logic [15:0]     ip_bytes;
+    frame_len_t      length;  // of the frame
   } gw_admission_t;
+
+  // decide -> trace: what the window of one frame led to, in the cycle of its verdict. What section 9 of CARD.md wants 0 is 0.
+  typedef struct packed {
+    logic            injected;
+    gw_disposition_e decided;
+    logic            ipv6;
+    logic [1:0]      tags;
+    logic            icmp_error;
+    logic            syn;
+    logic            fin;
+    logic            rst;
+    logic            vip_valid;
+    logic            any_port;
+    logic            over_meter;
+    logic            flow_found;
+    logic            flow_stale;
+    logic            flow_confirmed;
+    logic            flow_pinned;
+    logic [3:0]      flow_place;
+    logic [7:0]      flow_generation;
+    logic [15:0]     flow_backend;
+    logic [11:0]     vip;
+    logic [16:0]     ring_index;
+    logic [15:0]     ring_backend;
+    logic [15:0]     backend;
+    logic [2:0]      encap;
+    logic [7:0]      protocol;
+    logic [15:0]     source_port;
+    logic [15:0]     destination_port;
+    logic [127:0]    source;
+    logic [127:0]    destination;
+  } gw_trace_view_t;
+
+  // Which packets are traced.
+  typedef struct packed {
+    logic         enable;
+    logic         match_vip;
+    logic         match_family;
+    logic         ipv6;
+    logic [3:0]   sample_log2;
+    logic [11:0]  vip;
+    logic [127:0] source;
+    logic [127:0] source_mask;
+    logic [127:0] destination;
+    logic [127:0] destination_mask;
+    logic [15:0]  source_port;
+    logic [15:0]  source_port_mask;
+    logic [15:0]  destination_port;
+    logic [15:0]  destination_port_mask;
+    logic [7:0]   protocol;
+    logic [7:0]   protocol_mask;
+  } gw_trace_filter_t;
 
   // ---- configuration that registers give the path ------------------------------------------------------------------
   typedef struct packed {
@@ -468,6 +521,7 @@ package gw_pkg;
     logic [1:0][15:0] icmp_burst;
     logic [1:0]       icmp_written;  // pulse: rate and burst are new
     logic [Banks-1:0][SecretBits-1:0] secret;
+    gw_trace_filter_t trace;
   } gw_config_t;
 
   // ---- table access by commands ------------------------------------------------------------------------------------
@@ -552,10 +606,12 @@ package gw_pkg;
   localparam int unsigned DmaWriteTable = 2;  // what DUMP read
   localparam int unsigned DmaWriteCommand = 3;  // completions of commands
   localparam int unsigned DmaWriteMsix = 4;
-  localparam int unsigned DmaWriteChannels = 5;
+  localparam int unsigned DmaWriteRecord = 5;  // traced packets and learned entries: last of all
+  localparam int unsigned DmaWriteChannels = 6;
 
   localparam int unsigned MsixVectors = 8;
   localparam int unsigned VectorTx = 4;  // RX class c: c
   localparam int unsigned VectorCommand = 5;
   localparam int unsigned VectorEvent = 6;
+  localparam int unsigned VectorRecord = 7;
 endpackage

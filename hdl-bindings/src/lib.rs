@@ -1,12 +1,13 @@
 //! The Guideway card's programming interface: one declaration for Rust and SystemVerilog.
 //!
-//! Owns the layouts of tables, descriptors and completions, the names of dispositions and counters, and the register map
+//! Owns the layouts of tables, descriptors, completions and records, the names of dispositions and counters, and the register map
 //! (generated from `regs/guideway.rdl`). `rtl/` beside it is the card itself. What the card does with them is specified in
 //! `CARD.md`; how the host drives it is the host's.
 #![no_std]
 
 pub mod descriptors;
 pub mod layout;
+pub mod records;
 #[allow(unsafe_code, missing_docs, clippy::all, clippy::undocumented_unsafe_blocks)] // generated: register pointers are wrapped in the bus that the caller gives
 #[rustfmt::skip]
 pub mod registers;
@@ -43,6 +44,8 @@ pub const LAYOUTS: &[Layout] = &[
     descriptors::Completion::LAYOUT,
     descriptors::TxDescriptor::LAYOUT,
     descriptors::RxCompletion::LAYOUT,
+    records::TraceRecord::LAYOUT,
+    records::FlowEventRecord::LAYOUT,
 ];
 
 /// Every set of codes, in the order in which `gw_layout_pkg.sv` lists them.
@@ -59,11 +62,12 @@ pub const CODES: &[Codes] = &[
     descriptors::Expect::CODES,
     descriptors::Status::CODES,
     descriptors::TxOp::CODES,
+    records::RecordKind::CODES,
 ];
 
 /// Every constant that both sides need, as a build of these sizes has it.
 #[must_use]
-pub const fn constants(sizes: &Sizes) -> [(&'static str, u64); 25] {
+pub const fn constants(sizes: &Sizes) -> [(&'static str, u64); 26] {
     [
         ("Magic", MAGIC as u64),
         ("CardResetKey", CARD_RESET_KEY as u64),
@@ -90,6 +94,7 @@ pub const fn constants(sizes: &Sizes) -> [(&'static str, u64); 25] {
         ("HashSeedV6", tables::HASH_SEED_V6 as u64),
         ("GuePort", tables::GUE_PORT as u64),
         ("RingSizeLog2Max", descriptors::RING_SIZE_LOG2_MAX as u64),
+        ("RecordsWaiting", records::RECORDS_WAITING as u64),
     ]
 }
 

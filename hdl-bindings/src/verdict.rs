@@ -170,5 +170,7 @@ codes! {
         LearnDisplaced = 61 as "learn_displaced",
         /// Packets that were to be learned and were not: no place, no quota, or too soon after another one.
         LearnRefused = 62 as "learn_refused",
+        /// Records (traced packets, learned entries) that were lost because as many waited for the host as the card holds.
+        RecordLost = 63 as "record_lost",
     }
 }

@@ -22,7 +22,7 @@ COLUMNS = ("lut", "ff", "carry8", "lutram", "bram36", "uram", "dsp")
 KEPT = """gw_core gw_control gw_command gw_clear gw_intake gw_ingress gw_payload_ring gw_ip_sum gw_sum_ring gw_window_arbiter gw_decide
 gw_parse gw_vip_lookup gw_vip_match_table gw_vip_prefix_table gw_flow_hash gw_flow_lookup gw_flow_table gw_flow_learn gw_flow_command
 gw_flow_stamp gw_ring_lookup gw_ring_table gw_backend gw_verdict gw_meter gw_quic gw_encap gw_admit gw_egress gw_host_queue gw_counters
-gw_rx_ring gw_tx_ring gw_command_ring gw_dma_read gw_dma_write gw_msix""".split()
+gw_trace gw_rx_ring gw_tx_ring gw_command_ring gw_record_ring gw_dma_read gw_dma_write gw_msix""".split()
 
 
 def resources(cells: dict) -> dict:

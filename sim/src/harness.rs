@@ -12,6 +12,7 @@ pub mod outcome;
 mod plan;
 pub mod quic;
 pub mod random;
+pub mod records;
 mod rings;
 pub mod scenario;
 mod tables;
@@ -24,6 +25,7 @@ use crate::card::{Bar, Card, DmaError, FunctionState, TickSource, WireFrame};
 use crate::memory::{GuestMemory, MSI_BASE};
 use crate::registers::{core as at, ring as ring_at};
 
+use records::RecordReader;
 pub use rings::Received;
 use rings::{DescriptorRing, RxQueue};
 
@@ -87,6 +89,7 @@ pub struct TestHost<'c> {
     command: DescriptorRing,
     tx: DescriptorRing,
     rx: [RxQueue; 4],
+    records: RecordReader,
     /// Where bulk commands and frames lie.
     bulk: u64,
     secrets: [[u32; SECRET_WORDS]; 4],
@@ -109,6 +112,11 @@ impl<'c> TestHost<'c> {
         let command = DescriptorRing::new(crate::registers::card::COMMAND, "command", &mut place);
         let tx = DescriptorRing::new(crate::registers::card::TX, "tx", &mut place);
         let rx = std::array::from_fn(|class| RxQueue::new(class, &mut place));
+        let records = RecordReader {
+            base: place(records::RECORD_BYTES),
+            index: 0,
+            size_log2: records::RECORDS_LOG2,
+        };
         let bulk = place(BULK_BYTES as u64);
         let bytes = usize::try_from(next - MEMORY_BASE).unwrap_or(usize::MAX);
         let mut host = Self {
@@ -117,6 +125,7 @@ impl<'c> TestHost<'c> {
             command,
             tx,
             rx,
+            records,
             bulk,
             secrets: [[0; SECRET_WORDS]; 4],
             used_matches: Vec::new(),

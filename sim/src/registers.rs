@@ -60,6 +60,22 @@ pub mod core {
     pub const ICMP_LIMIT: u32 = 0x184;
     /// Bytes of a QUIC-LB server id, four bits a configuration rotation.
     pub const QUIC_LB: u32 = 0x190;
+    /// Trace filter: enable (bit 0), match VIP (1), match family (2), IPv6 (3), log2 of the sampling (8 to 11), VIP (16 to 27).
+    pub const TRACE_FILTER: u32 = 0x1a0;
+    /// Source address that is traced, most significant word first.
+    pub const TRACE_SOURCE: u32 = 0x1a4;
+    /// Its mask.
+    pub const TRACE_SOURCE_MASK: u32 = 0x1b4;
+    /// Destination address that is traced.
+    pub const TRACE_DESTINATION: u32 = 0x1c4;
+    /// Its mask.
+    pub const TRACE_DESTINATION_MASK: u32 = 0x1d4;
+    /// Source port that is traced, and destination port in the high half.
+    pub const TRACE_PORTS: u32 = 0x1e4;
+    /// Their masks.
+    pub const TRACE_PORTS_MASK: u32 = 0x1e8;
+    /// Protocol that is traced, and its mask from bit 8 on.
+    pub const TRACE_PROTOCOL: u32 = 0x1ec;
 }
 
 /// Rings and DMA: offsets from the start of BAR0.
@@ -78,6 +94,16 @@ pub mod card {
     pub const DMA_READ_ERRORS: u32 = BASE + 0x180;
     /// Failed writes.
     pub const DMA_WRITE_ERRORS: u32 = BASE + 0x184;
+    /// The record ring.
+    pub const RECORD: u32 = BASE + 0x1c0;
+}
+
+/// Registers that the record ring has instead of a second address: offsets from its start.
+pub mod record {
+    /// Trace records made since the ring was enabled.
+    pub const TRACES: u32 = 0x08;
+    /// Flow events, likewise.
+    pub const FLOW_EVENTS: u32 = 0x0c;
 }
 
 /// Registers of one ring: offsets from its start.
@@ -106,7 +132,7 @@ pub mod ring {
 
 #[cfg(test)]
 mod tests {
-    use super::{card, core, ring};
+    use super::{card, core, record, ring};
 
     const RDL: &str = include_str!("../../hdl-bindings/regs/guideway.rdl");
 
@@ -159,6 +185,15 @@ mod tests {
             ("scratch", core::SCRATCH),
             ("gue_port", core::GUE_PORT),
             ("quic_lb", core::QUIC_LB),
+            ("icmp_limit", core::ICMP_LIMIT),
+            ("trace_filter", core::TRACE_FILTER),
+            ("trace_source", core::TRACE_SOURCE),
+            ("trace_source_mask", core::TRACE_SOURCE_MASK),
+            ("trace_destination", core::TRACE_DESTINATION),
+            ("trace_destination_mask", core::TRACE_DESTINATION_MASK),
+            ("trace_ports", core::TRACE_PORTS),
+            ("trace_ports_mask", core::TRACE_PORTS_MASK),
+            ("trace_protocol", core::TRACE_PROTOCOL),
         ] {
             assert_eq!(offset("addrmap gw_core_regs", name), expected, "{name}");
         }
@@ -185,6 +220,18 @@ mod tests {
                 assert_eq!(offset(block, name), expected, "{block} {name}");
             }
         }
+        for (name, expected) in [
+            ("base_low", ring::BASE_LOW),
+            ("traces", record::TRACES),
+            ("flow_events", record::FLOW_EVENTS),
+            ("config", ring::CONFIG),
+            ("consumer", ring::DOORBELL),
+            ("producer", ring::PROGRESS),
+            ("status", ring::STATUS),
+            ("arm", ring::ARM),
+        ] {
+            assert_eq!(offset("regfile gw_record_ring", name), expected, "{name}");
+        }
         let card_block = "gw_rx_queue rx[4]";
         let base = offset("addrmap guideway {", "card");
         assert_eq!(base, card::BASE);
@@ -199,5 +246,6 @@ mod tests {
             base + offset(card_block, "dma_write_errors"),
             card::DMA_WRITE_ERRORS
         );
+        assert_eq!(base + offset(card_block, "record"), card::RECORD);
     }
 }

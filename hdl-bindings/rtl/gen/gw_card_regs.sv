@@ -260,6 +260,17 @@ module gw_card_regs (
         } command;
         logic dma_read_errors;
         logic dma_write_errors;
+        struct {
+            logic base_low;
+            logic base_high;
+            logic traces;
+            logic flow_events;
+            logic config_;
+            logic consumer;
+            logic producer;
+            logic status;
+            logic arm;
+        } record;
     } decoded_reg_strb_t;
     decoded_reg_strb_t decoded_reg_strb;
     logic decoded_err;
@@ -305,6 +316,15 @@ module gw_card_regs (
         decoded_reg_strb.command.arm = cpuif_req_masked & (cpuif_addr == 9'h160);
         decoded_reg_strb.dma_read_errors = cpuif_req_masked & (cpuif_addr == 9'h180) & !cpuif_req_is_wr;
         decoded_reg_strb.dma_write_errors = cpuif_req_masked & (cpuif_addr == 9'h184) & !cpuif_req_is_wr;
+        decoded_reg_strb.record.base_low = cpuif_req_masked & (cpuif_addr == 9'h1c0);
+        decoded_reg_strb.record.base_high = cpuif_req_masked & (cpuif_addr == 9'h1c4);
+        decoded_reg_strb.record.traces = cpuif_req_masked & (cpuif_addr == 9'h1c8) & !cpuif_req_is_wr;
+        decoded_reg_strb.record.flow_events = cpuif_req_masked & (cpuif_addr == 9'h1cc) & !cpuif_req_is_wr;
+        decoded_reg_strb.record.config_ = cpuif_req_masked & (cpuif_addr == 9'h1d0);
+        decoded_reg_strb.record.consumer = cpuif_req_masked & (cpuif_addr == 9'h1d4);
+        decoded_reg_strb.record.producer = cpuif_req_masked & (cpuif_addr == 9'h1d8) & !cpuif_req_is_wr;
+        decoded_reg_strb.record.status = cpuif_req_masked & (cpuif_addr == 9'h1dc) & !cpuif_req_is_wr;
+        decoded_reg_strb.record.arm = cpuif_req_masked & (cpuif_addr == 9'h1e0);
         decoded_err = '0;
     end
 
@@ -467,6 +487,42 @@ module gw_card_regs (
                 } index;
             } arm;
         } command;
+        struct {
+            struct {
+                struct {
+                    logic [31:0] next;
+                    logic load_next;
+                } value;
+            } base_low;
+            struct {
+                struct {
+                    logic [31:0] next;
+                    logic load_next;
+                } value;
+            } base_high;
+            struct {
+                struct {
+                    logic [3:0] next;
+                    logic load_next;
+                } size_log2;
+                struct {
+                    logic next;
+                    logic load_next;
+                } enable;
+            } config_;
+            struct {
+                struct {
+                    logic [15:0] next;
+                    logic load_next;
+                } index;
+            } consumer;
+            struct {
+                struct {
+                    logic [15:0] next;
+                    logic load_next;
+                } index;
+            } arm;
+        } record;
     } field_combo_t;
     field_combo_t field_combo;
 
@@ -594,6 +650,36 @@ module gw_card_regs (
                 } index;
             } arm;
         } command;
+        struct {
+            struct {
+                struct {
+                    logic [31:0] value;
+                } value;
+            } base_low;
+            struct {
+                struct {
+                    logic [31:0] value;
+                } value;
+            } base_high;
+            struct {
+                struct {
+                    logic [3:0] value;
+                } size_log2;
+                struct {
+                    logic value;
+                } enable;
+            } config_;
+            struct {
+                struct {
+                    logic [15:0] value;
+                } index;
+            } consumer;
+            struct {
+                struct {
+                    logic [15:0] value;
+                } index;
+            } arm;
+        } record;
     } field_storage_t;
     field_storage_t field_storage;
 
@@ -1180,6 +1266,146 @@ module gw_card_regs (
     end
     assign hwif_out.command.arm.index.value = field_storage.command.arm.index.value;
     assign hwif_out.command.arm.index.swmod = decoded_reg_strb.command.arm && decoded_req_is_wr && |(decoded_wr_biten[15:0]);
+    // Field: gw_card_regs.record.base_low.value
+    always_comb begin
+        automatic logic [31:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.record.base_low.value.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.record.base_low && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.record.base_low.value.value & ~decoded_wr_biten[31:0]) | (decoded_wr_data[31:0] & decoded_wr_biten[31:0]);
+            load_next_c = '1;
+        end
+        field_combo.record.base_low.value.next = next_c;
+        field_combo.record.base_low.value.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.record.base_low.value.value <= 32'h0;
+        end else begin
+            if(field_combo.record.base_low.value.load_next) begin
+                field_storage.record.base_low.value.value <= field_combo.record.base_low.value.next;
+            end
+        end
+    end
+    assign hwif_out.record.base_low.value.value = field_storage.record.base_low.value.value;
+    // Field: gw_card_regs.record.base_high.value
+    always_comb begin
+        automatic logic [31:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.record.base_high.value.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.record.base_high && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.record.base_high.value.value & ~decoded_wr_biten[31:0]) | (decoded_wr_data[31:0] & decoded_wr_biten[31:0]);
+            load_next_c = '1;
+        end
+        field_combo.record.base_high.value.next = next_c;
+        field_combo.record.base_high.value.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.record.base_high.value.value <= 32'h0;
+        end else begin
+            if(field_combo.record.base_high.value.load_next) begin
+                field_storage.record.base_high.value.value <= field_combo.record.base_high.value.next;
+            end
+        end
+    end
+    assign hwif_out.record.base_high.value.value = field_storage.record.base_high.value.value;
+    // Field: gw_card_regs.record.config.size_log2
+    always_comb begin
+        automatic logic [3:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.record.config_.size_log2.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.record.config_ && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.record.config_.size_log2.value & ~decoded_wr_biten[3:0]) | (decoded_wr_data[3:0] & decoded_wr_biten[3:0]);
+            load_next_c = '1;
+        end
+        field_combo.record.config_.size_log2.next = next_c;
+        field_combo.record.config_.size_log2.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.record.config_.size_log2.value <= 4'h0;
+        end else begin
+            if(field_combo.record.config_.size_log2.load_next) begin
+                field_storage.record.config_.size_log2.value <= field_combo.record.config_.size_log2.next;
+            end
+        end
+    end
+    assign hwif_out.record.config_.size_log2.value = field_storage.record.config_.size_log2.value;
+    // Field: gw_card_regs.record.config.enable
+    always_comb begin
+        automatic logic [0:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.record.config_.enable.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.record.config_ && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.record.config_.enable.value & ~decoded_wr_biten[31:31]) | (decoded_wr_data[31:31] & decoded_wr_biten[31:31]);
+            load_next_c = '1;
+        end
+        field_combo.record.config_.enable.next = next_c;
+        field_combo.record.config_.enable.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.record.config_.enable.value <= 1'h0;
+        end else begin
+            if(field_combo.record.config_.enable.load_next) begin
+                field_storage.record.config_.enable.value <= field_combo.record.config_.enable.next;
+            end
+        end
+    end
+    assign hwif_out.record.config_.enable.value = field_storage.record.config_.enable.value;
+    // Field: gw_card_regs.record.consumer.index
+    always_comb begin
+        automatic logic [15:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.record.consumer.index.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.record.consumer && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.record.consumer.index.value & ~decoded_wr_biten[15:0]) | (decoded_wr_data[15:0] & decoded_wr_biten[15:0]);
+            load_next_c = '1;
+        end
+        field_combo.record.consumer.index.next = next_c;
+        field_combo.record.consumer.index.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.record.consumer.index.value <= 16'h0;
+        end else begin
+            if(field_combo.record.consumer.index.load_next) begin
+                field_storage.record.consumer.index.value <= field_combo.record.consumer.index.next;
+            end
+        end
+    end
+    assign hwif_out.record.consumer.index.value = field_storage.record.consumer.index.value;
+    assign hwif_out.record.consumer.index.swmod = decoded_reg_strb.record.consumer && decoded_req_is_wr && |(decoded_wr_biten[15:0]);
+    // Field: gw_card_regs.record.arm.index
+    always_comb begin
+        automatic logic [15:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.record.arm.index.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.record.arm && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.record.arm.index.value & ~decoded_wr_biten[15:0]) | (decoded_wr_data[15:0] & decoded_wr_biten[15:0]);
+            load_next_c = '1;
+        end
+        field_combo.record.arm.index.next = next_c;
+        field_combo.record.arm.index.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.record.arm.index.value <= 16'h0;
+        end else begin
+            if(field_combo.record.arm.index.load_next) begin
+                field_storage.record.arm.index.value <= field_combo.record.arm.index.next;
+            end
+        end
+    end
+    assign hwif_out.record.arm.index.value = field_storage.record.arm.index.value;
+    assign hwif_out.record.arm.index.swmod = decoded_reg_strb.record.arm && decoded_req_is_wr && |(decoded_wr_biten[15:0]);
 
     //--------------------------------------------------------------------------
     // Write response
@@ -1293,6 +1519,34 @@ module gw_card_regs (
         end
         if(rd_mux_addr == 9'h184) begin
             readback_data_var[31:0] = hwif_in.dma_write_errors.value.next;
+        end
+        if(rd_mux_addr == 9'h1c0) begin
+            readback_data_var[31:0] = field_storage.record.base_low.value.value;
+        end
+        if(rd_mux_addr == 9'h1c4) begin
+            readback_data_var[31:0] = field_storage.record.base_high.value.value;
+        end
+        if(rd_mux_addr == 9'h1c8) begin
+            readback_data_var[31:0] = hwif_in.record.traces.count.next;
+        end
+        if(rd_mux_addr == 9'h1cc) begin
+            readback_data_var[31:0] = hwif_in.record.flow_events.count.next;
+        end
+        if(rd_mux_addr == 9'h1d0) begin
+            readback_data_var[3:0] = field_storage.record.config_.size_log2.value;
+            readback_data_var[31] = field_storage.record.config_.enable.value;
+        end
+        if(rd_mux_addr == 9'h1d4) begin
+            readback_data_var[15:0] = field_storage.record.consumer.index.value;
+        end
+        if(rd_mux_addr == 9'h1d8) begin
+            readback_data_var[15:0] = hwif_in.record.producer.index.next;
+        end
+        if(rd_mux_addr == 9'h1dc) begin
+            readback_data_var[7:0] = hwif_in.record.status.code.next;
+        end
+        if(rd_mux_addr == 9'h1e0) begin
+            readback_data_var[15:0] = field_storage.record.arm.index.value;
         end
         readback_data = readback_data_var;
         readback_done = decoded_req & ~decoded_req_is_wr;

@@ -5,7 +5,7 @@ package gw_card_regs_pkg;
 
     localparam GW_CARD_REGS_DATA_WIDTH = 32;
     localparam GW_CARD_REGS_MIN_ADDR_WIDTH = 9;
-    localparam GW_CARD_REGS_SIZE = 'h188;
+    localparam GW_CARD_REGS_SIZE = 'h1e4;
 
     typedef struct {
         logic [15:0] next;
@@ -58,11 +58,51 @@ package gw_card_regs_pkg;
     } gw_ro32__in_t;
 
     typedef struct {
+        logic [31:0] next;
+    } gw_card_regs__gw_record_ring__traces__count__in_t;
+
+    typedef struct {
+        gw_card_regs__gw_record_ring__traces__count__in_t count;
+    } gw_card_regs__gw_record_ring__traces__in_t;
+
+    typedef struct {
+        logic [31:0] next;
+    } gw_card_regs__gw_record_ring__flow_events__count__in_t;
+
+    typedef struct {
+        gw_card_regs__gw_record_ring__flow_events__count__in_t count;
+    } gw_card_regs__gw_record_ring__flow_events__in_t;
+
+    typedef struct {
+        logic [15:0] next;
+    } gw_card_regs__gw_record_ring__producer__index__in_t;
+
+    typedef struct {
+        gw_card_regs__gw_record_ring__producer__index__in_t index;
+    } gw_card_regs__gw_record_ring__producer__in_t;
+
+    typedef struct {
+        logic [7:0] next;
+    } gw_card_regs__gw_record_ring__status__code__in_t;
+
+    typedef struct {
+        gw_card_regs__gw_record_ring__status__code__in_t code;
+    } gw_card_regs__gw_record_ring__status__in_t;
+
+    typedef struct {
+        gw_card_regs__gw_record_ring__traces__in_t traces;
+        gw_card_regs__gw_record_ring__flow_events__in_t flow_events;
+        gw_card_regs__gw_record_ring__producer__in_t producer;
+        gw_card_regs__gw_record_ring__status__in_t status;
+    } gw_card_regs__gw_record_ring__in_t;
+
+    typedef struct {
         gw_card_regs__gw_rx_queue__in_t rx[4];
         gw_card_regs__gw_descriptor_ring__in_t tx;
         gw_card_regs__gw_descriptor_ring__in_t command;
         gw_ro32__in_t dma_read_errors;
         gw_ro32__in_t dma_write_errors;
+        gw_card_regs__gw_record_ring__in_t record;
     } gw_card_regs__in_t;
 
     typedef struct {
@@ -161,8 +201,48 @@ package gw_card_regs_pkg;
     } gw_card_regs__gw_descriptor_ring__out_t;
 
     typedef struct {
+        logic [3:0] value;
+    } gw_card_regs__gw_record_ring__config__size_log2__out_t;
+
+    typedef struct {
+        logic value;
+    } gw_card_regs__gw_record_ring__config__enable__out_t;
+
+    typedef struct {
+        gw_card_regs__gw_record_ring__config__size_log2__out_t size_log2;
+        gw_card_regs__gw_record_ring__config__enable__out_t enable;
+    } gw_card_regs__gw_record_ring__config__out_t;
+
+    typedef struct {
+        logic [15:0] value;
+        logic swmod;
+    } gw_card_regs__gw_record_ring__consumer__index__out_t;
+
+    typedef struct {
+        gw_card_regs__gw_record_ring__consumer__index__out_t index;
+    } gw_card_regs__gw_record_ring__consumer__out_t;
+
+    typedef struct {
+        logic [15:0] value;
+        logic swmod;
+    } gw_card_regs__gw_record_ring__arm__index__out_t;
+
+    typedef struct {
+        gw_card_regs__gw_record_ring__arm__index__out_t index;
+    } gw_card_regs__gw_record_ring__arm__out_t;
+
+    typedef struct {
+        gw_rw32__out_t base_low;
+        gw_rw32__out_t base_high;
+        gw_card_regs__gw_record_ring__config__out_t config_;
+        gw_card_regs__gw_record_ring__consumer__out_t consumer;
+        gw_card_regs__gw_record_ring__arm__out_t arm;
+    } gw_card_regs__gw_record_ring__out_t;
+
+    typedef struct {
         gw_card_regs__gw_rx_queue__out_t rx[4];
         gw_card_regs__gw_descriptor_ring__out_t tx;
         gw_card_regs__gw_descriptor_ring__out_t command;
+        gw_card_regs__gw_record_ring__out_t record;
     } gw_card_regs__out_t;
 endpackage

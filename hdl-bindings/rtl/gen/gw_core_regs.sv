@@ -253,6 +253,14 @@ module gw_core_regs (
         logic gue_port;
         logic icmp_limit[2];
         logic quic_lb;
+        logic trace_filter;
+        logic trace_source[4];
+        logic trace_source_mask[4];
+        logic trace_destination[4];
+        logic trace_destination_mask[4];
+        logic trace_ports;
+        logic trace_ports_mask;
+        logic trace_protocol;
     } decoded_reg_strb_t;
     decoded_reg_strb_t decoded_reg_strb;
     logic decoded_err;
@@ -307,6 +315,22 @@ module gw_core_regs (
             decoded_reg_strb.icmp_limit[i0] = cpuif_req_masked & (cpuif_addr == 9'h184 + (9)'(i0) * 9'h4);
         end
         decoded_reg_strb.quic_lb = cpuif_req_masked & (cpuif_addr == 9'h190);
+        decoded_reg_strb.trace_filter = cpuif_req_masked & (cpuif_addr == 9'h1a0);
+        for(int i0=0; i0<4; i0++) begin
+            decoded_reg_strb.trace_source[i0] = cpuif_req_masked & (cpuif_addr == 9'h1a4 + (9)'(i0) * 9'h4);
+        end
+        for(int i0=0; i0<4; i0++) begin
+            decoded_reg_strb.trace_source_mask[i0] = cpuif_req_masked & (cpuif_addr == 9'h1b4 + (9)'(i0) * 9'h4);
+        end
+        for(int i0=0; i0<4; i0++) begin
+            decoded_reg_strb.trace_destination[i0] = cpuif_req_masked & (cpuif_addr == 9'h1c4 + (9)'(i0) * 9'h4);
+        end
+        for(int i0=0; i0<4; i0++) begin
+            decoded_reg_strb.trace_destination_mask[i0] = cpuif_req_masked & (cpuif_addr == 9'h1d4 + (9)'(i0) * 9'h4);
+        end
+        decoded_reg_strb.trace_ports = cpuif_req_masked & (cpuif_addr == 9'h1e4);
+        decoded_reg_strb.trace_ports_mask = cpuif_req_masked & (cpuif_addr == 9'h1e8);
+        decoded_reg_strb.trace_protocol = cpuif_req_masked & (cpuif_addr == 9'h1ec);
         decoded_err = '0;
     end
 
@@ -427,6 +451,86 @@ module gw_core_regs (
                 logic load_next;
             } bytes;
         } quic_lb;
+        struct {
+            struct {
+                logic next;
+                logic load_next;
+            } enable;
+            struct {
+                logic next;
+                logic load_next;
+            } match_vip;
+            struct {
+                logic next;
+                logic load_next;
+            } match_family;
+            struct {
+                logic next;
+                logic load_next;
+            } ipv6;
+            struct {
+                logic [3:0] next;
+                logic load_next;
+            } sample_log2;
+            struct {
+                logic [11:0] next;
+                logic load_next;
+            } vip;
+        } trace_filter;
+        struct {
+            struct {
+                logic [31:0] next;
+                logic load_next;
+            } value;
+        } trace_source[4];
+        struct {
+            struct {
+                logic [31:0] next;
+                logic load_next;
+            } value;
+        } trace_source_mask[4];
+        struct {
+            struct {
+                logic [31:0] next;
+                logic load_next;
+            } value;
+        } trace_destination[4];
+        struct {
+            struct {
+                logic [31:0] next;
+                logic load_next;
+            } value;
+        } trace_destination_mask[4];
+        struct {
+            struct {
+                logic [15:0] next;
+                logic load_next;
+            } source;
+            struct {
+                logic [15:0] next;
+                logic load_next;
+            } destination;
+        } trace_ports;
+        struct {
+            struct {
+                logic [15:0] next;
+                logic load_next;
+            } source;
+            struct {
+                logic [15:0] next;
+                logic load_next;
+            } destination;
+        } trace_ports_mask;
+        struct {
+            struct {
+                logic [7:0] next;
+                logic load_next;
+            } value;
+            struct {
+                logic [7:0] next;
+                logic load_next;
+            } mask;
+        } trace_protocol;
     } field_combo_t;
     field_combo_t field_combo;
 
@@ -518,6 +622,70 @@ module gw_core_regs (
                 logic [27:0] value;
             } bytes;
         } quic_lb;
+        struct {
+            struct {
+                logic value;
+            } enable;
+            struct {
+                logic value;
+            } match_vip;
+            struct {
+                logic value;
+            } match_family;
+            struct {
+                logic value;
+            } ipv6;
+            struct {
+                logic [3:0] value;
+            } sample_log2;
+            struct {
+                logic [11:0] value;
+            } vip;
+        } trace_filter;
+        struct {
+            struct {
+                logic [31:0] value;
+            } value;
+        } trace_source[4];
+        struct {
+            struct {
+                logic [31:0] value;
+            } value;
+        } trace_source_mask[4];
+        struct {
+            struct {
+                logic [31:0] value;
+            } value;
+        } trace_destination[4];
+        struct {
+            struct {
+                logic [31:0] value;
+            } value;
+        } trace_destination_mask[4];
+        struct {
+            struct {
+                logic [15:0] value;
+            } source;
+            struct {
+                logic [15:0] value;
+            } destination;
+        } trace_ports;
+        struct {
+            struct {
+                logic [15:0] value;
+            } source;
+            struct {
+                logic [15:0] value;
+            } destination;
+        } trace_ports_mask;
+        struct {
+            struct {
+                logic [7:0] value;
+            } value;
+            struct {
+                logic [7:0] value;
+            } mask;
+        } trace_protocol;
     } field_storage_t;
     field_storage_t field_storage;
 
@@ -976,6 +1144,382 @@ module gw_core_regs (
         end
     end
     assign hwif_out.quic_lb.bytes.value = field_storage.quic_lb.bytes.value;
+    // Field: gw_core_regs.trace_filter.enable
+    always_comb begin
+        automatic logic [0:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.trace_filter.enable.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.trace_filter && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.trace_filter.enable.value & ~decoded_wr_biten[0:0]) | (decoded_wr_data[0:0] & decoded_wr_biten[0:0]);
+            load_next_c = '1;
+        end
+        field_combo.trace_filter.enable.next = next_c;
+        field_combo.trace_filter.enable.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.trace_filter.enable.value <= 1'h0;
+        end else begin
+            if(field_combo.trace_filter.enable.load_next) begin
+                field_storage.trace_filter.enable.value <= field_combo.trace_filter.enable.next;
+            end
+        end
+    end
+    assign hwif_out.trace_filter.enable.value = field_storage.trace_filter.enable.value;
+    // Field: gw_core_regs.trace_filter.match_vip
+    always_comb begin
+        automatic logic [0:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.trace_filter.match_vip.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.trace_filter && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.trace_filter.match_vip.value & ~decoded_wr_biten[1:1]) | (decoded_wr_data[1:1] & decoded_wr_biten[1:1]);
+            load_next_c = '1;
+        end
+        field_combo.trace_filter.match_vip.next = next_c;
+        field_combo.trace_filter.match_vip.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.trace_filter.match_vip.value <= 1'h0;
+        end else begin
+            if(field_combo.trace_filter.match_vip.load_next) begin
+                field_storage.trace_filter.match_vip.value <= field_combo.trace_filter.match_vip.next;
+            end
+        end
+    end
+    assign hwif_out.trace_filter.match_vip.value = field_storage.trace_filter.match_vip.value;
+    // Field: gw_core_regs.trace_filter.match_family
+    always_comb begin
+        automatic logic [0:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.trace_filter.match_family.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.trace_filter && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.trace_filter.match_family.value & ~decoded_wr_biten[2:2]) | (decoded_wr_data[2:2] & decoded_wr_biten[2:2]);
+            load_next_c = '1;
+        end
+        field_combo.trace_filter.match_family.next = next_c;
+        field_combo.trace_filter.match_family.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.trace_filter.match_family.value <= 1'h0;
+        end else begin
+            if(field_combo.trace_filter.match_family.load_next) begin
+                field_storage.trace_filter.match_family.value <= field_combo.trace_filter.match_family.next;
+            end
+        end
+    end
+    assign hwif_out.trace_filter.match_family.value = field_storage.trace_filter.match_family.value;
+    // Field: gw_core_regs.trace_filter.ipv6
+    always_comb begin
+        automatic logic [0:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.trace_filter.ipv6.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.trace_filter && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.trace_filter.ipv6.value & ~decoded_wr_biten[3:3]) | (decoded_wr_data[3:3] & decoded_wr_biten[3:3]);
+            load_next_c = '1;
+        end
+        field_combo.trace_filter.ipv6.next = next_c;
+        field_combo.trace_filter.ipv6.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.trace_filter.ipv6.value <= 1'h0;
+        end else begin
+            if(field_combo.trace_filter.ipv6.load_next) begin
+                field_storage.trace_filter.ipv6.value <= field_combo.trace_filter.ipv6.next;
+            end
+        end
+    end
+    assign hwif_out.trace_filter.ipv6.value = field_storage.trace_filter.ipv6.value;
+    // Field: gw_core_regs.trace_filter.sample_log2
+    always_comb begin
+        automatic logic [3:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.trace_filter.sample_log2.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.trace_filter && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.trace_filter.sample_log2.value & ~decoded_wr_biten[11:8]) | (decoded_wr_data[11:8] & decoded_wr_biten[11:8]);
+            load_next_c = '1;
+        end
+        field_combo.trace_filter.sample_log2.next = next_c;
+        field_combo.trace_filter.sample_log2.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.trace_filter.sample_log2.value <= 4'h0;
+        end else begin
+            if(field_combo.trace_filter.sample_log2.load_next) begin
+                field_storage.trace_filter.sample_log2.value <= field_combo.trace_filter.sample_log2.next;
+            end
+        end
+    end
+    assign hwif_out.trace_filter.sample_log2.value = field_storage.trace_filter.sample_log2.value;
+    // Field: gw_core_regs.trace_filter.vip
+    always_comb begin
+        automatic logic [11:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.trace_filter.vip.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.trace_filter && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.trace_filter.vip.value & ~decoded_wr_biten[27:16]) | (decoded_wr_data[27:16] & decoded_wr_biten[27:16]);
+            load_next_c = '1;
+        end
+        field_combo.trace_filter.vip.next = next_c;
+        field_combo.trace_filter.vip.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.trace_filter.vip.value <= 12'h0;
+        end else begin
+            if(field_combo.trace_filter.vip.load_next) begin
+                field_storage.trace_filter.vip.value <= field_combo.trace_filter.vip.next;
+            end
+        end
+    end
+    assign hwif_out.trace_filter.vip.value = field_storage.trace_filter.vip.value;
+    for(genvar i0=0; i0<4; i0++) begin
+        // Field: gw_core_regs.trace_source[].value
+        always_comb begin
+            automatic logic [31:0] next_c;
+            automatic logic load_next_c;
+            next_c = field_storage.trace_source[i0].value.value;
+            load_next_c = '0;
+            if(decoded_reg_strb.trace_source[i0] && decoded_req_is_wr) begin // SW write
+                next_c = (field_storage.trace_source[i0].value.value & ~decoded_wr_biten[31:0]) | (decoded_wr_data[31:0] & decoded_wr_biten[31:0]);
+                load_next_c = '1;
+            end
+            field_combo.trace_source[i0].value.next = next_c;
+            field_combo.trace_source[i0].value.load_next = load_next_c;
+        end
+        always_ff @(posedge clk) begin
+            if(~rst_n) begin
+                field_storage.trace_source[i0].value.value <= 32'h0;
+            end else begin
+                if(field_combo.trace_source[i0].value.load_next) begin
+                    field_storage.trace_source[i0].value.value <= field_combo.trace_source[i0].value.next;
+                end
+            end
+        end
+        assign hwif_out.trace_source[i0].value.value = field_storage.trace_source[i0].value.value;
+    end
+    for(genvar i0=0; i0<4; i0++) begin
+        // Field: gw_core_regs.trace_source_mask[].value
+        always_comb begin
+            automatic logic [31:0] next_c;
+            automatic logic load_next_c;
+            next_c = field_storage.trace_source_mask[i0].value.value;
+            load_next_c = '0;
+            if(decoded_reg_strb.trace_source_mask[i0] && decoded_req_is_wr) begin // SW write
+                next_c = (field_storage.trace_source_mask[i0].value.value & ~decoded_wr_biten[31:0]) | (decoded_wr_data[31:0] & decoded_wr_biten[31:0]);
+                load_next_c = '1;
+            end
+            field_combo.trace_source_mask[i0].value.next = next_c;
+            field_combo.trace_source_mask[i0].value.load_next = load_next_c;
+        end
+        always_ff @(posedge clk) begin
+            if(~rst_n) begin
+                field_storage.trace_source_mask[i0].value.value <= 32'h0;
+            end else begin
+                if(field_combo.trace_source_mask[i0].value.load_next) begin
+                    field_storage.trace_source_mask[i0].value.value <= field_combo.trace_source_mask[i0].value.next;
+                end
+            end
+        end
+        assign hwif_out.trace_source_mask[i0].value.value = field_storage.trace_source_mask[i0].value.value;
+    end
+    for(genvar i0=0; i0<4; i0++) begin
+        // Field: gw_core_regs.trace_destination[].value
+        always_comb begin
+            automatic logic [31:0] next_c;
+            automatic logic load_next_c;
+            next_c = field_storage.trace_destination[i0].value.value;
+            load_next_c = '0;
+            if(decoded_reg_strb.trace_destination[i0] && decoded_req_is_wr) begin // SW write
+                next_c = (field_storage.trace_destination[i0].value.value & ~decoded_wr_biten[31:0]) | (decoded_wr_data[31:0] & decoded_wr_biten[31:0]);
+                load_next_c = '1;
+            end
+            field_combo.trace_destination[i0].value.next = next_c;
+            field_combo.trace_destination[i0].value.load_next = load_next_c;
+        end
+        always_ff @(posedge clk) begin
+            if(~rst_n) begin
+                field_storage.trace_destination[i0].value.value <= 32'h0;
+            end else begin
+                if(field_combo.trace_destination[i0].value.load_next) begin
+                    field_storage.trace_destination[i0].value.value <= field_combo.trace_destination[i0].value.next;
+                end
+            end
+        end
+        assign hwif_out.trace_destination[i0].value.value = field_storage.trace_destination[i0].value.value;
+    end
+    for(genvar i0=0; i0<4; i0++) begin
+        // Field: gw_core_regs.trace_destination_mask[].value
+        always_comb begin
+            automatic logic [31:0] next_c;
+            automatic logic load_next_c;
+            next_c = field_storage.trace_destination_mask[i0].value.value;
+            load_next_c = '0;
+            if(decoded_reg_strb.trace_destination_mask[i0] && decoded_req_is_wr) begin // SW write
+                next_c = (field_storage.trace_destination_mask[i0].value.value & ~decoded_wr_biten[31:0]) | (decoded_wr_data[31:0] & decoded_wr_biten[31:0]);
+                load_next_c = '1;
+            end
+            field_combo.trace_destination_mask[i0].value.next = next_c;
+            field_combo.trace_destination_mask[i0].value.load_next = load_next_c;
+        end
+        always_ff @(posedge clk) begin
+            if(~rst_n) begin
+                field_storage.trace_destination_mask[i0].value.value <= 32'h0;
+            end else begin
+                if(field_combo.trace_destination_mask[i0].value.load_next) begin
+                    field_storage.trace_destination_mask[i0].value.value <= field_combo.trace_destination_mask[i0].value.next;
+                end
+            end
+        end
+        assign hwif_out.trace_destination_mask[i0].value.value = field_storage.trace_destination_mask[i0].value.value;
+    end
+    // Field: gw_core_regs.trace_ports.source
+    always_comb begin
+        automatic logic [15:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.trace_ports.source.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.trace_ports && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.trace_ports.source.value & ~decoded_wr_biten[15:0]) | (decoded_wr_data[15:0] & decoded_wr_biten[15:0]);
+            load_next_c = '1;
+        end
+        field_combo.trace_ports.source.next = next_c;
+        field_combo.trace_ports.source.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.trace_ports.source.value <= 16'h0;
+        end else begin
+            if(field_combo.trace_ports.source.load_next) begin
+                field_storage.trace_ports.source.value <= field_combo.trace_ports.source.next;
+            end
+        end
+    end
+    assign hwif_out.trace_ports.source.value = field_storage.trace_ports.source.value;
+    // Field: gw_core_regs.trace_ports.destination
+    always_comb begin
+        automatic logic [15:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.trace_ports.destination.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.trace_ports && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.trace_ports.destination.value & ~decoded_wr_biten[31:16]) | (decoded_wr_data[31:16] & decoded_wr_biten[31:16]);
+            load_next_c = '1;
+        end
+        field_combo.trace_ports.destination.next = next_c;
+        field_combo.trace_ports.destination.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.trace_ports.destination.value <= 16'h0;
+        end else begin
+            if(field_combo.trace_ports.destination.load_next) begin
+                field_storage.trace_ports.destination.value <= field_combo.trace_ports.destination.next;
+            end
+        end
+    end
+    assign hwif_out.trace_ports.destination.value = field_storage.trace_ports.destination.value;
+    // Field: gw_core_regs.trace_ports_mask.source
+    always_comb begin
+        automatic logic [15:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.trace_ports_mask.source.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.trace_ports_mask && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.trace_ports_mask.source.value & ~decoded_wr_biten[15:0]) | (decoded_wr_data[15:0] & decoded_wr_biten[15:0]);
+            load_next_c = '1;
+        end
+        field_combo.trace_ports_mask.source.next = next_c;
+        field_combo.trace_ports_mask.source.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.trace_ports_mask.source.value <= 16'h0;
+        end else begin
+            if(field_combo.trace_ports_mask.source.load_next) begin
+                field_storage.trace_ports_mask.source.value <= field_combo.trace_ports_mask.source.next;
+            end
+        end
+    end
+    assign hwif_out.trace_ports_mask.source.value = field_storage.trace_ports_mask.source.value;
+    // Field: gw_core_regs.trace_ports_mask.destination
+    always_comb begin
+        automatic logic [15:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.trace_ports_mask.destination.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.trace_ports_mask && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.trace_ports_mask.destination.value & ~decoded_wr_biten[31:16]) | (decoded_wr_data[31:16] & decoded_wr_biten[31:16]);
+            load_next_c = '1;
+        end
+        field_combo.trace_ports_mask.destination.next = next_c;
+        field_combo.trace_ports_mask.destination.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.trace_ports_mask.destination.value <= 16'h0;
+        end else begin
+            if(field_combo.trace_ports_mask.destination.load_next) begin
+                field_storage.trace_ports_mask.destination.value <= field_combo.trace_ports_mask.destination.next;
+            end
+        end
+    end
+    assign hwif_out.trace_ports_mask.destination.value = field_storage.trace_ports_mask.destination.value;
+    // Field: gw_core_regs.trace_protocol.value
+    always_comb begin
+        automatic logic [7:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.trace_protocol.value.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.trace_protocol && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.trace_protocol.value.value & ~decoded_wr_biten[7:0]) | (decoded_wr_data[7:0] & decoded_wr_biten[7:0]);
+            load_next_c = '1;
+        end
+        field_combo.trace_protocol.value.next = next_c;
+        field_combo.trace_protocol.value.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.trace_protocol.value.value <= 8'h0;
+        end else begin
+            if(field_combo.trace_protocol.value.load_next) begin
+                field_storage.trace_protocol.value.value <= field_combo.trace_protocol.value.next;
+            end
+        end
+    end
+    assign hwif_out.trace_protocol.value.value = field_storage.trace_protocol.value.value;
+    // Field: gw_core_regs.trace_protocol.mask
+    always_comb begin
+        automatic logic [7:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.trace_protocol.mask.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.trace_protocol && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.trace_protocol.mask.value & ~decoded_wr_biten[15:8]) | (decoded_wr_data[15:8] & decoded_wr_biten[15:8]);
+            load_next_c = '1;
+        end
+        field_combo.trace_protocol.mask.next = next_c;
+        field_combo.trace_protocol.mask.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.trace_protocol.mask.value <= 8'h0;
+        end else begin
+            if(field_combo.trace_protocol.mask.load_next) begin
+                field_storage.trace_protocol.mask.value <= field_combo.trace_protocol.mask.next;
+            end
+        end
+    end
+    assign hwif_out.trace_protocol.mask.value = field_storage.trace_protocol.mask.value;
 
     //--------------------------------------------------------------------------
     // Write response
@@ -1101,6 +1645,46 @@ module gw_core_regs (
         end
         if(rd_mux_addr == 9'h190) begin
             readback_data_var[27:0] = field_storage.quic_lb.bytes.value;
+        end
+        if(rd_mux_addr == 9'h1a0) begin
+            readback_data_var[0] = field_storage.trace_filter.enable.value;
+            readback_data_var[1] = field_storage.trace_filter.match_vip.value;
+            readback_data_var[2] = field_storage.trace_filter.match_family.value;
+            readback_data_var[3] = field_storage.trace_filter.ipv6.value;
+            readback_data_var[11:8] = field_storage.trace_filter.sample_log2.value;
+            readback_data_var[27:16] = field_storage.trace_filter.vip.value;
+        end
+        for(int i0=0; i0<4; i0++) begin
+            if(rd_mux_addr == 9'h1a4 + (9)'(i0) * 9'h4) begin
+                readback_data_var[31:0] = field_storage.trace_source[i0].value.value;
+            end
+        end
+        for(int i0=0; i0<4; i0++) begin
+            if(rd_mux_addr == 9'h1b4 + (9)'(i0) * 9'h4) begin
+                readback_data_var[31:0] = field_storage.trace_source_mask[i0].value.value;
+            end
+        end
+        for(int i0=0; i0<4; i0++) begin
+            if(rd_mux_addr == 9'h1c4 + (9)'(i0) * 9'h4) begin
+                readback_data_var[31:0] = field_storage.trace_destination[i0].value.value;
+            end
+        end
+        for(int i0=0; i0<4; i0++) begin
+            if(rd_mux_addr == 9'h1d4 + (9)'(i0) * 9'h4) begin
+                readback_data_var[31:0] = field_storage.trace_destination_mask[i0].value.value;
+            end
+        end
+        if(rd_mux_addr == 9'h1e4) begin
+            readback_data_var[15:0] = field_storage.trace_ports.source.value;
+            readback_data_var[31:16] = field_storage.trace_ports.destination.value;
+        end
+        if(rd_mux_addr == 9'h1e8) begin
+            readback_data_var[15:0] = field_storage.trace_ports_mask.source.value;
+            readback_data_var[31:16] = field_storage.trace_ports_mask.destination.value;
+        end
+        if(rd_mux_addr == 9'h1ec) begin
+            readback_data_var[7:0] = field_storage.trace_protocol.value.value;
+            readback_data_var[15:8] = field_storage.trace_protocol.mask.value;
         end
         readback_data = readback_data_var;
         readback_done = decoded_req & ~decoded_req_is_wr;

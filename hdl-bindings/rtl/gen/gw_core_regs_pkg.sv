@@ -5,7 +5,7 @@ package gw_core_regs_pkg;
 
     localparam GW_CORE_REGS_DATA_WIDTH = 32;
     localparam GW_CORE_REGS_MIN_ADDR_WIDTH = 9;
-    localparam GW_CORE_REGS_SIZE = 'h194;
+    localparam GW_CORE_REGS_SIZE = 'h1f0;
 
     typedef struct {
         logic [31:0] next;
@@ -179,6 +179,78 @@ package gw_core_regs_pkg;
     } gw_core_regs__quic_lb__out_t;
 
     typedef struct {
+        logic value;
+    } gw_core_regs__trace_filter__enable__out_t;
+
+    typedef struct {
+        logic value;
+    } gw_core_regs__trace_filter__match_vip__out_t;
+
+    typedef struct {
+        logic value;
+    } gw_core_regs__trace_filter__match_family__out_t;
+
+    typedef struct {
+        logic value;
+    } gw_core_regs__trace_filter__ipv6__out_t;
+
+    typedef struct {
+        logic [3:0] value;
+    } gw_core_regs__trace_filter__sample_log2__out_t;
+
+    typedef struct {
+        logic [11:0] value;
+    } gw_core_regs__trace_filter__vip__out_t;
+
+    typedef struct {
+        gw_core_regs__trace_filter__enable__out_t enable;
+        gw_core_regs__trace_filter__match_vip__out_t match_vip;
+        gw_core_regs__trace_filter__match_family__out_t match_family;
+        gw_core_regs__trace_filter__ipv6__out_t ipv6;
+        gw_core_regs__trace_filter__sample_log2__out_t sample_log2;
+        gw_core_regs__trace_filter__vip__out_t vip;
+    } gw_core_regs__trace_filter__out_t;
+
+    typedef struct {
+        logic [15:0] value;
+    } gw_core_regs__trace_ports__source__out_t;
+
+    typedef struct {
+        logic [15:0] value;
+    } gw_core_regs__trace_ports__destination__out_t;
+
+    typedef struct {
+        gw_core_regs__trace_ports__source__out_t source;
+        gw_core_regs__trace_ports__destination__out_t destination;
+    } gw_core_regs__trace_ports__out_t;
+
+    typedef struct {
+        logic [15:0] value;
+    } gw_core_regs__trace_ports_mask__source__out_t;
+
+    typedef struct {
+        logic [15:0] value;
+    } gw_core_regs__trace_ports_mask__destination__out_t;
+
+    typedef struct {
+        gw_core_regs__trace_ports_mask__source__out_t source;
+        gw_core_regs__trace_ports_mask__destination__out_t destination;
+    } gw_core_regs__trace_ports_mask__out_t;
+
+    typedef struct {
+        logic [7:0] value;
+    } gw_core_regs__trace_protocol__value__out_t;
+
+    typedef struct {
+        logic [7:0] value;
+    } gw_core_regs__trace_protocol__mask__out_t;
+
+    typedef struct {
+        gw_core_regs__trace_protocol__value__out_t value;
+        gw_core_regs__trace_protocol__mask__out_t mask;
+    } gw_core_regs__trace_protocol__out_t;
+
+    typedef struct {
         gw_core_regs__control__out_t control;
         gw_core_regs__heartbeat__out_t heartbeat;
         gw_core_regs__card_reset__out_t card_reset;
@@ -194,5 +266,13 @@ package gw_core_regs_pkg;
         gw_core_regs__gue_port__out_t gue_port;
         gw_core_regs__icmp_limit__out_t icmp_limit[2];
         gw_core_regs__quic_lb__out_t quic_lb;
+        gw_core_regs__trace_filter__out_t trace_filter;
+        gw_rw32__out_t trace_source[4];
+        gw_rw32__out_t trace_source_mask[4];
+        gw_rw32__out_t trace_destination[4];
+        gw_rw32__out_t trace_destination_mask[4];
+        gw_core_regs__trace_ports__out_t trace_ports;
+        gw_core_regs__trace_ports_mask__out_t trace_ports_mask;
+        gw_core_regs__trace_protocol__out_t trace_protocol;
     } gw_core_regs__out_t;
 endpackage

@@ -1,6 +1,6 @@
 // Generated from hdl-bindings/src by `make generate`: change it there.
 package gw_layout_pkg;
-  localparam logic [31:0] LayoutHash = 32'h4b6cc7cd;
+  localparam logic [31:0] LayoutHash = 32'h8f535a04;
   localparam int unsigned Magic = 1196900697;
   localparam int unsigned CardResetKey = 1380275013;
   localparam int unsigned Vips = 256;
@@ -26,6 +26,7 @@ package gw_layout_pkg;
   localparam int unsigned HashSeedV6 = 512;
   localparam int unsigned GuePort = 6080;
   localparam int unsigned RingSizeLog2Max = 12;
+  localparam int unsigned RecordsWaiting = 64;
 
   // The final disposition of a frame. Every frame that enters the card ends in exactly one.
   typedef enum logic [5:0] {
@@ -98,7 +99,8 @@ package gw_layout_pkg;
     PortCounterCycles = 6'd59,  // Clock cycles since the card's reset.
     PortCounterLearned = 6'd60,  // Flow entries that the card learned, displacing another or not.
     PortCounterLearnDisplaced = 6'd61,  // Those of them that took the place of another, unconfirmed flow.
-    PortCounterLearnRefused = 6'd62  // Packets that were to be learned and were not: no place, no quota, or too soon after another one.
+    PortCounterLearnRefused = 6'd62,  // Packets that were to be learned and were not: no place, no quota, or too soon after another one.
+    PortCounterRecordLost = 6'd63  // Records (traced packets, learned entries) that were lost because as many waited for the host as the card holds.
   } gw_port_counter_e;
 
   // The tables that commands address. One entry is one 64-byte beat in host memory.
@@ -184,6 +186,13 @@ package gw_layout_pkg;
     TxOpAssign = 2'd1,  // The frame is a client's packet: encapsulate it for VIP `vip` to `backend` of `generation`.
     TxOpRelease = 2'd2  // No frame: the punt is over.
   } gw_tx_op_e;
+
+  // What a record is about.
+  typedef enum logic [1:0] {
+    RecordKindNone = 2'd0,  // Nothing was written here.
+    RecordKindTrace = 2'd1,  // A packet that the trace filter matched: [`TraceRecord`].
+    RecordKindFlowEvent = 2'd2  // An entry that the card learned: [`FlowEventRecord`].
+  } gw_record_kind_e;
 
   // What a packet is matched by: IPv4 addresses lie in the low 32 bits, in the order of their value (10.0.0.1 is 0x0a000001).
   typedef struct packed {
@@ -392,4 +401,64 @@ package gw_layout_pkg;
     logic [6:0] reserved0;  // Reserved.
     logic phase;  // 1 on the ring's first pass, then alternating. The card writes the whole completion in one beat.
   } gw_rx_completion_t;
+
+  // A traced packet: what each station said of it.
+  typedef struct packed {
+    logic [127:0] destination;  // Destination address, likewise.
+    logic [127:0] source;  // Source address; IPv4 in the low 32 bits.
+    logic [15:0] destination_port;  // Destination port.
+    logic [15:0] source_port;  // Source port.
+    logic [7:0] protocol;  // IP protocol.
+    logic [2:0] encap;  // [`crate::tables::Encap`] of that backend.
+    logic [15:0] backend;  // The backend that was chosen.
+    logic [15:0] ring_backend;  // The backend in that slot.
+    logic [16:0] ring_index;  // The ring's slot.
+    logic [11:0] vip;  // The VIP.
+    logic [15:0] flow_backend;  // The flow entry's backend.
+    logic [7:0] flow_generation;  // The flow entry's generation.
+    logic [3:0] flow_place;  // The flow entry's bank (upper two bits) and way.
+    logic flow_pinned;  // The flow entry is pinned.
+    logic flow_confirmed;  // The flow entry is confirmed.
+    logic flow_stale;  // The flow entry's backend is down or of another generation.
+    logic flow_found;  // The flow table held the key.
+    logic over_meter;  // The VIP's meter had no token.
+    logic any_port;  // The VIP was found otherwise than by its exact key.
+    logic vip_valid;  // `vip`, and the fields after it, say something.
+    logic rst;  // The packet carries RST.
+    logic fin;  // The packet carries FIN.
+    logic syn;  // The packet carries SYN.
+    logic icmp_error;  // An ICMP error: the addresses and ports are those of the flow that it is about.
+    logic [1:0] tags;  // VLAN tags that count.
+    logic ipv6;  // The packet is IPv6.
+    logic [5:0] decided;  // [`crate::verdict::Disposition`]: what was decided before admission.
+    logic [5:0] disposition;  // [`crate::verdict::Disposition`]: what became of it.
+    logic [13:0] length;  // Bytes of the frame without FCS, 9,217: more than the longest.
+    logic [31:0] timestamp;  // Card time at admission, in us, low 32 bits.
+    logic [7:0] end_cycles;  // Cycles that the decision waited for the frame's end; 255: that or more.
+    logic [7:0] window_cycles;  // Cycles from the frame's first beat on the wire to that; 255: that or more.
+    logic [11:0] cycle;  // Low bits of the `cycles` counter when the window reached the parser.
+    logic [19:0] sequence_number;  // The record's number among those of its kind since the ring was enabled, lost ones included.
+    logic injected;  // The host injected the frame.
+    logic [1:0] kind;  // [`RecordKind`]: trace.
+    logic phase;  // 1 on the ring's first pass, then alternating. The card writes the whole record in one beat.
+  } gw_trace_record_t;
+
+  // An entry that the card learned.
+  typedef struct packed {
+    logic [207:0] reserved_top;
+    logic [19:0] index;  // Its index in the `flow` table.
+    logic [7:0] generation;  // That backend's generation.
+    logic [15:0] backend;  // The entry's backend.
+    logic [3:0] flow_place;  // The entry's bank (upper two bits) and way.
+    logic [11:0] vip;  // The VIP.
+    logic [127:0] source;  // Source address; IPv4 in the low 32 bits.
+    logic [15:0] source_port;  // Source port.
+    logic [15:0] destination_port;  // Destination port.
+    logic [31:0] timestamp;  // Card time of the learning, in us, low 32 bits.
+    logic [27:0] reserved0;  // Reserved.
+    logic [19:0] sequence_number;  // The record's number among those of its kind since the ring was enabled, lost ones included.
+    logic replaced;  // Another, unconfirmed flow's entry was there.
+    logic [1:0] kind;  // [`RecordKind`]: flow event.
+    logic phase;  // 1 on the ring's first pass, then alternating. The card writes the whole record in one beat.
+  } gw_flow_event_record_t;
 endpackage

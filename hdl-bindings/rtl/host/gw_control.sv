@@ -145,6 +145,24 @@ module gw_control
       config_o.source_v6[127-32*i-:32]      = from_regs.source_v6[i].value.value;
       config_o.egress_threshold[i]          = from_regs.egress_threshold[i].beats.value;
     end
+    config_o.trace.enable                = from_regs.trace_filter.enable.value;
+    config_o.trace.match_vip             = from_regs.trace_filter.match_vip.value;
+    config_o.trace.match_family          = from_regs.trace_filter.match_family.value;
+    config_o.trace.ipv6                  = from_regs.trace_filter.ipv6.value;
+    config_o.trace.sample_log2           = from_regs.trace_filter.sample_log2.value;
+    config_o.trace.vip                   = from_regs.trace_filter.vip.value;
+    config_o.trace.source_port           = from_regs.trace_ports.source.value;
+    config_o.trace.source_port_mask      = from_regs.trace_ports_mask.source.value;
+    config_o.trace.destination_port      = from_regs.trace_ports.destination.value;
+    config_o.trace.destination_port_mask = from_regs.trace_ports_mask.destination.value;
+    config_o.trace.protocol              = from_regs.trace_protocol.value.value;
+    config_o.trace.protocol_mask         = from_regs.trace_protocol.mask.value;
+    for (int unsigned i = 0; i < 4; i++) begin
+      config_o.trace.source[127-32*i-:32]           = from_regs.trace_source[i].value.value;
+      config_o.trace.source_mask[127-32*i-:32]      = from_regs.trace_source_mask[i].value.value;
+      config_o.trace.destination[127-32*i-:32]      = from_regs.trace_destination[i].value.value;
+      config_o.trace.destination_mask[127-32*i-:32] = from_regs.trace_destination_mask[i].value.value;
+    end
     for (int unsigned bank = 0; bank < Banks; bank++) begin
       for (int unsigned i = 0; i < SecretBits / 32; i++) begin
         config_o.secret[bank][32*i+:32] = from_regs.secret[bank*(SecretBits/32)+i].value.value;

@@ -5,10 +5,13 @@
 //
 // A channel's number is its AXI ID: its bursts are written and answered in their order. AW waits for the burst's last beat, so
 // that W never stalls for us. A channel brings the beats of a burst without long pauses: the others wait for it.
+//
+// Channels take turns, but for `Last`: it is served when no other asks, or when LastShare - 1 bursts of others went before it.
 module gw_dma_write
   import gw_pkg::*;
 #(
-    parameter int unsigned Channels = DmaWriteChannels
+    parameter int unsigned Channels = DmaWriteChannels,
+    parameter int unsigned Last = DmaWriteRecord
 ) (
     input  logic clk_i,
     input  logic rst_ni,
@@ -44,6 +47,7 @@ module gw_dma_write
   localparam int unsigned WDepth = 16;  // beats
   localparam int unsigned AwDepth = 16;  // bursts: no more than beats
   localparam int unsigned OutstandingMax = 64;  // bursts
+  localparam int unsigned LastShare = 16;
 
   typedef logic [ChannelBits-1:0] channel_t;
   typedef struct packed {
@@ -56,6 +60,20 @@ module gw_dma_write
   logic     locked_q, locked_d, any, take, w_full, unused_aw_full;
   channel_t chosen, first, last_q, last_d;
 
+  // The last of all is due when it has waited for enough others.
+  logic [$clog2(LastShare)-1:0] others_q, others_d;
+  logic [Channels-1:0]          asks;
+  logic                         last_is_due;
+  always_comb begin
+    asks        = write_valid_i;
+    asks[Last]  = 1'b0;
+    last_is_due = others_q == $bits(others_q)'(LastShare - 1);
+    if (asks == '0 || (last_is_due && write_valid_i[Last])) begin
+      asks       = '0;
+      asks[Last] = write_valid_i[Last];
+    end
+  end
+
   // Round robin: the first that asks after the one served last.
   channel_t candidate;
   always_comb begin
@@ -64,7 +82,7 @@ module gw_dma_write
     candidate = last_q;
     for (int unsigned i = Channels; i > 0; i--) begin
       candidate = channel_t'((32'(last_q) + i) % Channels);
-      if (write_valid_i[candidate]) begin
+      if (asks[candidate]) begin
         any   = 1'b1;
         first = candidate;
       end
@@ -75,6 +93,9 @@ module gw_dma_write
     write_ready_o[chosen] = take;
     last_d   = take ? chosen : last_q;
     locked_d = take ? !write_i[chosen].last : locked_q;
+    others_d = others_q;
+    if (!write_valid_i[Last] || (take && chosen == channel_t'(Last))) others_d = '0;
+    else if (take && write_i[chosen].last && !last_is_due) others_d = others_q + 1'b1;
   end
 
   gw_dma_beat_t beat;
@@ -127,12 +148,14 @@ module gw_dma_write
 
   always_ff @(posedge clk_i) begin
     locked_q      <= locked_d;
+    others_q      <= others_d;
     last_q        <= last_d;
     aw_shown_q    <= m_axi_dma_awvalid && !m_axi_dma_awready;
     owed_q        <= owed_d;
     outstanding_q <= outstanding_d;
     if (!rst_ni) begin
       locked_q      <= 1'b0;
+      others_q      <= '0;
       last_q        <= '0;
       aw_shown_q    <= 1'b0;
       owed_q        <= '0;

@@ -31,6 +31,9 @@ module gw_ring_registers
     input  gw_descriptor_ring_state_t       tx_state_i,
     output gw_descriptor_ring_config_t      command_config_o,
     input  gw_descriptor_ring_state_t       command_state_i,
+    output gw_rx_queue_config_t             record_config_o,
+    input  gw_rx_queue_state_t              record_state_i,
+    input  logic [1:0][31:0]                record_made_i,
 
     input logic read_error_i,  // pulses
     input logic write_error_i
@@ -67,6 +70,7 @@ module gw_ring_registers
 
   // A write's strobe comes one cycle before its value.
   logic [3:0]  consumer_written_q, rx_arm_written_q;
+  logic        record_written_q, record_arm_written_q;
   logic        tx_written_q, tx_arm_written_q, command_written_q, command_arm_written_q;
   logic [31:0] read_errors_q, write_errors_q;
   always_ff @(posedge clk_i) begin
@@ -78,6 +82,8 @@ module gw_ring_registers
     tx_arm_written_q      <= from_regs.tx.arm.index.swmod && rst_ni;
     command_written_q     <= from_regs.command.producer.index.swmod && rst_ni;
     command_arm_written_q <= from_regs.command.arm.index.swmod && rst_ni;
+    record_written_q      <= from_regs.record.consumer.index.swmod && rst_ni;
+    record_arm_written_q  <= from_regs.record.arm.index.swmod && rst_ni;
     if (read_error_i) read_errors_q <= read_errors_q + 32'd1;
     if (write_error_i) write_errors_q <= write_errors_q + 32'd1;
     if (!card_rst_ni) begin
@@ -121,6 +127,20 @@ module gw_ring_registers
     command_config_o.arm_written      = command_arm_written_q;
     to_regs.command.completed.index.next = command_state_i.completed;
     to_regs.command.status.code.next     = command_state_i.status;
+
+    record_config_o.enable           = from_regs.record.config_.enable.value;
+    record_config_o.size_log2        = from_regs.record.config_.size_log2.value;
+    record_config_o.stride_log2      = 4'd6;  // it has no buffers
+    record_config_o.base             = {from_regs.record.base_high.value.value, from_regs.record.base_low.value.value};
+    record_config_o.buffer           = '0;
+    record_config_o.consumer         = from_regs.record.consumer.index.value;
+    record_config_o.consumer_written = record_written_q;
+    record_config_o.arm              = from_regs.record.arm.index.value;
+    record_config_o.arm_written      = record_arm_written_q;
+    to_regs.record.producer.index.next    = record_state_i.producer;
+    to_regs.record.status.code.next       = record_state_i.status;
+    to_regs.record.traces.count.next      = record_made_i[0];
+    to_regs.record.flow_events.count.next = record_made_i[1];
 
     to_regs.dma_read_errors.value.next  = read_errors_q;
     to_regs.dma_write_errors.value.next = write_errors_q;

@@ -92,6 +92,7 @@ module gw_rx_queue
         if (!config_i.enable) state_d = StateLeave;
       end
       StateStopped: begin
+        written_d = 1'b0;  // an index for a queue that has stopped means nothing
         if (!config_i.enable) state_d = StateLeave;
       end
       default: begin  // StateLeave

@@ -207,6 +207,7 @@ module gw_admit
       admission_q.count_backend      <= whole_q && forward && decision_q.count_backend;
       admission_q.backend            <= decision_q.backend;
       admission_q.ip_bytes           <= decision_q.ip_bytes;
+      admission_q.length             <= end_q.length;
     end
   end
 

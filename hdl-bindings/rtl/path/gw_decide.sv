@@ -58,7 +58,11 @@ module gw_decide
     output logic           displaced_o,
     output logic [1:0]     refused_o,
     output logic           flow_event_valid_o,
-    output gw_flow_event_t flow_event_o
+    output gw_flow_event_t flow_event_o,
+
+    // gw_trace
+    output logic           view_valid_o,
+    output gw_trace_view_t view_o
 );
 
   // ---- when each station's input is due, in cycles after gw_parse's output ------------------------------------------
@@ -524,6 +528,22 @@ module gw_decide
       .record_i        (record),
       .decision_valid_o(decision_valid_o),
       .decision_o      (decision_o)
+  );
+
+  // ---- what tracing is told --------------------------------------------------------------------------------------------
+  gw_trace_view u_trace_view (
+      .clk_i          (clk_i),
+      .rst_ni         (rst_ni),
+      .due_valid_i    (candidates_valid),
+      .found_i        (due_vip.found),
+      .flow_i         (due_results.flow),
+      .ring_i         (due_results.ring),
+      .candidates_i   (candidates),
+      .verdict_valid_i(verdict_valid),
+      .parsed_i       (encap_parsed),
+      .verdict_i      (verdict),
+      .view_valid_o   (view_valid_o),
+      .view_o         (view_o)
   );
 
 `ifdef VERILATOR

@@ -17,7 +17,9 @@ module gw_counters
     output logic [BeatBits-1:0] rdata_o,
 
     // gw_admit
-    input gw_admission_t admission_i,
+    // verilator lint_off UNUSEDSIGNAL
+    input gw_admission_t admission_i,  // not its length
+    // verilator lint_on UNUSEDSIGNAL
 
     // gw_ingress, wire
     input logic            wire_began_i,
@@ -49,11 +51,14 @@ module gw_counters
     input logic       flow_displaced_i,
     input logic [1:0] flow_refused_i,
 
+    // gw_record_ring: records lost in this cycle
+    input logic [1:0] record_lost_i,
+
     output logic [31:0] in_flight_o  // frames begun and not yet counted as out, gone or dropped
 );
   localparam int unsigned Counters = 64;
   localparam int unsigned FirstPort = 47;  // gw_port_counter_e begins here
-  localparam int unsigned PortCounters = 16;
+  localparam int unsigned PortCounters = 17;
   localparam int unsigned HostOut = int'(PortCounterHostOut) - FirstPort;
   localparam int unsigned ReadLatency = 2;
 
@@ -78,6 +83,7 @@ module gw_counters
       PortCounterLearned: return 32'(flow_learned_i);
       PortCounterLearnDisplaced: return 32'(flow_displaced_i);
       PortCounterLearnRefused: return 32'(flow_refused_i);
+      PortCounterRecordLost: return 32'(record_lost_i);
       default: return '0;
     endcase
   endfunction
@@ -180,7 +186,7 @@ module gw_counters
   logic [ReadLatency-1:0] reading_counter_q, reading_vip_q, reading_over_meter_q;
   always_comb begin
     register_d = '0;
-    if (index_q >= 6'(FirstPort) && index_q < 6'(FirstPort + PortCounters)) register_d = port_q[4'(index_q - 6'(FirstPort))];
+    if (index_q >= 6'(FirstPort)) register_d = port_q[5'(index_q - 6'(FirstPort))];
     if (index_q == DispositionDropPortDisabled) register_d = disabled_q;
     if (index_q == DispositionDropIngressFull) register_d = full_q;
   end

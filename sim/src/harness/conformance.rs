@@ -13,6 +13,7 @@ mod meters;
 mod path;
 mod prefixes;
 mod quic;
+mod records;
 mod replies;
 mod rings;
 
@@ -64,6 +65,7 @@ pub fn checks() -> Vec<Check> {
         replies::CHECKS,
         quic::CHECKS,
         learning::CHECKS,
+        records::CHECKS,
     ]
     .concat()
 }

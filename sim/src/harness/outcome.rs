@@ -1,13 +1,15 @@
 //! What a card made of a scenario, and how the answers of two cards differ.
 //!
 //! Owns what may differ: cycles, and what `CARD.md` leaves open (the completion's fields without `vip_valid`, stamps when a
-//! frame's end was bad).
+//! frame's end was bad, traces of such frames).
 
 use guideway_hdl::CARD_RESET_KEY;
 use guideway_hdl::descriptors::{Command, RxCompletion, TxDescriptor, TxOp};
+use guideway_hdl::records::{FlowEventRecord, TraceRecord};
 use guideway_hdl::tables::{CounterEntry, FlowKey, FlowRecord, Table};
 use guideway_hdl::verdict::{Disposition, PortCounter};
 
+use super::records::{RECORDS_LOG2, Told};
 use super::scenario::{Scenario, Step};
 use super::tables::key_of;
 use super::{HarnessError, Received, TestHost};
@@ -37,6 +39,8 @@ pub struct Outcome {
     pub flow_digest: Option<u32>,
     /// Punts that the host has not ended.
     pub punts_outstanding: u32,
+    /// Traces, then flow events, without their cycles and numbers, with the step that they belong to.
+    pub records: [Vec<(usize, Told)>; 2],
 }
 
 /// Card time at which every scenario starts.
@@ -52,6 +56,11 @@ pub fn play(card: &mut dyn Card, scenario: &Scenario) -> Result<Outcome, Harness
     let mut sent = Vec::new();
     let mut received = Vec::new();
     let mut transmissions = Vec::new();
+    let mut records = [Vec::new(), Vec::new()];
+    host.start_records(RECORDS_LOG2)?;
+    if let Some(filter) = &scenario.traces {
+        host.trace(filter);
+    }
     for (number, step) in scenario.steps.iter().enumerate() {
         transmissions.extend(take(&mut host, scenario, step)?);
         if let Step::Flow(command) = step {
@@ -64,6 +73,11 @@ pub fn play(card: &mut dyn Card, scenario: &Scenario) -> Result<Outcome, Harness
         sent.extend(host.take_sent().into_iter().map(|frame| (number, frame)));
         let frames = host.receive()?;
         received.extend(frames.into_iter().map(|frame| (number, open(frame))));
+        for told in host.take_records()? {
+            if let Some((kind, told)) = comparable(told, scenario) {
+                records[kind].push((number, told));
+            }
+        }
     }
     host.settle()?;
     host.check_conservation()?;
@@ -83,6 +97,7 @@ pub fn play(card: &mut dyn Card, scenario: &Scenario) -> Result<Outcome, Harness
             false => None,
         },
         punts_outstanding: host.card.punts_outstanding(),
+        records,
     })
 }
 
@@ -227,6 +242,41 @@ fn take(
     Ok(None)
 }
 
+/// A record's kind, and what of it two cards must agree on; nothing of a frame that its end may have dropped.
+fn comparable(told: Told, scenario: &Scenario) -> Option<(usize, Told)> {
+    match told {
+        Told::Trace(trace) => {
+            let by_its_end = [
+                Disposition::DropRxError,
+                Disposition::DropOversize,
+                Disposition::DropRunt,
+                Disposition::DropIpv4Malformed,
+                Disposition::DropIpv6Malformed,
+            ];
+            let comparable = TraceRecord {
+                phase: false,
+                sequence_number: 0,
+                cycle: 0,
+                window_cycles: 0,
+                end_cycles: 0,
+                // packets close together do not see each other's confirmation
+                flow_confirmed: trace.flow_confirmed && scenario.world.learns() && scenario.honest,
+                ..trace
+            };
+            let open = by_its_end.iter().any(|end| end.raw() == trace.disposition);
+            (!open).then_some((0, Told::Trace(comparable)))
+        }
+        Told::FlowEvent(event) => {
+            let comparable = FlowEventRecord {
+                phase: false,
+                sequence_number: 0,
+                ..event
+            };
+            Some((1, Told::FlowEvent(comparable)))
+        }
+    }
+}
+
 /// Zeroes the completion's fields that mean nothing.
 fn open(mut frame: Received) -> Received {
     let record = frame.record;
@@ -297,6 +347,8 @@ impl Outcome {
                 let (mine, theirs) = (self.punts_outstanding, other.punts_outstanding);
                 (mine != theirs).then(|| format!("punts outstanding: {mine} and {theirs}"))
             })
+            .or_else(|| list("trace", &self.records[0], &other.records[0]))
+            .or_else(|| list("flow event", &self.records[1], &other.records[1]))
     }
 
     /// How many frames ended in a disposition.

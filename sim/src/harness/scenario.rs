@@ -4,6 +4,8 @@
 //! batches small enough that no queue overflows while the host waits for the card to become idle: what is dropped for
 //! want of room depends on time, and is not what scenarios compare.
 
+use std::net::IpAddr;
+
 use guideway_hdl::descriptors::{Command, Expect, Opcode, TxOp};
 use guideway_hdl::tables::{
     BANKS, BackendEntry, FLOW_WAYS, FlowRecord, NextHopEntry, QuicId, SECRET_WORDS, VIP_PREFIXES,
@@ -20,6 +22,7 @@ use super::plan::{
 };
 use super::quic::{payload, server_ids};
 use super::random::Random;
+use super::records::TraceFilter;
 use super::tables::key_of;
 
 /// A pool and its ring.
@@ -179,6 +182,8 @@ pub struct Scenario {
     pub prefixes: Vec<(usize, VipPrefix)>,
     /// Flows.
     pub flows: Vec<FlowPlan>,
+    /// Which packets are traced.
+    pub traces: Option<TraceFilter>,
     /// What happens.
     pub steps: Vec<Step>,
 }
@@ -256,6 +261,7 @@ impl Scenario {
             prefixes,
             quic_ids,
             flows,
+            traces: None,
             steps: Vec::new(),
         };
         if !scenario.is_metered() {
@@ -265,7 +271,47 @@ impl Scenario {
             }
         }
         scenario.steps = scenario.steps(random, &clients, frames);
+        scenario.traces = scenario.traces(random, &clients);
         scenario
+    }
+
+    /// All packets, those of a part of the clients, or none.
+    fn traces(&self, random: &mut Random, clients: &[Client]) -> Option<TraceFilter> {
+        let all = TraceFilter {
+            // a frame whose end is bad may count
+            sample_log2: match self.honest {
+                true => random.below(3) as u32,
+                false => 0,
+            },
+            ..TraceFilter::default()
+        };
+        let client = random.pick(clients);
+        let few_bits = |random: &mut Random| 1 << random.below(16) | 1 << random.below(16);
+        match random.below(8) {
+            0..=2 => None,
+            3 | 4 => Some(all),
+            5 => Some(TraceFilter {
+                vip: client.vip,
+                protocol: (client.protocol, 0xff),
+                ..all
+            }),
+            6 => Some(TraceFilter {
+                ipv6: Some(client.source.is_ipv6()),
+                source_port: (client.ports.0, few_bits(random)),
+                ..all
+            }),
+            _ => {
+                let address = match client.destination {
+                    IpAddr::V4(v4) => u32::from(v4).into(),
+                    IpAddr::V6(v6) => u128::from(v6),
+                };
+                Some(TraceFilter {
+                    destination: (address, u128::MAX << random.below(128)),
+                    source: (wide(random), u128::from(few_bits(random))),
+                    ..all
+                })
+            }
+        }
     }
 
     /// Whether any VIP ever has a meter: a frame whose end contradicts its beginning may take a token, and a packet that finds

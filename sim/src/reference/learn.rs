@@ -3,6 +3,7 @@
 //! Owns the choice of the place. Here it is done at once; when the card does it, and what it refuses meanwhile, is not
 //! modelled: packets that come as far apart as the specification asks see the same.
 
+use guideway_hdl::records::{FlowEventRecord, RecordKind};
 use guideway_hdl::tables::{BANKS, FLOW_WAYS, FlowKey, FlowRecord, SECRET_WORDS};
 use guideway_hdl::verdict::PortCounter;
 
@@ -35,23 +36,23 @@ enum Choice {
     Refuse,
 }
 
-/// Learns a flow, or counts why not.
+/// Learns a flow and says so, or counts why not.
 pub fn learn(
     tables: &mut Tables,
     counters: &mut Counters,
     secrets: &[[u32; SECRET_WORDS]; BANKS],
     flow: &NewFlow,
     time_us: u64,
-) {
-    let place = match choose(tables, secrets, flow) {
-        Choice::Take(place) => place,
+) -> Option<FlowEventRecord> {
+    let (place, replaced) = match choose(tables, secrets, flow) {
+        Choice::Take(place) => (place, false),
         Choice::Displace(place) => {
             counters.add(PortCounter::LearnDisplaced, 1);
-            place
+            (place, true)
         }
         Choice::Refuse => {
             counters.add(PortCounter::LearnRefused, 1);
-            return;
+            return None;
         }
     };
     counters.add(PortCounter::Learned, 1);
@@ -68,6 +69,20 @@ pub fn learn(
     };
     record.ecc = secded(&record);
     tables.set_flow(place, record);
+    Some(FlowEventRecord {
+        kind: RecordKind::FlowEvent.raw(),
+        replaced,
+        timestamp: (time_us & 0xffff_ffff) as u32,
+        destination_port: flow.key.destination_port,
+        source_port: flow.key.source_port,
+        source: flow.key.source,
+        vip: flow.key.vip,
+        flow_place: (place.bank * FLOW_WAYS + place.way) as u8,
+        backend: flow.backend,
+        generation: flow.generation,
+        index: place.index() as u32,
+        ..FlowEventRecord::default()
+    })
 }
 
 fn choose(tables: &Tables, secrets: &[[u32; SECRET_WORDS]; BANKS], flow: &NewFlow) -> Choice {

@@ -7,6 +7,7 @@
 //! ```text
 //! parse -> vip_lookup -> quic, flow_hash -> flow_lookup, ring_lookup -> backend -> verdict -> encap     pure: `decide`
 //!       -> learn, admit -> egress | host_queue -> rx_ring -> host memory                          `path`, `model`
+//!          trace -> record_ring -> host memory
 //! ```
 
 mod admit;
@@ -29,6 +30,7 @@ mod msix;
 mod parse;
 mod path;
 mod quic;
+mod record_ring;
 mod registers;
 mod reply;
 mod ring_lookup;
@@ -36,6 +38,7 @@ mod ring_state;
 mod rx_ring;
 mod tables;
 mod token_bucket;
+mod trace;
 mod tx_ring;
 mod verdict;
 mod vip_lookup;

@@ -4,12 +4,14 @@ use std::collections::VecDeque;
 
 use guideway_hdl::CARD_RESET_KEY;
 use guideway_hdl::descriptors::TxDescriptor;
+use guideway_hdl::verdict::PortCounter;
 
 use super::admit::HostDoor;
 use super::commands::Commanded;
 use super::dma::DmaErrors;
 use super::msix::{EVENT_VECTOR, Msix};
 use super::path::Path;
+use super::record_ring::RecordRing;
 use super::ring_state::Arm;
 use super::rx_ring::RxRing;
 use super::tx_ring::transmission;
@@ -21,6 +23,8 @@ use crate::registers::{card as at, core as core_at};
 const TX_VECTOR: u16 = 4;
 /// MSI-X vector of the command ring.
 const COMMAND_VECTOR: u16 = 5;
+/// MSI-X vector of the record ring.
+const RECORD_VECTOR: u16 = 7;
 
 /// The card as `CARD.md` describes it.
 pub struct ReferenceCard {
@@ -28,6 +32,7 @@ pub struct ReferenceCard {
     rx: [RxRing; 4],
     tx: DescriptorRing,
     command: DescriptorRing,
+    record: RecordRing,
     msix: Msix,
     function: FunctionState,
     errors: DmaErrors,
@@ -67,6 +72,7 @@ impl ReferenceCard {
             rx: std::array::from_fn(|_| RxRing::default()),
             tx: DescriptorRing::default(),
             command: DescriptorRing::default(),
+            record: RecordRing::default(),
             msix: Msix::default(),
             function: FunctionState::default(),
             errors: DmaErrors::default(),
@@ -129,8 +135,9 @@ impl ReferenceCard {
         let delivered = self.deliver(memory);
         let commanded = self.serve_command(memory);
         let transmitted = self.serve_tx(memory);
+        let recorded = self.serve_records(memory);
         let interrupted = self.interrupt(memory);
-        delivered || commanded || transmitted || interrupted
+        delivered || commanded || transmitted || recorded || interrupted
     }
 
     fn can_deliver(&self, class: usize) -> bool {
@@ -156,6 +163,29 @@ impl ReferenceCard {
             }
         }
         any
+    }
+
+    /// Records that the path made go to the ring, and from there into host memory.
+    fn serve_records(&mut self, memory: &mut dyn HostMemory) -> bool {
+        let made = std::mem::take(&mut self.path.records);
+        let mut any = !made.is_empty();
+        for record in made {
+            if self.record.make(record) {
+                self.path.counters.add(PortCounter::RecordLost, 1);
+            }
+        }
+        while self.can_record() {
+            any = true;
+            let mut dma = Dma::new(memory, &mut self.errors);
+            if self.record.deliver(&mut dma).is_err() {
+                self.msix.fire(EVENT_VECTOR);
+            }
+        }
+        any
+    }
+
+    fn can_record(&self) -> bool {
+        self.function.bus_master && self.record.has_work()
     }
 
     fn can_command(&self) -> bool {
@@ -231,7 +261,14 @@ impl ReferenceCard {
             command.completed,
             COMMAND_VECTOR,
         );
-        rx.chain([tx, command])
+        let record = &mut self.record;
+        let record = (
+            record.is_running(),
+            &mut record.arm,
+            record.producer,
+            RECORD_VECTOR,
+        );
+        rx.chain([tx, command, record])
             .filter(|(running, ..)| *running)
             .map(|(_, arm, index, vector)| (arm, index, vector))
     }
@@ -260,6 +297,11 @@ impl ReferenceCard {
                 self.command.arm,
                 self.command.completed,
             ),
+            (
+                self.record.is_running(),
+                self.record.arm,
+                self.record.producer,
+            ),
         ];
         let rx = self
             .rx
@@ -268,6 +310,8 @@ impl ReferenceCard {
         self.clock.owed > 0
             || self.path.clearing > 0
             || !self.wire.is_empty()
+            || !self.path.records.is_empty()
+            || self.can_record()
             || (0..4).any(|class| self.can_deliver(class))
             || self.can_command()
             || self.can_transmit()
@@ -305,6 +349,7 @@ impl ReferenceCard {
         self.rx = std::array::from_fn(|_| RxRing::default());
         self.tx = DescriptorRing::default();
         self.command = DescriptorRing::default();
+        self.record = RecordRing::default();
         self.msix = Msix::default();
     }
 
@@ -321,6 +366,7 @@ impl ReferenceCard {
             (at::COMMAND..at::DMA_READ_ERRORS, _) => {
                 self.command.register_read(offset - at::COMMAND)
             }
+            (at::RECORD.., _) => self.record.register_read(offset - at::RECORD),
             _ => 0,
         }
     }
@@ -334,6 +380,7 @@ impl ReferenceCard {
             (at::COMMAND..at::DMA_READ_ERRORS, _) => {
                 self.command.register_write(offset - at::COMMAND, value)
             }
+            (at::RECORD.., _) => self.record.register_write(offset - at::RECORD, value),
             _ => false,
         };
         if stopped {

@@ -10,9 +10,11 @@ use super::admit::{HostDoor, admit_forward, admit_host};
 use super::counters::Counters;
 use super::egress::{Egress, Held};
 use super::learn::{learn, mark};
+use super::record_ring::Record;
 use super::registers::{Registers, half};
 use super::reply::Reply;
 use super::token_bucket::TokenBucket;
+use super::trace::Tracer;
 use super::verdict::{decide, decide_over_meter};
 use super::{Config, Decision, HostFrame, HostQueue, Source, Tables, beats};
 use crate::card::SentFrame;
@@ -43,6 +45,9 @@ pub struct Path {
     pub egress: Egress,
     /// Cycles until the tables are clear.
     pub clearing: u64,
+    /// Records that were made, and that the record ring has not taken.
+    pub records: Vec<Record>,
+    tracer: Tracer,
     heartbeat: u32,
     /// Limits of what the card answers, by [`Reply`].
     buckets: [TokenBucket; 2],
@@ -59,6 +64,8 @@ impl Default for Path {
             queues: std::array::from_fn(|class| HostQueue::new(HostClass::ALL[class])),
             egress: Egress::default(),
             clearing: CLEAR_CYCLES,
+            records: Vec::new(),
+            tracer: Tracer::default(),
             heartbeat: 0,
             buckets: [TokenBucket::default(); 2],
         }
@@ -136,13 +143,14 @@ impl Path {
             mark(&mut self.tables, *place, packet, self.time_us);
         }
         if let Some(flow) = &decision.learn {
-            learn(
+            let event = learn(
                 &mut self.tables,
                 &mut self.counters,
                 &config.secrets,
                 flow,
                 self.time_us,
             );
+            self.records.extend(event.map(Record::FlowEvent));
         }
         if decision.heartbeat_fallback {
             self.counters.add(PortCounter::HeartbeatFallback, 1);
@@ -188,6 +196,14 @@ impl Path {
             None => decided,
         };
         self.counters.disposition(admitted);
+        let trace = self.tracer.trace(
+            &self.registers,
+            &decision.view,
+            admitted,
+            source,
+            self.time_us,
+        );
+        self.records.extend(trace.map(Record::Trace));
         if let Some(class) = admitted.host_class() {
             let mut record = decision.record;
             record.timestamp = half(self.time_us, false);
@@ -293,6 +309,7 @@ impl Path {
             self.heartbeat = value;
         } else {
             self.registers.write(offset, value);
+            self.tracer.filter_written(&self.registers);
         }
         for reply in [Reply::TooBig, Reply::Echo] {
             if offset == at::ICMP_LIMIT + 4 * reply as u32 {

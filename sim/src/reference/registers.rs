@@ -40,7 +40,7 @@ pub struct Config {
     pub secrets: [[u32; SECRET_WORDS]; BANKS],
 }
 
-const WORDS: usize = 0x194 / 4;
+const WORDS: usize = 0x1f0 / 4;
 
 /// The registers that keep what the host writes.
 #[derive(Clone)]
@@ -96,13 +96,20 @@ impl Registers {
         }
     }
 
+    /// A value of four registers, the first of which is the most significant.
+    #[must_use]
+    pub fn wide(&self, first: u32) -> u128 {
+        (0..4).fold(0, |wide, i| {
+            wide << 32 | u128::from(self.read(first + 4 * i))
+        })
+    }
+
     /// What the path decides by.
     #[must_use]
     pub fn config(&self, host_alive: bool) -> Config {
         let control = self.read(at::CONTROL);
         let high = self.read(at::MAC_HIGH).to_be_bytes();
         let low = self.read(at::MAC_LOW).to_be_bytes();
-        let v6 = |first| (0..4).fold(0, |v6, i| v6 << 32 | u128::from(self.read(first + 4 * i)));
         let secret = at::SECRET as usize / 4;
         Config {
             mac: [high[2], high[3], low[0], low[1], low[2], low[3]],
@@ -111,9 +118,9 @@ impl Registers {
             compute_only: control >> 2 & 1 == 1,
             host_alive,
             ipip_source_v4: self.read(at::IPIP_SOURCE_V4),
-            ipip_source_v6: v6(at::IPIP_SOURCE_V6),
+            ipip_source_v6: self.wide(at::IPIP_SOURCE_V6),
             source_v4: self.read(at::SOURCE_V4),
-            source_v6: v6(at::SOURCE_V6),
+            source_v6: self.wide(at::SOURCE_V6),
             gue_port: (self.read(at::GUE_PORT) & 0xffff) as u16,
             quic_lb: self.read(at::QUIC_LB),
             tells_too_big: self.limit(Reply::TooBig).burst != 0,
@@ -135,6 +142,9 @@ fn writable(offset: u32) -> u32 {
         at::EGRESS_THRESHOLD..at::TIME_US_LOW | at::GUE_PORT => 0xffff,
         at::QUIC_LB => 0x0fff_ffff,
         at::SECRET..=0x17c | at::ICMP_LIMIT..=0x188 => u32::MAX,
+        at::TRACE_FILTER => 0x0fff_0f0f,
+        at::TRACE_SOURCE..=at::TRACE_PORTS_MASK => u32::MAX,
+        at::TRACE_PROTOCOL => 0xffff,
         _ => 0,
     }
 }

@@ -3,6 +3,7 @@
 //! Owns the order of the rows. Admission, which knows queues, is [`super::admit`]'s.
 
 use guideway_hdl::descriptors::RxCompletion;
+use guideway_hdl::records::TraceRecord;
 use guideway_hdl::tables::{BackendEntry, MissPolicy, SLOT_EMPTY, VipEntry};
 use guideway_hdl::verdict::{Disposition, EgressClass};
 
@@ -16,6 +17,7 @@ use super::quic::{quic_key, quic_lookup};
 use super::reply::{self, Reply};
 use super::ring_lookup::ring_lookup;
 use super::tables::FlowPlace;
+use super::trace;
 use super::vip_lookup::vip_lookup;
 use super::{Config, Packet, RingHit, Source, Tables, VipHit};
 
@@ -46,6 +48,8 @@ pub struct Decision {
     pub reply: Option<Reply>,
     /// What the host is told: all but phase, index and timestamp.
     pub record: RxCompletion,
+    /// What a trace of it would say: all but what became of it at admission.
+    pub view: TraceRecord,
 }
 
 impl Decision {
@@ -68,6 +72,7 @@ impl Decision {
                 length: u16::try_from(frame.len()).unwrap_or(u16::MAX),
                 ..RxCompletion::default()
             },
+            view: trace::bare(disposition, frame.len()),
         }
     }
 }
@@ -115,19 +120,34 @@ fn decide_with(
             return decision;
         }
     };
+    let mut decision = decide_packet(tables, config, frame, &packet, source, token);
+    trace::tell_packet(&mut decision.view, &packet);
+    decision.view.decided = decision.disposition.raw();
+    decision
+}
+
+/// Rows 16 to 18 of section 2, and section 4.
+fn decide_packet(
+    tables: &Tables,
+    config: &Config,
+    frame: &[u8],
+    packet: &Packet,
+    source: Source,
+    token: Token,
+) -> Decision {
     if let Source::Assign {
         vip,
         backend,
         generation,
     } = source
     {
-        return assign(tables, config, frame, &packet, (vip, backend, generation));
+        return assign(tables, config, frame, packet, (vip, backend, generation));
     }
     if packet.echo {
-        return answer_echo(tables, config, frame, &packet);
+        return answer_echo(tables, config, frame, packet);
     }
-    match vip_lookup(tables, config, &packet) {
-        Some(hit) => balance(tables, config, frame, &packet, hit, token),
+    match vip_lookup(tables, config, packet) {
+        Some(hit) => balance(tables, config, frame, packet, hit, token),
         None if packet.icmp_error => Decision::of(Disposition::HostIcmpError, frame),
         None if packet.is_control() => Decision::of(Disposition::HostControl, frame),
         None if config.unmatched_drop => Decision::of(Disposition::DropUnmatched, frame),
@@ -142,14 +162,14 @@ fn answer_echo(tables: &Tables, config: &Config, frame: &[u8], packet: &Packet) 
     let Some(hit) = hit else {
         return Decision::of(Disposition::HostUnsupported, frame);
     };
-    Decision {
-        egress_class: EgressClass::New,
-        count_vip: Some(hit.vip),
-        ip_bytes: packet.ip_bytes as u64,
-        output: reply::echo(frame, packet),
-        reply: Some(Reply::Echo),
-        ..Decision::of(Disposition::ForwardEcho, frame)
-    }
+    let mut decision = Decision::of(Disposition::ForwardEcho, frame);
+    decision.egress_class = EgressClass::New;
+    decision.count_vip = Some(hit.vip);
+    decision.ip_bytes = packet.ip_bytes as u64;
+    decision.output = reply::echo(frame, packet);
+    decision.reply = Some(Reply::Echo);
+    trace::tell_vip(&mut decision.view, hit.vip);
+    decision
 }
 
 /// Rows 1 and 2 of section 4.
@@ -166,6 +186,7 @@ fn assign(
     };
     let mut decision = Decision::of(Disposition::ForwardInject, frame);
     decision.egress_class = EgressClass::New;
+    trace::tell_vip(&mut decision.view, vip);
     let to = Target {
         index: backend,
         entry,
@@ -250,6 +271,9 @@ fn balance(
         pool: vip.pool,
         ..explain(decision.record, packet, hit, ring)
     };
+    trace::tell_vip(&mut decision.view, hit.vip);
+    trace::tell_lookups(&mut decision.view, hit, flow.as_ref(), ring);
+    decision.view.over_meter = token == Token::Missing;
     if let Some(to) = to {
         forward(&mut decision, tables, config, frame, packet, &to);
     }
@@ -311,6 +335,8 @@ fn forward(
     to: &Target,
 ) {
     decision.ip_bytes = packet.ip_bytes as u64;
+    decision.view.backend = to.index;
+    decision.view.encap = to.entry.encap;
     let next_hop = tables.next_hop(to.entry.next_hop);
     let before = 14 + packet.tags.as_bytes().len();
     let inner = frame.get(before..before + packet.ip_bytes);

@@ -46,7 +46,7 @@ impl Guideway<'static> {
 
 impl<'io, IO> Guideway<'io, IO> {
     /// Size in bytes of the underlying memory
-    pub const SIZE: usize = 0x4188;
+    pub const SIZE: usize = 0x41E4;
 
     /// # Safety
     ///

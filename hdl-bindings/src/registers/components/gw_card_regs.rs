@@ -10,6 +10,7 @@ pub mod named_types {
     use super::_root; // alias to root module of generated code
     pub mod gw_rx_queue;
     pub mod gw_descriptor_ring;
+    pub mod gw_record_ring;
 }
 
 // Instances of named component types
@@ -18,6 +19,7 @@ pub use _root::components::gw_card_regs::named_types::gw_descriptor_ring as tx;
 pub use _root::components::gw_card_regs::named_types::gw_descriptor_ring as command;
 pub use _root::components::gw_ro32 as dma_read_errors;
 pub use _root::components::gw_ro32 as dma_write_errors;
+pub use _root::components::gw_card_regs::named_types::gw_record_ring as record;
 
 
 /// Rings and DMA
@@ -56,7 +58,7 @@ impl GwCardRegs<'static> {
 
 impl<'io, IO> GwCardRegs<'io, IO> {
     /// Size in bytes of the underlying memory
-    pub const SIZE: usize = 0x188;
+    pub const SIZE: usize = 0x1E4;
 
     /// # Safety
     ///
@@ -120,6 +122,13 @@ impl<'io, IO: peakrdl_rust::io::RegisterIO> GwCardRegs<'io, IO> {
     #[must_use]
     pub const fn command(&self) -> command::GwDescriptorRing<'io, IO> {
         unsafe { command::GwDescriptorRing::from_ptr_with(self.ptr.wrapping_byte_add(0x140).cast(), self.io) }
+    }
+
+    /// record
+    #[inline(always)]
+    #[must_use]
+    pub const fn record(&self) -> record::GwRecordRing<'io, IO> {
+        unsafe { record::GwRecordRing::from_ptr_with(self.ptr.wrapping_byte_add(0x1C0).cast(), self.io) }
     }
 
 

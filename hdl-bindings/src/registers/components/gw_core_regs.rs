@@ -17,6 +17,10 @@ pub mod egress_threshold;
 pub mod gue_port;
 pub mod icmp_limit;
 pub mod quic_lb;
+pub mod trace_filter;
+pub mod trace_ports;
+pub mod trace_ports_mask;
+pub mod trace_protocol;
 
 
 // Instances of named component types
@@ -35,6 +39,10 @@ pub use _root::components::gw_ro32 as punts_outstanding;
 pub use _root::components::gw_ro32 as in_flight;
 pub use _root::components::gw_rw32 as secret;
 pub use _root::components::gw_rw32 as scratch;
+pub use _root::components::gw_rw32 as trace_source;
+pub use _root::components::gw_rw32 as trace_source_mask;
+pub use _root::components::gw_rw32 as trace_destination;
+pub use _root::components::gw_rw32 as trace_destination_mask;
 
 
 /// Packet path
@@ -73,7 +81,7 @@ impl GwCoreRegs<'static> {
 
 impl<'io, IO> GwCoreRegs<'io, IO> {
     /// Size in bytes of the underlying memory
-    pub const SIZE: usize = 0x194;
+    pub const SIZE: usize = 0x1F0;
 
     /// # Safety
     ///
@@ -361,6 +369,104 @@ impl<'io, IO: peakrdl_rust::io::RegisterIO> GwCoreRegs<'io, IO> {
     #[must_use]
     pub const fn quic_lb(&self) -> peakrdl_rust::reg::Reg<'io, quic_lb::QuicLb, IO> {
         unsafe { peakrdl_rust::reg::Reg::from_ptr_with(self.ptr.wrapping_byte_add(0x190).cast(), self.io) }
+    }
+
+    /// Trace filter
+    ///
+    /// Which packets are traced: all of what is asked here and in the masks must hold.
+    #[inline(always)]
+    #[must_use]
+    pub const fn trace_filter(&self) -> peakrdl_rust::reg::Reg<'io, trace_filter::TraceFilter, IO> {
+        unsafe { peakrdl_rust::reg::Reg::from_ptr_with(self.ptr.wrapping_byte_add(0x1A0).cast(), self.io) }
+    }
+
+    /// trace_source
+    #[inline(always)]
+    #[must_use]
+    pub const fn trace_source(&self) -> [peakrdl_rust::reg::Reg<'io, trace_source::GwRw32, IO>; 4] {
+        // SAFETY: We will initialize every element before using the array
+        let mut array = [core::mem::MaybeUninit::uninit(); 4];
+
+        let mut i0 = 0;
+        while i0 < 4 {
+            array[i0].write(unsafe { peakrdl_rust::reg::Reg::<'io, trace_source::GwRw32, IO>::from_ptr_with(self.ptr.wrapping_byte_add(0x1a4 + i0 * 0x4).cast(), self.io) });
+            i0 += 1;
+        }
+
+        // SAFETY: All elements have been initialized above
+        unsafe { core::mem::transmute(array) }
+    }
+
+    /// trace_source_mask
+    #[inline(always)]
+    #[must_use]
+    pub const fn trace_source_mask(&self) -> [peakrdl_rust::reg::Reg<'io, trace_source_mask::GwRw32, IO>; 4] {
+        // SAFETY: We will initialize every element before using the array
+        let mut array = [core::mem::MaybeUninit::uninit(); 4];
+
+        let mut i0 = 0;
+        while i0 < 4 {
+            array[i0].write(unsafe { peakrdl_rust::reg::Reg::<'io, trace_source_mask::GwRw32, IO>::from_ptr_with(self.ptr.wrapping_byte_add(0x1b4 + i0 * 0x4).cast(), self.io) });
+            i0 += 1;
+        }
+
+        // SAFETY: All elements have been initialized above
+        unsafe { core::mem::transmute(array) }
+    }
+
+    /// trace_destination
+    #[inline(always)]
+    #[must_use]
+    pub const fn trace_destination(&self) -> [peakrdl_rust::reg::Reg<'io, trace_destination::GwRw32, IO>; 4] {
+        // SAFETY: We will initialize every element before using the array
+        let mut array = [core::mem::MaybeUninit::uninit(); 4];
+
+        let mut i0 = 0;
+        while i0 < 4 {
+            array[i0].write(unsafe { peakrdl_rust::reg::Reg::<'io, trace_destination::GwRw32, IO>::from_ptr_with(self.ptr.wrapping_byte_add(0x1c4 + i0 * 0x4).cast(), self.io) });
+            i0 += 1;
+        }
+
+        // SAFETY: All elements have been initialized above
+        unsafe { core::mem::transmute(array) }
+    }
+
+    /// trace_destination_mask
+    #[inline(always)]
+    #[must_use]
+    pub const fn trace_destination_mask(&self) -> [peakrdl_rust::reg::Reg<'io, trace_destination_mask::GwRw32, IO>; 4] {
+        // SAFETY: We will initialize every element before using the array
+        let mut array = [core::mem::MaybeUninit::uninit(); 4];
+
+        let mut i0 = 0;
+        while i0 < 4 {
+            array[i0].write(unsafe { peakrdl_rust::reg::Reg::<'io, trace_destination_mask::GwRw32, IO>::from_ptr_with(self.ptr.wrapping_byte_add(0x1d4 + i0 * 0x4).cast(), self.io) });
+            i0 += 1;
+        }
+
+        // SAFETY: All elements have been initialized above
+        unsafe { core::mem::transmute(array) }
+    }
+
+    /// Ports that are traced
+    #[inline(always)]
+    #[must_use]
+    pub const fn trace_ports(&self) -> peakrdl_rust::reg::Reg<'io, trace_ports::TracePorts, IO> {
+        unsafe { peakrdl_rust::reg::Reg::from_ptr_with(self.ptr.wrapping_byte_add(0x1E4).cast(), self.io) }
+    }
+
+    /// Their masks
+    #[inline(always)]
+    #[must_use]
+    pub const fn trace_ports_mask(&self) -> peakrdl_rust::reg::Reg<'io, trace_ports_mask::TracePortsMask, IO> {
+        unsafe { peakrdl_rust::reg::Reg::from_ptr_with(self.ptr.wrapping_byte_add(0x1E8).cast(), self.io) }
+    }
+
+    /// Protocol that is traced, and its mask
+    #[inline(always)]
+    #[must_use]
+    pub const fn trace_protocol(&self) -> peakrdl_rust::reg::Reg<'io, trace_protocol::TraceProtocol, IO> {
+        unsafe { peakrdl_rust::reg::Reg::from_ptr_with(self.ptr.wrapping_byte_add(0x1EC).cast(), self.io) }
     }
 
 
