@@ -172,6 +172,31 @@ impl Flows {
         all
     }
 
+    /// The commands that delete what was inserted as new from all other places of its key: than the one where it is by now, as a later command
+    /// of the batch may have moved it.
+    #[must_use]
+    pub fn elsewhere(&self, commands: &[Command], outcomes: &[Outcome]) -> Vec<Command> {
+        let is_new = |(command, outcome): &(&Command, &Outcome)| {
+            let inserts = command.opcode == Opcode::Insert.raw();
+            let as_new = command.expectation != Expect::Same.raw();
+            inserts && as_new && outcome.status == Status::Ok
+        };
+        let others = |(command, _): (&Command, &Outcome)| {
+            let key = FlowKey {
+                destination_port: command.destination_port,
+                source_port: command.source_port,
+                source: command.source,
+                vip: command.vip,
+            };
+            let own = self.occupancy.find(&key);
+            FlowPlace::all()
+                .filter(move |place| own.is_some_and(|own| own != *place))
+                .map(move |place| delete(&key, place))
+        };
+        let inserted = commands.iter().zip(outcomes).filter(is_new);
+        inserted.flat_map(others).collect()
+    }
+
     /// Notes an entry that a dump shows, perhaps of a flow that the card learned by itself. When the picture has the flow elsewhere, it is
     /// stale from then on.
     pub fn note(&mut self, index: usize, record: &FlowRecord) {
@@ -232,27 +257,6 @@ impl Flows {
             .copied()
             .collect()
     }
-}
-
-/// The commands that delete what `commands` insert as new from all other places of its key.
-#[must_use]
-pub fn elsewhere(commands: &[Command]) -> Vec<Command> {
-    let is_new = |command: &&Command| {
-        command.opcode == Opcode::Insert.raw() && command.expectation != Expect::Same.raw()
-    };
-    let others = |command: &Command| {
-        let key = FlowKey {
-            destination_port: command.destination_port,
-            source_port: command.source_port,
-            source: command.source,
-            vip: command.vip,
-        };
-        let own = (command.bank, command.way);
-        FlowPlace::all()
-            .filter(move |place| (place.bank, place.way) != own)
-            .map(move |place| delete(&key, place))
-    };
-    commands.iter().filter(is_new).flat_map(others).collect()
 }
 
 fn target_of(record: &FlowRecord) -> FlowTarget {
@@ -402,18 +406,30 @@ mod tests {
     fn what_is_inserted_as_new_is_looked_for_elsewhere() {
         let mut flows = flows();
         let new = flows.install(&key(1), &target(3, false)).unwrap();
-        let others = elsewhere(&new);
+        let place = FlowPlace {
+            bank: new[0].bank,
+            way: new[0].way,
+        };
+        let others = flows.elsewhere(&new, &[OK]);
         assert_eq!(others.len(), 15);
-        let own = delete(
-            &key(1),
-            FlowPlace {
-                bank: new[0].bank,
-                way: new[0].way,
-            },
-        );
-        assert!(!others.contains(&own));
+        assert!(!others.contains(&delete(&key(1), place)));
+        // what was refused is nowhere else to be looked for
+        let refused = Outcome {
+            status: Status::Occupied,
+            result: 0,
+        };
+        assert!(flows.elsewhere(&new, &[refused]).is_empty());
         let pinned = flows.install(&key(1), &target(3, true)).unwrap();
-        assert!(elsewhere(&pinned).is_empty());
+        assert!(flows.elsewhere(&pinned, &[OK]).is_empty());
+        // moved by a later command
+        let moved = FlowPlace { bank: 3, way: 3 };
+        flows.occupancy.set(key(1), moved);
+        let others = flows.elsewhere(&new, &[OK]);
+        assert!(others.contains(&delete(&key(1), place)));
+        assert!(!others.contains(&delete(&key(1), moved)));
+        // deleted by one
+        flows.remove(&key(1));
+        assert!(flows.elsewhere(&new, &[OK]).is_empty());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::packet::ClientPacket;
 use super::poll::SlowPath;
 use super::view::BackendView;
 use crate::card::flow::{flow_key, record_key};
-use crate::card::{CardError, VipId};
+use crate::card::{CardError, Outcome, VipId};
 use crate::control::state::Life;
 
 /// Entries that are read one by one rather than with the whole table.
@@ -109,8 +109,12 @@ impl SlowPath {
 
     /// Deletes copies that the card learned of flows which `commands` have inserted into free places. The insertion comes first: once it is
     /// done the card finds the flow and does not learn it any more, so that nothing slips in between.
-    pub(super) fn delete_copies(&mut self, commands: &[Command]) -> Result<(), CardError> {
-        let elsewhere = super::flows::elsewhere(commands);
+    pub(super) fn delete_copies(
+        &mut self,
+        commands: &[Command],
+        outcomes: &[Outcome],
+    ) -> Result<(), CardError> {
+        let elsewhere = self.flows.elsewhere(commands, outcomes);
         if elsewhere.is_empty() || self.learned_by_card()? == self.pictured {
             return Ok(());
         }

@@ -310,9 +310,9 @@ impl SlowPath {
     pub fn run(&mut self, commands: &[Command]) -> Result<bool, CardError> {
         let all = commands.is_empty() || {
             let outcomes = self.card.run_flow_commands(commands)?;
+            self.delete_copies(commands, &outcomes)?;
             self.flows.settle(commands, &outcomes)
         };
-        self.delete_copies(commands)?;
         if self.flows.stale {
             self.resync()?;
         }
