@@ -121,6 +121,9 @@ pub enum CardError {
     /// No place is left for a VIP's key.
     #[error("no place is left for {0} in the VIP match table")]
     VipMatchFull(super::VipKey),
+    /// No place is left for a QUIC server id.
+    #[error("no place is left for a server id in the table of QUIC server ids")]
+    QuicIdsFull,
     /// The queues have been started already.
     #[error("the packet queues are in use")]
     QueuesTaken,

@@ -170,7 +170,7 @@ impl Card {
                 return Ok(false);
             }
         }
-        Ok(true)
+        self.has_no_quic_ids()
     }
 
     /// The card's CRC-32 over `count` entries as [`Card::dump`] would read them.

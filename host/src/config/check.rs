@@ -53,6 +53,7 @@ pub fn check(file: schema::File) -> Result<Config, Vec<Problem>> {
     checker.limits(&file.pool, &file.vip, &pools, &vips);
     checker.reach(&file.pool, &pools, &node);
     checker.echo(&file.vip, &vips, &node);
+    checker.quic_reach(&file.vip, &pools, &vips, &node);
     if node.next_hop.is_none() && !pools.is_empty() {
         checker.problem(
             "node.next_hop",
@@ -199,6 +200,7 @@ impl Checker {
             vlan,
             compute_only: node.compute_only.is_some_and(At::into_inner),
             icmp_limit: self.icmp_limit(node.icmp_limit.as_ref()),
+            quic_lb: self.quic_lb(node.quic_lb.as_deref().unwrap_or_default()),
         }
     }
 

@@ -7,6 +7,7 @@ pub mod check;
 pub mod encap;
 mod icmp;
 pub mod problem;
+mod quic;
 pub mod route;
 pub mod schema;
 mod vip;
@@ -76,6 +77,8 @@ pub struct Node {
     pub compute_only: bool,
     /// How often the card answers of itself.
     pub icmp_limit: IcmpLimit,
+    /// Bytes of a server id in QUIC-LB's connection ids, by configuration rotation.
+    pub quic_lb: Vec<u8>,
 }
 
 /// What becomes of frames for no VIP.
@@ -175,7 +178,7 @@ pub struct Backend {
     pub weight: u32,
     /// How packets travel to it.
     pub encap: Encap,
-    /// What its clients' packets may name it by.
+    /// What its servers call themselves, in connection ids of QUIC, a TCP option or a UDP payload.
     pub server_id: Option<u32>,
 }
 

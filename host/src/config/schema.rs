@@ -54,6 +54,7 @@ pub struct Node {
     pub mtu: Option<At<i64>>,
     pub compute_only: Option<At<bool>>,
     pub icmp_limit: Option<At<IcmpLimit>>,
+    pub quic_lb: Option<Vec<At<i64>>>,
     #[serde(default)]
     pub next_hop: Vec<At<NextHop>>,
 }
@@ -124,6 +125,7 @@ pub struct Vip {
     pub quota: Option<At<i64>>,
     pub echo: Option<At<bool>>,
     pub route_by: Option<Vec<At<String>>>,
+    pub quic: Option<At<String>>,
 }
 
 /// `meter` of a VIP, and each limit of `icmp_limit`.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::card::{HashOptions, Meter, OnMiss};
+use crate::card::{HashOptions, Meter, OnMiss, QuicScheme};
 
 const GOOD: &str = r#"version = 1
 [card]
@@ -972,4 +972,53 @@ fn more_addresses_than_the_card_has_keys_for_do_not_answer() {
             "{problems}"
         );
     }
+}
+
+#[test]
+fn a_vip_may_route_by_connection_ids() {
+    let text = |node: &str, backend: &str, vip: &str| {
+        GOOD.replace("mtu = 1500", node)
+            .replace("weight = 1", &format!("weight = 1\n{backend}"))
+            .replace("protocol = \"tcp\"", "protocol = \"udp\"")
+            .replace("on_miss = \"punt\"", vip)
+    };
+    let config = |node: &str, backend: &str, vip: &str| {
+        Config::parse("lb.toml", &text(node, backend, vip)).unwrap()
+    };
+    let katran = config("", "server_id = 4294967295", "quic = \"katran\"");
+    assert_eq!(katran.vips[0].rules.quic, Some(QuicScheme::Katran));
+    assert_eq!(katran.pools[0].backends[0].server_id, Some(u32::MAX));
+    let lb = config(
+        "quic_lb = [2, 0, 8]",
+        "server_id = 65536",
+        "quic = \"quic-lb\"",
+    );
+    assert_eq!(lb.vips[0].rules.quic, Some(QuicScheme::QuicLb));
+    assert_eq!(lb.node.quic_lb, [2, 0, 8]);
+    let second = "server_id = 5\n[[pool.backend]]\naddress = \"10.0.0.2\"\nserver_id = 5";
+    for (node, backend, vip, key) in [
+        ("", "", "quic = \"quic\"", "vip.quic"),
+        ("", "", "quic = \"quic-lb\"", "node.quic_lb"),
+        ("quic_lb = [0, 0]", "", "quic = \"quic-lb\"", "node.quic_lb"),
+        ("quic_lb = [9]", "", "", "node.quic_lb"),
+        ("quic_lb = [1, 1, 1, 1, 1, 1, 1, 1]", "", "", "node.quic_lb"),
+        ("", "server_id = 0", "", "pool.backend.server_id"),
+        ("", "server_id = 4294967296", "", "pool.backend.server_id"),
+        ("", second, "", "pool.backend.server_id"),
+        (
+            "quic_lb = [2, 1]",
+            "server_id = 65536",
+            "quic = \"quic-lb\"",
+            "pool.backend.server_id",
+        ),
+    ] {
+        let problems = Config::parse("lb.toml", &text(node, backend, vip)).unwrap_err();
+        let keys: Vec<&str> = (problems.shown.iter())
+            .map(|shown| shown.problem.key.as_str())
+            .collect();
+        assert_eq!(keys, [key], "{node} {backend} {vip}");
+    }
+    let over_tcp = GOOD.replace("on_miss = \"punt\"", "quic = \"katran\"");
+    let problems = Config::parse("lb.toml", &over_tcp).unwrap_err();
+    assert_eq!(problems.shown[0].problem.key, "vip.quic");
 }

@@ -173,6 +173,7 @@ impl Checker {
                 u32::try_from(quota).unwrap_or_default()
             }),
             echo: vip.echo.as_ref().is_some_and(|echo| *echo.get_ref()),
+            quic: self.quic(vip),
         };
         if let (Some(meter), false) = (&vip.meter, rules.on_miss == OnMiss::Punt) {
             self.problem(

@@ -2,8 +2,10 @@
 //!
 //! Owns what each step does on the card and in the host's copy of it ([`crate::slow_path::view::View`]), in which order.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
+
+use guideway_hdl::tables::QuicId;
 
 use super::echo;
 use super::entries;
@@ -11,8 +13,8 @@ use super::plan::{Step, plan};
 use super::state::{Pool, State, Vip};
 use super::store::Store;
 use crate::card::{
-    BackendId, Card, CardError, Control, NextHopId, PoolId, Scratch, Sources, VipAddress, VipId,
-    VipMatchTable,
+    BackendId, Card, CardError, Control, NextHopId, PoolId, QuicIdTable, Scratch, Sources,
+    VipAddress, VipId, VipMatchTable,
 };
 use crate::slow_path::pin::Pinned;
 use crate::slow_path::poll::SlowPath;
@@ -38,6 +40,7 @@ pub struct Deployment {
     state: State,
     next: Option<(State, VecDeque<Step>)>,
     matches: VipMatchTable,
+    server_ids: QuicIdTable,
     /// Ring swaps and VIP changes: flows that were pinned for them.
     pub pinned: Pinned,
     /// Plans that were carried out whole.
@@ -56,6 +59,7 @@ impl Deployment {
         state: State,
     ) -> Result<Self, CardError> {
         let matches = card.tidy_vip_matches()?;
+        let server_ids = card.tidy_quic_ids()?;
         Ok(Self {
             card: Arc::clone(card),
             store,
@@ -63,6 +67,7 @@ impl Deployment {
             state,
             next: None,
             matches,
+            server_ids,
             pinned: Pinned::default(),
             commits: 0,
         })
@@ -177,6 +182,8 @@ impl Deployment {
             Step::SetEcho(address) => self.set_echo(address, next)?,
             Step::ClearEcho(address) => self.clear_echo(address)?,
             Step::RemoveVip(id) => self.remove_vip(id, slow_path)?,
+            Step::WriteServerIds => self.write_server_ids(next)?,
+            Step::ClearServerIds => self.clear_server_ids(next)?,
             Step::ClearPool(id) => {
                 self.card
                     .write_pool(PoolId(id), &crate::card::Pool::default())?;
@@ -202,6 +209,7 @@ impl Deployment {
         self.card.set_gue_port(node.gue_port)?;
         self.card.share_egress()?;
         self.card.set_icmp_limit(&node.icmp_limit)?;
+        self.card.set_quic_lb(&node.quic_lb)?;
         self.card
             .set_mac(node.mac.unwrap_or_default(), node.mac.is_some())?;
         let control = self.card.control()?;
@@ -366,6 +374,20 @@ impl Deployment {
         })?;
         slow_path.view.remove_vip(&vip);
         slow_path.forget_vip(id, vip.key())
+    }
+
+    fn write_server_ids(&mut self, next: &State) -> Result<(), CardError> {
+        for entry in entries::quic_ids(next) {
+            let writes = self.server_ids.put(entry)?;
+            self.card.write_quic_ids(&writes)?;
+        }
+        Ok(())
+    }
+
+    fn clear_server_ids(&mut self, next: &State) -> Result<(), CardError> {
+        let stay: HashSet<QuicId> = entries::quic_ids(next).into_iter().collect();
+        let writes = self.server_ids.retain(|entry| stay.contains(entry));
+        self.card.write_quic_ids(&writes)
     }
 
     fn write_vip(&self, vip: &Vip, next: &State) -> Result<(), CardError> {

@@ -2,10 +2,12 @@
 //!
 //! Owns that one correspondence, so that what is written and what a running card is compared with are the same.
 
-use guideway_hdl::tables::VipEntry;
+use std::collections::{HashMap, HashSet};
 
-use super::state::{Backend, Pool, State, Vip};
-use crate::card::{self, NextHop, NextHopId, VipKey};
+use guideway_hdl::tables::{QuicId, VipEntry};
+
+use super::state::{Backend, Life, Pool, State, Vip};
+use crate::card::{self, NextHop, NextHopId, QuicScheme, VipKey};
 
 /// A pool: no ring when no member has a weight.
 #[must_use]
@@ -62,4 +64,53 @@ pub fn vip_key(vip: &Vip) -> VipKey {
         port: vip.port,
         protocol: vip.protocol.into(),
     }
+}
+
+/// Where the server ids of a state lead: those of the backends of each pool that a VIP routes to by connection id. A backend that leaves
+/// keeps its id until it is gone or another one has it.
+#[must_use]
+pub fn quic_ids(state: &State) -> Vec<QuicId> {
+    let wanted: HashSet<(u8, QuicScheme)> = (state.vips.iter())
+        .filter_map(|vip| Some((vip.pool, vip.rules.quic?)))
+        .collect();
+    let pools: HashMap<&str, u8> = (state.pools.iter())
+        .map(|pool| (pool.name.as_str(), pool.id))
+        .collect();
+    let mut ids = HashMap::new();
+    let (leaving, staying): (Vec<_>, Vec<_>) =
+        (state.backends.iter()).partition(|backend| backend.life == Life::Leaving);
+    for backend in leaving.into_iter().chain(staying) {
+        let (Some(&pool), Some(id)) = (pools.get(backend.pool.as_str()), backend.server_id) else {
+            continue;
+        };
+        let entry = QuicId {
+            id: id.into(),
+            pool,
+            valid: true,
+            backend: backend.id,
+            generation: backend.generation,
+            ..QuicId::default()
+        };
+        if wanted.contains(&(pool, QuicScheme::Katran)) {
+            ids.insert((pool, None, id), entry);
+        }
+        if wanted.contains(&(pool, QuicScheme::QuicLb)) {
+            for (rotation, bytes) in (0..).zip(&state.node.quic_lb) {
+                if *bytes > 3 || id >> (8 * u32::from(*bytes)) == 0 {
+                    let lb = true;
+                    ids.insert(
+                        (pool, Some(rotation), id),
+                        QuicId {
+                            rotation,
+                            lb,
+                            ..entry
+                        },
+                    );
+                }
+            }
+        }
+    }
+    let mut ids: Vec<QuicId> = ids.into_values().collect();
+    ids.sort_unstable_by_key(|id| (id.pool, id.lb, id.rotation, id.id));
+    ids
 }

@@ -7,7 +7,10 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+use guideway_hdl::tables::QuicId;
+
 use super::echo;
+use super::entries;
 use super::state::{Backend, Life, State};
 use crate::card::VipAddress;
 
@@ -34,6 +37,10 @@ pub enum Step {
     ClearEcho(VipAddress),
     /// A VIP goes: its key, then (fenced) its flows; those that fall to a wider one are pinned before.
     RemoveVip(u16),
+    /// QUIC server ids that are new, or lead elsewhere.
+    WriteServerIds,
+    /// QUIC server ids go that lead nowhere any more.
+    ClearServerIds,
     /// A pool that no VIP names goes.
     ClearPool(u8),
     /// A backend that nothing names goes.
@@ -55,6 +62,8 @@ impl fmt::Display for Step {
             Self::SetEcho(address) => write!(f, "answer echo requests to {address}"),
             Self::ClearEcho(address) => write!(f, "answer no echo requests to {address}"),
             Self::RemoveVip(id) => write!(f, "remove VIP {id}"),
+            Self::WriteServerIds => f.write_str("write QUIC server ids"),
+            Self::ClearServerIds => f.write_str("clear QUIC server ids"),
             Self::ClearPool(id) => write!(f, "clear pool {id}"),
             Self::ClearBackend(id) => write!(f, "clear backend {id}"),
             Self::Commit => f.write_str("commit"),
@@ -95,6 +104,11 @@ pub fn plan(old: &State, new: &State) -> Vec<Step> {
         .filter(changed)
         .partition(|backend| backend.life == Life::Up || !known.contains_key(&backend.id));
     steps.extend(early.iter().map(|backend| Step::Backend(backend.id)));
+    let ids = [old, new].map(|state| HashSet::from_iter(entries::quic_ids(state)));
+    let [old_ids, new_ids]: [HashSet<QuicId>; 2] = ids;
+    if !new_ids.is_subset(&old_ids) {
+        steps.push(Step::WriteServerIds);
+    }
     ring_steps(old, new, &mut steps);
     let (answered, answering) = (echo::answering(old), echo::answering(new));
     let silent = answered
@@ -108,6 +122,9 @@ pub fn plan(old: &State, new: &State) -> Vec<Step> {
         .filter(|&(address, vip)| answered.get(address) != Some(vip));
     steps.extend(others.map(|(&address, _)| Step::SetEcho(address)));
     steps.extend(late.iter().map(|backend| Step::Backend(backend.id)));
+    if !old_ids.is_subset(&new_ids) {
+        steps.push(Step::ClearServerIds);
+    }
     let pools: HashSet<u8> = new.pools.iter().map(|pool| pool.id).collect();
     steps.extend(
         old.pools

@@ -4,11 +4,11 @@
 //! is then the old state's or the new one's. The view made here follows the card in that, entry by entry, so that packets are decided
 //! as the card decides them until the plan has been carried out again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use guideway_hdl::tables::{
-    BackendEntry, NextHopEntry, PoolEntry, RING_SLOTS_PER_BEAT, Table, VipEntry,
+    BackendEntry, NextHopEntry, PoolEntry, QuicId, RING_SLOTS_PER_BEAT, Table, VipEntry,
 };
 
 use super::echo;
@@ -16,7 +16,9 @@ use super::entries;
 use super::host::HostError;
 use super::state::{Backend, Pool, State, Vip};
 use super::store::Store;
-use crate::card::{Card, CardError, CardOptions, Scratch, VipId, VipKey, VipMatchTable};
+use crate::card::{
+    Card, CardError, CardOptions, QuicIdTable, Scratch, VipId, VipKey, VipMatchTable,
+};
 use crate::device::{Device, DeviceError};
 use crate::slow_path::view::View;
 
@@ -89,6 +91,7 @@ struct Tables {
     hops: Vec<NextHopEntry>,
     vips: Vec<VipEntry>,
     matches: VipMatchTable,
+    server_ids: QuicIdTable,
 }
 
 impl Tables {
@@ -99,17 +102,28 @@ impl Tables {
             hops: card.read_next_hops()?,
             vips: card.read_vips()?,
             matches: card.read_vip_matches()?,
+            server_ids: card.read_quic_ids()?.0,
         })
     }
 
     /// What the card decides by; `None` when something on it is neither of `old` nor of `new`.
     fn view(&self, card: &Card, old: &State, new: &State) -> Result<Option<View>, CardError> {
         let mut view = View::default();
-        let told = self.backends_into(&mut view, old, new)
+        let told = self.ids_are_known(old, new)
+            && self.backends_into(&mut view, old, new)
             && self.vips_into(&mut view, old, new)
             && self.has_echoes(old, new)
             && self.pools_into(&mut view, card, old, new)?;
         Ok(told.then_some(view))
+    }
+
+    /// Each server id is one of the sides', and those of both are there.
+    fn ids_are_known(&self, old: &State, new: &State) -> bool {
+        let held: HashSet<QuicId> = self.server_ids.iter().copied().collect();
+        let ids = |state| -> HashSet<QuicId> { entries::quic_ids(state).into_iter().collect() };
+        let (old, new) = (ids(old), ids(new));
+        held.iter().all(|id| old.contains(id) || new.contains(id))
+            && old.intersection(&new).all(|id| held.contains(id))
     }
 
     /// A backend is held with all that leads to it: how packets travel, and the next hop that its entry names.

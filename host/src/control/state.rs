@@ -61,6 +61,8 @@ pub struct Node {
     /// Where nothing is said the card answers nothing, as after its reset.
     #[serde(default, skip_serializing_if = "IcmpLimit::is_none")]
     pub icmp_limit: IcmpLimit,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quic_lb: Vec<u8>,
 }
 
 /// A pool and its ring.
@@ -168,7 +170,7 @@ pub struct Backend {
     /// How packets travel to it.
     #[serde(default, skip_serializing_if = "Encap::is_ipip")]
     pub encap: Encap,
-    /// What its clients' packets may name it by.
+    /// What its servers call themselves in clients' packets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_id: Option<u32>,
 }
@@ -252,6 +254,7 @@ impl Node {
             mtu: 0,
             compute_only: false,
             icmp_limit: IcmpLimit::default(),
+            quic_lb: Vec::new(),
         }
     }
 
@@ -270,6 +273,7 @@ impl Node {
             mtu: node.mtu,
             compute_only: node.compute_only,
             icmp_limit: node.icmp_limit,
+            quic_lb: node.quic_lb.clone(),
         }
     }
 }

@@ -7,6 +7,8 @@ use std::fmt;
 use guideway_hdl::tables::{MissPolicy, VipEntry};
 use serde::{Deserialize, Serialize};
 
+use crate::card::QuicScheme;
+
 /// All of it. The default is what a VIP has of which nothing is said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
@@ -25,6 +27,8 @@ pub struct Rules {
     /// What decides about punts before the ring; the card knows nothing of it.
     #[serde(skip_serializing_if = "RouteBy::is_usual")]
     pub route_by: RouteBy,
+    /// Packets go where the server id in their QUIC connection id says; none: they do not.
+    pub quic: Option<QuicScheme>,
 }
 
 /// What decides about punts before the ring.
@@ -109,7 +113,8 @@ impl Rules {
             meter_burst: self.meter.map_or(0, |meter| meter.burst),
             quota: self.quota.unwrap_or(0),
             echo: self.echo,
-            ..VipEntry::default()
+            quic: self.quic.is_some(),
+            quic_lb: self.quic == Some(QuicScheme::QuicLb),
         }
     }
 }
@@ -216,6 +221,11 @@ mod tests {
             );
         }
         assert!(!rules.hash.set("source"));
+        for (scheme, lb) in [(QuicScheme::Katran, false), (QuicScheme::QuicLb, true)] {
+            rules.quic = Some(scheme);
+            let entry = rules.to_entry(0, 0);
+            assert_eq!((entry.quic, entry.quic_lb), (true, lb));
+        }
     }
 
     #[test]
@@ -233,6 +243,7 @@ mod tests {
                 source: true,
                 ..RouteBy::default()
             },
+            quic: Some(QuicScheme::QuicLb),
         };
         let json = serde_json::to_string(&rules).unwrap();
         // as hosts stored it before there was one

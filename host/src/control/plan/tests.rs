@@ -322,3 +322,65 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn server_ids_are_there_before_a_vip_asks_for_them_and_go_when_none_does() {
+    let next = |before: &State, node: &str, ids: [&str; 2], vip: &str| {
+        let [first, second] = ids;
+        let text = format!(
+            "version = 1\n[card]\ndevice = \"sim\"\n[node]\n{node}\n[[node.next_hop]]\nmac = \"02:00:00:00:00:09\"\n[[pool]]\nname = \"web\"\n\
+             table_size = 1009\n[[pool.backend]]\naddress = \"10.0.0.1\"\n{first}\n[[pool.backend]]\naddress = \"10.0.0.2\"\n{second}\n\
+             [[vip]]\nname = \"v\"\naddress = \"10.200.0.1\"\nport = 443\nprotocol = \"udp\"\npool = \"web\"\n{vip}\n"
+        );
+        before.next(&Config::parse("test", &text).unwrap()).unwrap()
+    };
+    let of = |state: &State| -> Vec<(u64, u8, bool, u16)> {
+        let ids = entries::quic_ids(state);
+        assert!(ids.iter().all(|id| id.valid && id.pool == 0));
+        let told = |id: &QuicId| (id.id, id.rotation, id.lb, id.backend);
+        ids.iter().map(told).collect()
+    };
+    let ids = ["server_id = 7", "server_id = 300"];
+    let usual = next(&State::default(), "", ids, "");
+    assert!(of(&usual).is_empty() && !usual.to_json().contains("quic"));
+    use Step::*;
+    let katran = next(&usual, "", ids, "quic = \"katran\"");
+    assert_eq!(of(&katran), [(7, 0, false, 0), (300, 0, false, 1)]);
+    assert_eq!(
+        plan(&usual, &katran),
+        [WriteServerIds, ChangeVip(0), Commit]
+    );
+    assert_eq!(
+        plan(&katran, &usual),
+        [ChangeVip(0), ClearServerIds, Commit]
+    );
+    // an id takes part in each rotation that it fits into
+    let lb = next(&katran, "quic_lb = [1, 0, 2]", ids, "quic = \"quic-lb\"");
+    assert_eq!(
+        of(&lb),
+        [(7, 0, true, 0), (7, 2, true, 0), (300, 2, true, 1)]
+    );
+    assert_eq!(
+        plan(&katran, &lb),
+        [Node, WriteServerIds, ChangeVip(0), ClearServerIds, Commit]
+    );
+    assert_eq!(State::from_json(&lb.to_json()).unwrap(), lb);
+    // another id of a backend, and one that changes hands
+    let swapped = next(
+        &katran,
+        "",
+        ["server_id = 300", "server_id = 8"],
+        "quic = \"katran\"",
+    );
+    assert_eq!(of(&swapped), [(8, 0, false, 1), (300, 0, false, 0)]);
+    assert_eq!(
+        plan(&katran, &swapped),
+        [
+            Backend(0),
+            Backend(1),
+            WriteServerIds,
+            ClearServerIds,
+            Commit
+        ]
+    );
+}
