@@ -5,9 +5,10 @@
 
 use std::net::IpAddr;
 
-use super::decide::{Decision, Undecided, decide};
+use super::decide::{Decision, Undecided};
 use super::packet::ClientPacket;
 use super::poll::SlowPath;
+use super::routes::{By, decide_routed};
 use crate::card::flow::flow_key;
 use crate::card::{CardError, OnMiss, VipId};
 use crate::control::state::Life;
@@ -17,6 +18,8 @@ use crate::control::state::Life;
 pub struct Followed {
     /// The decision.
     pub decision: Decision,
+    /// The host's table knows the connection.
+    pub recorded: bool,
     /// The card knows the flow.
     pub on_card: bool,
     /// The card's table names it, if only an entry that does not count.
@@ -32,20 +35,30 @@ impl SlowPath {
         (self.view.vips()).any(|(_, vip)| vip.address.holds(&address))
     }
 
-    /// Where a whole packet like this would go now.
+    /// What the host decides of a packet; `frame` is what its first bytes came in, empty when that is not the packet itself.
+    pub(super) fn by_host(
+        &self,
+        packet: &ClientPacket,
+        frame: &[u8],
+    ) -> Result<(Decision, By), Undecided> {
+        let (decision, by) = decide_routed(&self.view, &self.connections, packet, frame)?;
+        Ok((self.as_learned(packet, decision), by))
+    }
+
+    /// Where a whole packet like this would go now; `frame` as for [`SlowPath::by_host`].
     ///
     /// # Errors
     /// When the card cannot be reached any more; inside, when the packet would go nowhere.
     pub(super) fn follow(
         &self,
         packet: &ClientPacket,
+        frame: &[u8],
     ) -> Result<Result<Followed, Undecided>, CardError> {
         let Some(matched) = self.view.vip(packet) else {
             return Ok(Err(Undecided::NoVip));
         };
         let vip = matched.vip;
         let punts = vip.rules.on_miss == OnMiss::Punt && !self.card().control()?.compute_only;
-        let by_host = || decide(&self.view, &self.connections, packet);
         let by_ring = || {
             let hash = matched.hash(packet.source, packet.source_port, packet.destination_port);
             let backend = self.view.ring_backend(vip.pool, hash);
@@ -55,20 +68,26 @@ impl SlowPath {
                 pinned: false,
                 known: false,
             });
-            decided.ok_or(Undecided::NoBackend)
+            let decided = decided.ok_or(Undecided::NoBackend)?;
+            Ok((decided, By::Usual))
         };
-        let otherwise = if punts { by_host() } else { by_ring() };
-        let told = |decision, on_card, in_table| Followed {
+        let otherwise = if punts {
+            self.by_host(packet, frame)
+        } else {
+            by_ring()
+        };
+        let told = |decision, recorded, on_card, in_table| Followed {
             decision,
+            recorded,
             on_card,
             in_table,
             punts,
         };
         // the host's table and the card agree about what the host has recorded
-        if let (true, Ok(decision)) = (punts, &otherwise)
+        if let (true, Ok((decision, By::Usual))) = (punts, &otherwise)
             && decision.known
         {
-            return Ok(Ok(told(*decision, false, false)));
+            return Ok(Ok(told(*decision, true, false, false)));
         }
         let key = flow_key(
             VipId(vip.id),
@@ -89,8 +108,8 @@ impl SlowPath {
             })
         });
         Ok(match live {
-            Some(decision) => Ok(told(decision, true, true)),
-            None => otherwise.map(|decision| told(decision, false, record.is_some())),
+            Some(decision) => Ok(told(decision, false, true, true)),
+            None => otherwise.map(|(decision, _)| told(decision, false, false, record.is_some())),
         })
     }
 }

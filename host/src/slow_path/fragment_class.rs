@@ -7,7 +7,7 @@
 use guideway_hdl::verdict::{Disposition, HostClass};
 use serde::Serialize;
 
-use super::decide::{Decision, Undecided, connection_key, decide};
+use super::decide::{Decision, Undecided, connection_key};
 use super::fragment::{Fragment, Part, Whose};
 use super::fragment_meter::FragmentMeter;
 use super::fragments::{FragmentStore, Later, Limits, StoreStats};
@@ -193,7 +193,15 @@ impl SlowPath {
         };
         let end = match whose {
             Whose::Nobody => End::Host,
-            Whose::Client(packet) => self.end_of_datagram(&packet, now)?,
+            Whose::Client(packet) => {
+                // where a server's id is read, no fragment header may lie between
+                let plain = if packet.source.is_ipv4() {
+                    frame.bytes
+                } else {
+                    &[]
+                };
+                self.end_of_datagram(&packet, plain, now)?
+            }
         };
         if let Part::First(_) = fragment.part {
             let way = Way { whose, end };
@@ -203,8 +211,13 @@ impl SlowPath {
     }
 
     /// Decides a first fragment's packet, and records it as a punt of the whole packet would be.
-    fn end_of_datagram(&mut self, packet: &ClientPacket, now: u32) -> Result<End, CardError> {
-        let followed = match self.follow(packet)? {
+    fn end_of_datagram(
+        &mut self,
+        packet: &ClientPacket,
+        frame: &[u8],
+        now: u32,
+    ) -> Result<End, CardError> {
+        let followed = match self.follow(packet, frame)? {
             Ok(followed) => followed,
             Err(Undecided::NoVip) => return Ok(End::Host),
             Err(Undecided::NoBackend) => return Ok(End::Nowhere),
@@ -212,9 +225,9 @@ impl SlowPath {
         let decision = &followed.decision;
         // what only the card knows is recorded by the sweep
         if followed.punts && !followed.on_card {
-            if decision.known {
+            if followed.recorded {
                 self.renew(packet, decision)?;
-            } else if packet.closes {
+            } else if packet.closes && !decision.known {
                 // the end of a connection that nobody knows: nothing is kept of it
             } else if self.fragments.meter.takes(&decision.vip, now) {
                 self.record_and_install(packet, decision, followed.in_table)?;
@@ -261,9 +274,9 @@ impl SlowPath {
             Err(why) => Err(why),
             // the card has looked, and found neither flow nor, while a host is there, a reason to take the ring
             Ok(packet) if frame.completion.vip_valid => {
-                Ok(decide(&self.view, &self.connections, &packet))
+                Ok(self.by_host(&packet, &[]).map(|(decision, _)| decision))
             }
-            Ok(packet) => Ok(self.follow(&packet)?.map(|followed| followed.decision)),
+            Ok(packet) => Ok(self.follow(&packet, &[])?.map(|followed| followed.decision)),
         };
         let end = match &followed {
             Ok(Ok(decision)) => End::of(decision),
