@@ -1,7 +1,7 @@
 //! A flood of spoofed SYNs on one metered VIP fills the wire, while the way out is slower than it: nobody else loses a frame, and a
 //! ring change in the middle moves no connection.
 
-#![allow(clippy::unwrap_used)] // helpers of a test
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // helpers of a test
 
 use guideway_hdl::descriptors::{Command, Expect, Opcode};
 use guideway_hdl::tables::{FlowRecord, MissPolicy, NextHopEntry, Table, VipEntry, VipMatch};

@@ -112,7 +112,7 @@ fn agrees_with_the_reference_model() {
                                 println!("{why}");
                             }
                             let played = played.fetch_add(1, Ordering::Relaxed) + 1;
-                            if played % 20 == 0 {
+                            if played.is_multiple_of(20) {
                                 println!("{played} of {worlds} worlds");
                             }
                             result
