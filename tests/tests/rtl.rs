@@ -5,8 +5,13 @@
 //! `GUIDEWAY_WORLD` how many in each world (`make soak` plays large ones, which have few cycles without a frame).
 
 use guideway_sim::{
-    harness::{conformance, katran, outcome, scenario::Scenario},
+    harness::{
+        TestHost, conformance, katran, outcome,
+        records::{Told, TraceFilter},
+        scenario::Scenario,
+    },
     reference::ReferenceCard,
+    registers::core as at,
     rtl::{DmaTiming, RtlCard, RtlConfig},
 };
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -139,6 +144,39 @@ fn agrees_with_the_reference_model() {
         failed.len(),
         failed.join("\n")
     );
+}
+
+/// Each frame comes alone and without a pause: the cycles are those of the specification, section 9.
+#[test]
+fn traces_tell_the_cycles() {
+    let card = &mut RtlCard::new(RtlConfig::default());
+    let mut host = TestHost::new(card).unwrap();
+    host.write(at::CONTROL, 1);
+    host.start_records(6).unwrap();
+    host.trace(&TraceFilter::default());
+    for bytes in [60, 64, 65, 128, 129, 1514, 4608, 4672, 4673, 9000, 9216] {
+        let mut frame = vec![0; bytes];
+        frame[12..14].copy_from_slice(&[8, 6]);
+        host.push(frame, false);
+        host.settle().unwrap();
+        host.receive().unwrap();
+        let told = host.take_records().unwrap();
+        let [Told::Trace(trace)] = told[..] else {
+            panic!("{bytes} bytes: {told:?}");
+        };
+        let beats = bytes.div_ceil(64);
+        assert_eq!(usize::from(trace.length), bytes);
+        assert_eq!(
+            trace.window_cycles,
+            if beats == 1 { 2 } else { 3 },
+            "{bytes}"
+        );
+        assert_eq!(
+            usize::from(trace.end_cycles),
+            beats.saturating_sub(73),
+            "{bytes}"
+        );
+    }
 }
 
 #[test]
