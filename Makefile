@@ -32,7 +32,8 @@ test: check build ## everything
 	@if why=$$(tools/vm-deps.sh 3>&1 1>&2 2>&3); then target/release/guideway-vm-test; \
 	else echo "vm-test: skipped ($$why); with a network, make vm-test fetches what it needs"; fi
 
-soak: build ## ten million random frames through RTL and reference model (an hour)
+soak: build ## ten million random frames, hosts that die at every write (hours)
+	GUIDEWAY_CRASH_STRIDE=2 cargo test $(CARGO_FLAGS) --workspace --test driver -- crash
 	GUIDEWAY_FRAMES=10000000 GUIDEWAY_WORLD=20000 cargo test $(CARGO_FLAGS) --workspace --test rtl -- agrees_with --nocapture
 
 vm-test: build ## the host on kernel VFIO, in a virtual machine (61 MB of downloads, once)

@@ -375,14 +375,23 @@ fn change_and_crash(model: Model, writes: impl Iterator<Item = u32>) {
     panic!("a plan without an end");
 }
 
-#[test]
-fn a_host_that_dies_at_any_even_write_of_a_change_is_continued() {
-    change_and_crash(Model::Reference, (0..1000).step_by(2));
+/// Every so many writes of a change: each of two tests begins at another one. `GUIDEWAY_CRASH_STRIDE=2` dies at every write (`make
+/// soak`), of which there are hundreds, most of them around reads of the flow table.
+fn strides(begin: u32) -> impl Iterator<Item = u32> {
+    let stride = std::env::var("GUIDEWAY_CRASH_STRIDE").map_or(7, |stride| {
+        stride.parse().expect("GUIDEWAY_CRASH_STRIDE is a number")
+    });
+    (begin.min(stride - 1)..1000).step_by(stride as usize)
 }
 
 #[test]
-fn a_host_that_dies_at_any_odd_write_of_a_change_is_continued() {
-    change_and_crash(Model::Reference, (1..1000).step_by(2));
+fn a_host_that_dies_at_any_write_of_a_change_is_continued() {
+    change_and_crash(Model::Reference, strides(0));
+}
+
+#[test]
+fn a_host_that_dies_at_any_other_write_of_a_change_is_continued() {
+    change_and_crash(Model::Reference, strides(3));
 }
 
 #[test]
