@@ -32,10 +32,12 @@ mod open;
 mod pool;
 mod queues;
 mod quic;
+mod record_ring;
 mod ring;
 mod rx_queue;
 mod scratch;
 mod secrets;
+mod trace;
 mod transfer;
 mod tx_ring;
 mod vip;
@@ -54,10 +56,12 @@ pub use open::Sizes;
 pub use pool::Pool;
 pub use queues::{QueueOptions, Queues, Wake};
 pub use quic::{QUIC_LB_BYTES_MAX, QUIC_ROTATIONS, QuicIdTable, QuicIdWrite, QuicScheme};
+pub use record_ring::{Record, RecordRing};
 pub use ring::{RingSpace, slot_backend};
 pub use rx_queue::{RxFrame, RxQueue};
 pub use scratch::Scratch;
 pub use secrets::{SecretSource, Secrets};
+pub use trace::TraceFilter;
 pub use tx_ring::{TxCompletion, TxRing};
 pub use vip::{
     HashOptions, MatchEntries, MatchWrite, Meter, OnMiss, Protocol, RouteBy, Rules, VipAddress,

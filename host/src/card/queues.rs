@@ -9,8 +9,8 @@ use guideway_hdl::descriptors::RING_SIZE_LOG2_MAX;
 use guideway_hdl::verdict::HostClass;
 
 use super::rx_queue::ring_name;
-use super::wait::{VECTOR_EVENT, VECTOR_TX, Waiting, sleep};
-use super::{Card, CardError, RxQueue, TxRing};
+use super::wait::{VECTOR_EVENT, VECTOR_RECORD, VECTOR_TX, Waiting, sleep};
+use super::{Card, CardError, RecordRing, RxQueue, TxRing, record_ring};
 
 /// How large the queues are.
 #[derive(Clone, Debug)]
@@ -50,6 +50,8 @@ pub struct Queues {
     pub rx: [RxQueue; 4],
     /// The transmit ring.
     pub tx: TxRing,
+    /// The record ring, while somebody wants records.
+    pub records: Option<RecordRing>,
     /// Nothing came the last time that somebody waited: the next time begins with sleep, not with spinning.
     quiet: bool,
     // After the rings: they stop before others may take them, and before the card closes.
@@ -115,6 +117,7 @@ impl Queues {
         Ok(Self {
             rx,
             tx,
+            records: None,
             quiet: false,
             taken,
         })
@@ -124,6 +127,17 @@ impl Queues {
     #[must_use]
     pub fn card(&self) -> &Arc<Card> {
         &self.taken.0
+    }
+
+    /// Starts the record ring with 2^`size_log2` entries.
+    ///
+    /// # Errors
+    /// When the size is out of range, or the card cannot be reached.
+    pub fn start_records(&mut self, size_log2: u8) -> Result<(), CardError> {
+        let card = &self.taken.0;
+        self.records = None; // one that runs stops first
+        self.records = Some(RecordRing::start(&card.device, &card.bar, size_log2)?);
+        Ok(())
     }
 
     /// A class's queue.
@@ -159,19 +173,24 @@ impl Queues {
         if self.taken.0.options.waiting != Waiting::Lockstep || self.tx.room() == 0 {
             self.tx.arm()?;
         }
+        if let Some(records) = &mut self.records {
+            records.arm()?;
+        }
         let wake = self.sleep(begun + timeout, call)?;
         self.quiet = wake == Wake::Timeout;
         Ok(wake)
     }
 
     fn has_work(&self) -> bool {
-        self.rx.iter().any(RxQueue::has_more) || self.tx.has_completion()
+        self.rx.iter().any(RxQueue::has_more)
+            || self.tx.has_completion()
+            || self.records.as_ref().is_some_and(RecordRing::has_more)
     }
 
     fn sleep(&mut self, until: Instant, call: Option<BorrowedFd<'_>>) -> Result<Wake, CardError> {
         let vectors = self.taken.0.vectors.clone();
         let own: Vec<BorrowedFd<'_>> = (0..=VECTOR_TX)
-            .chain([VECTOR_EVENT])
+            .chain([VECTOR_EVENT, VECTOR_RECORD])
             .map(|vector| vectors.fd(vector))
             .chain(call)
             .collect();
@@ -194,6 +213,12 @@ impl Queues {
             self.tx.disarmed();
             work = true;
         }
+        if vectors.take(VECTOR_RECORD)
+            && let Some(records) = &mut self.records
+        {
+            records.disarmed();
+            work = true;
+        }
         if vectors.take(VECTOR_EVENT) {
             self.check()?;
         }
@@ -210,6 +235,9 @@ impl Queues {
             stopped(ring_name(queue.class()), queue.status()?)?;
         }
         stopped("transmit", self.tx.status()?)?;
+        if let Some(records) = &self.records {
+            stopped(record_ring::NAME, records.status()?)?;
+        }
         self.check_reset()
     }
 

@@ -14,8 +14,9 @@ use crate::device::{Device, DeviceError};
 pub(super) const VECTOR_TX: usize = 4;
 pub(super) const VECTOR_COMMAND: usize = 5;
 pub(super) const VECTOR_EVENT: usize = 6;
+pub(super) const VECTOR_RECORD: usize = 7;
 /// Vectors that the driver uses.
-pub(super) const VECTORS: u16 = 7;
+pub(super) const VECTORS: u16 = 8;
 
 /// How to wait for the card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod device;
 mod replay;
 mod run;
 mod table;
+mod trace;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;

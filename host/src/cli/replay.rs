@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 
-use super::{ConfigFile, house_table, print};
+use super::{ConfigFile, house_table, print, trace::Trace};
 use crate::control::replay::{Replay, run};
 
 /// Play a capture through a card of one's own, and write what leaves on the wire. Same input, same output, always.
@@ -36,6 +36,8 @@ pub struct ReplayCommand {
     /// Write a waveform (FST) of the RTL.
     #[arg(long, value_name = "FILE.fst")]
     wave: Option<PathBuf>,
+    #[command(flatten)]
+    trace: Trace,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -70,6 +72,7 @@ impl ReplayCommand {
                 Model::Reference => "reference",
             },
             wave: self.wave.clone(),
+            trace: self.trace.wanted()?,
         };
         // drawn on a terminal only
         let progress =

@@ -4,7 +4,8 @@
 //! punt a turn, and no access to the card that a clock triggers.
 
 use std::ffi::OsString;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -17,9 +18,10 @@ use super::carry_out::{CarryOutError, Deployment};
 use super::pcap::PcapSink;
 use super::state::{State, StateError};
 use super::status;
+use super::trace::{TraceCapture, to_json};
 use crate::card::{
     Card, CardError, CardOptions, Control, Imbalance, QueueOptions, Queues, Scratch, SecretSource,
-    Waiting, Wake,
+    TraceFilter, Waiting, Wake,
 };
 use crate::config::Config;
 use crate::device::DeviceError;
@@ -49,6 +51,52 @@ pub struct Replay {
     pub model: &'static str,
     /// A waveform goes here.
     pub wave: Option<PathBuf>,
+    /// These packets are traced, and the records go here.
+    pub trace: Option<(TraceFilter, PathBuf)>,
+}
+
+/// log2 of the record ring's entries.
+const RECORDS_LOG2: u8 = 12;
+
+/// Where records go: a capture when the file's name ends with `pcapng`, else JSON lines.
+enum Traces {
+    Capture(TraceCapture<BufWriter<File>>),
+    Lines(BufWriter<File>),
+}
+
+impl Traces {
+    fn create(path: &Path) -> io::Result<Self> {
+        let file = BufWriter::new(File::create(path)?);
+        if path.extension().is_some_and(|name| name == "pcapng") {
+            Ok(Self::Capture(TraceCapture::new(file)?))
+        } else {
+            Ok(Self::Lines(file))
+        }
+    }
+
+    /// Writes all records that have come.
+    fn take(&mut self, queues: &mut Queues) -> Result<io::Result<()>, CardError> {
+        let Some(ring) = &mut queues.records else {
+            return Ok(Ok(()));
+        };
+        for record in ring.receive(usize::MAX)? {
+            let written = match self {
+                Self::Capture(capture) => capture.write(&record),
+                Self::Lines(lines) => writeln!(lines, "{}", to_json(&record)),
+            };
+            if written.is_err() {
+                return Ok(written);
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Self::Capture(capture) => capture.finish().map(drop),
+            Self::Lines(mut lines) => lines.flush(),
+        }
+    }
 }
 
 /// Why a replay failed.
@@ -89,6 +137,14 @@ pub fn run(config: &Config, replay: &Replay) -> Result<Value, ReplayError> {
             })
         })
         .transpose()?;
+    let in_file = |path: &Path| {
+        let path = path.to_owned();
+        move |error| ReplayError::File { path, error }
+    };
+    let mut traces = match &replay.trace {
+        Some((_, path)) => Some(Traces::create(path).map_err(in_file(path))?),
+        None => None,
+    };
     let simulator = SimulatedCard::start(options(config, replay))?;
     let card_options = CardOptions {
         secrets: SecretSource::Seed(SEED),
@@ -121,13 +177,29 @@ pub fn run(config: &Config, replay: &Replay) -> Result<Value, ReplayError> {
     deployment.begin(State::default().next(config)?)?;
     deployment.finish(&mut slow_path)?;
     let mut queues = card.start_queues(&QueueOptions::default())?;
+    if let Some((filter, _)) = &replay.trace {
+        queues.start_records(RECORDS_LOG2)?;
+        card.set_trace_filter(Some(filter))?;
+    }
     card.heartbeat(HEARTBEAT)?;
     card.set_control(Control {
         port_enable: true,
         ..card.control()?
     })?;
-    let drained = play(&simulator, &mut slow_path, &mut queues)?;
-    let stats = statistics(&card, &slow_path, &deployment, &drained)?;
+    let mut take = |queues: &mut Queues| match (&mut traces, &replay.trace) {
+        (Some(traces), Some((_, path))) => traces.take(queues)?.map_err(in_file(path)),
+        _ => Ok(()),
+    };
+    let drained = play(&simulator, &mut slow_path, &mut queues, &mut take)?;
+    let mut stats = statistics(&card, &slow_path, &deployment, &drained)?;
+    take(&mut queues)?;
+    if let Some(records) = &queues.records {
+        let [traces, flow_events] = records.lost();
+        stats["records_lost"] = json!({ "traces": traces, "flow_events": flow_events });
+    }
+    if let (Some(traces), Some((_, path))) = (traces, &replay.trace) {
+        traces.finish().map_err(in_file(path))?;
+    }
     drop(queues);
     drop(deployment);
     drop(slow_path);
@@ -177,6 +249,7 @@ fn play(
     simulator: &SimulatedCard,
     slow_path: &mut SlowPath,
     queues: &mut Queues,
+    take: &mut dyn FnMut(&mut Queues) -> Result<(), ReplayError>,
 ) -> Result<Value, ReplayError> {
     let path = simulator
         .simulator()
@@ -191,8 +264,10 @@ fn play(
         let called = !control.reader.buffer().is_empty()
             || queues.wait(FOREVER, Some(control.reader.get_ref().as_fd()))? == Wake::Called;
         slow_path.serve(queues)?;
+        take(queues)?;
         if called && let Some(drained) = control.take_line(|line| line["event"] == "drained")? {
             while slow_path.serve(queues)? > 0 {}
+            take(queues)?;
             return Ok(drained);
         }
     }

@@ -92,6 +92,10 @@ fn read_pcap(path: &Path) -> Vec<Vec<u8>> {
 }
 
 fn replay(folder: &Path, run: usize, pace: &str) -> (Vec<u8>, Vec<u8>, Value) {
+    replay_with(folder, run, pace, &[])
+}
+
+fn replay_with(folder: &Path, run: usize, pace: &str, more: &[&str]) -> (Vec<u8>, Vec<u8>, Value) {
     let at = |name: &str| folder.join(format!("{name}{run}"));
     let output = Command::new(GUIDEWAY)
         .args(["replay", "--model", "reference", "--pace", pace, "--config"])
@@ -104,6 +108,7 @@ fn replay(folder: &Path, run: usize, pace: &str) -> (Vec<u8>, Vec<u8>, Value) {
         .arg(at("host"))
         .arg("--json")
         .arg(at("stats"))
+        .args(more)
         .output()
         .unwrap();
     assert!(
@@ -117,6 +122,50 @@ fn replay(folder: &Path, run: usize, pace: &str) -> (Vec<u8>, Vec<u8>, Value) {
         std::fs::read(at("host")).unwrap(),
         stats,
     )
+}
+
+#[test]
+fn a_replay_traces_the_packets_that_are_asked_for() {
+    if is_missing() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("lb.toml"), config("sim", BACKENDS)).unwrap();
+    write_pcap(&folder.path().join("in.pcap"), &frames(20));
+    let traced = |run: usize, more: &[&str]| -> Vec<Value> {
+        let file = folder.path().join(format!("trace{run}"));
+        let mut arguments = vec!["--trace", file.to_str().unwrap()];
+        arguments.extend(more);
+        let (_, _, stats) = replay_with(folder.path(), run, "step", &arguments);
+        assert_eq!(stats["records_lost"]["traces"], 0);
+        let text = std::fs::read_to_string(&file).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines
+            .filter(|line: &Value| line["record"] == "trace")
+            .collect()
+    };
+    // each client's first packet goes to the host and comes back assigned, the next two hit; then a broadcast
+    let all = traced(1, &[]);
+    assert_eq!(all.len(), 20 * 4 + 1);
+    assert_eq!(all.last().unwrap()["disposition"], "host_group");
+    let one = traced(
+        2,
+        &["--trace-source", "192.0.2.7", "--trace-protocol", "tcp"],
+    );
+    let dispositions: Vec<&Value> = one.iter().map(|line| &line["disposition"]).collect();
+    assert_eq!(
+        dispositions,
+        ["host_punt", "forward_inject", "forward_hit", "forward_hit"]
+    );
+    for line in &one {
+        assert_eq!(line["packet"]["source"], "192.0.2.7");
+        assert_eq!(line["packet"]["source_port"], 1024 + 7);
+        assert_eq!(line["packet"]["destination_port"], 80);
+    }
+    assert_eq!(one[0]["packet"]["syn"], true);
+    assert_eq!(one[1]["injected"], true);
+    assert_eq!(one[2]["flow"]["backend"], one[1]["backend"]);
+    assert!(traced(3, &["--trace-protocol", "udp"]).is_empty());
 }
 
 #[test]

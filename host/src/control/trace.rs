@@ -1,0 +1,334 @@
+//! What the card told of packets, for people and programs: JSON, and captures of synthetic packets.
+//!
+//! A record holds no bytes of its packet. A capture (pcapng) has a packet of headers for each trace, as the record's addresses, ports
+//! and flags have them, and the whole record as its comment.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use guideway_hdl::records::{FlowEventRecord, TraceRecord};
+use guideway_hdl::tables::{Encap, SLOT_EMPTY};
+use guideway_hdl::verdict::Disposition;
+use serde_json::{Value, json};
+
+use crate::card::Record;
+
+fn disposition(raw: u8) -> &'static str {
+    Disposition::from_raw(raw).map_or("unknown", Disposition::name)
+}
+
+/// A backend's index; `null` when there is none.
+fn backend(index: u16) -> Value {
+    if index == SLOT_EMPTY {
+        Value::Null
+    } else {
+        index.into()
+    }
+}
+
+#[allow(clippy::cast_possible_truncation)] // an IPv4 address lies in the low 32 bits
+fn address(ipv6: bool, value: u128) -> IpAddr {
+    if ipv6 {
+        Ipv6Addr::from(value).into()
+    } else {
+        Ipv4Addr::from(value as u32).into()
+    }
+}
+
+/// The record as JSON, a member for each thing that it says.
+#[must_use]
+pub fn to_json(record: &Record) -> Value {
+    match record {
+        Record::Trace(trace) => trace_json(trace),
+        Record::FlowEvent(event) => event_json(event),
+    }
+}
+
+fn trace_json(trace: &TraceRecord) -> Value {
+    let mut json = json!({
+        "record": "trace",
+        "number": trace.sequence_number,
+        "time_us": trace.timestamp,
+        "cycle": trace.cycle,
+        "window_cycles": trace.window_cycles,
+        "end_cycles": trace.end_cycles,
+        "injected": trace.injected,
+        "length": trace.length,
+        "disposition": disposition(trace.disposition),
+        "decided": disposition(trace.decided),
+    });
+    if trace.protocol != 0 || trace.source != 0 || trace.destination != 0 {
+        json["packet"] = json!({
+            "source": address(trace.ipv6, trace.source),
+            "destination": address(trace.ipv6, trace.destination),
+            "source_port": trace.source_port,
+            "destination_port": trace.destination_port,
+            "protocol": trace.protocol,
+            "tags": trace.tags,
+            "icmp_error": trace.icmp_error,
+            "syn": trace.syn,
+            "fin": trace.fin,
+            "rst": trace.rst,
+        });
+    }
+    if trace.vip_valid {
+        json["vip"] = json!({
+            "index": trace.vip,
+            "any_port": trace.any_port,
+            "over_meter": trace.over_meter,
+        });
+        json["ring"] = json!({
+            "index": trace.ring_index,
+            "backend": backend(trace.ring_backend),
+        });
+    }
+    if trace.flow_found {
+        json["flow"] = json!({
+            "bank": trace.flow_place >> 2,
+            "way": trace.flow_place & 3,
+            "backend": backend(trace.flow_backend),
+            "generation": trace.flow_generation,
+            "stale": trace.flow_stale,
+            "confirmed": trace.flow_confirmed,
+            "pinned": trace.flow_pinned,
+        });
+    }
+    if trace.backend != SLOT_EMPTY {
+        json["backend"] = trace.backend.into();
+        json["encap"] = Encap::from_raw(trace.encap)
+            .map_or("unknown", Encap::name)
+            .into();
+    }
+    json
+}
+
+fn event_json(event: &FlowEventRecord) -> Value {
+    json!({
+        "record": "flow_event",
+        "number": event.sequence_number,
+        "time_us": event.timestamp,
+        "vip": event.vip,
+        "source": Ipv6Addr::from(event.source),
+        "source_port": event.source_port,
+        "destination_port": event.destination_port,
+        "backend": event.backend,
+        "generation": event.generation,
+        "bank": event.flow_place >> 2,
+        "way": event.flow_place & 3,
+        "index": event.index,
+        "replaced": event.replaced,
+    })
+}
+
+/// A capture of traces: pcapng, one section, one Ethernet interface (draft-ietf-opsawg-pcapng 4).
+pub struct TraceCapture<W: Write> {
+    out: W,
+}
+
+const SECTION_HEADER: u32 = 0x0a0d_0d0a;
+const BYTE_ORDER: u32 = 0x1a2b_3c4d;
+const INTERFACE: u32 = 1;
+const ENHANCED_PACKET: u32 = 6;
+const COMMENT: u16 = 1;
+const ETHERNET: u16 = 1;
+
+impl<W: Write> TraceCapture<W> {
+    /// Begins a capture.
+    ///
+    /// # Errors
+    /// What the writer answers.
+    pub fn new(out: W) -> io::Result<Self> {
+        let mut capture = Self { out };
+        let mut section = Vec::new();
+        section.extend(BYTE_ORDER.to_le_bytes());
+        section.extend(1u16.to_le_bytes());
+        section.extend(0u16.to_le_bytes());
+        section.extend(u64::MAX.to_le_bytes()); // its length is not known
+        capture.block(SECTION_HEADER, &section)?;
+        let mut interface = Vec::new();
+        interface.extend(ETHERNET.to_le_bytes());
+        interface.extend(0u16.to_le_bytes());
+        interface.extend(0u32.to_le_bytes()); // no limit of the packets' length
+        capture.block(INTERFACE, &interface)?;
+        Ok(capture)
+    }
+
+    /// Writes a trace; other records are left out.
+    ///
+    /// # Errors
+    /// What the writer answers.
+    pub fn write(&mut self, record: &Record) -> io::Result<()> {
+        let Record::Trace(trace) = record else {
+            return Ok(());
+        };
+        let packet = headers(trace);
+        let comment = trace_json(trace).to_string();
+        let length = u32::try_from(packet.len()).unwrap_or(u32::MAX);
+        let mut block = Vec::new();
+        for word in [0, 0, trace.timestamp, length, trace.length.into()] {
+            block.extend(word.to_le_bytes());
+        }
+        padded(&mut block, &packet);
+        block.extend(COMMENT.to_le_bytes());
+        block.extend(
+            u16::try_from(comment.len())
+                .unwrap_or(u16::MAX)
+                .to_le_bytes(),
+        );
+        padded(&mut block, comment.as_bytes());
+        block.extend(0u32.to_le_bytes()); // the options' end
+        self.block(ENHANCED_PACKET, &block)
+    }
+
+    /// Completes the file.
+    ///
+    /// # Errors
+    /// What the writer answers.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.out.flush()?;
+        Ok(self.out)
+    }
+
+    fn block(&mut self, kind: u32, body: &[u8]) -> io::Result<()> {
+        let length = u32::try_from(body.len() + 12).unwrap_or(u32::MAX);
+        self.out.write_all(&kind.to_le_bytes())?;
+        self.out.write_all(&length.to_le_bytes())?;
+        self.out.write_all(body)?;
+        self.out.write_all(&length.to_le_bytes())
+    }
+}
+
+/// Appends bytes, and zeros up to the next word.
+fn padded(block: &mut Vec<u8>, bytes: &[u8]) {
+    block.extend(bytes);
+    block.resize(block.len().next_multiple_of(4), 0);
+}
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
+/// The headers that a traced packet had, as far as the record tells them; MAC addresses, lengths beyond and checksums are not told.
+fn headers(trace: &TraceRecord) -> Vec<u8> {
+    let mut frame = vec![0; 12];
+    let told = trace.protocol != 0 || trace.source != 0 || trace.destination != 0;
+    if !told {
+        frame.extend([0, 0]);
+        return frame;
+    }
+    let mut transport = Vec::new();
+    if matches!(trace.protocol, TCP | UDP) {
+        transport.extend(trace.source_port.to_be_bytes());
+        transport.extend(trace.destination_port.to_be_bytes());
+    }
+    if trace.protocol == TCP {
+        let flags = u8::from(trace.fin) | u8::from(trace.syn) << 1 | u8::from(trace.rst) << 2;
+        transport.extend([0, 0, 0, 0, 0, 0, 0, 0, 0x50, flags, 0, 0, 0, 0, 0, 0]);
+    } else if trace.protocol == UDP {
+        transport.extend([0, 8, 0, 0]);
+    }
+    let length = u16::try_from(transport.len()).unwrap_or(0);
+    if trace.ipv6 {
+        frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+        frame.extend(length.to_be_bytes());
+        frame.extend([trace.protocol, 64]);
+        frame.extend(trace.source.to_be_bytes());
+        frame.extend(trace.destination.to_be_bytes());
+    } else {
+        frame.extend([8, 0, 0x45, 0]);
+        frame.extend((length + 20).to_be_bytes());
+        frame.extend([0, 0, 0, 0, 64, trace.protocol, 0, 0]);
+        frame.extend(&trace.source.to_be_bytes()[12..]);
+        frame.extend(&trace.destination.to_be_bytes()[12..]);
+    }
+    frame.extend(transport);
+    frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trace() -> TraceRecord {
+        TraceRecord {
+            kind: 1,
+            sequence_number: 7,
+            timestamp: 1234,
+            length: 74,
+            disposition: Disposition::DropEgressOverload.raw(),
+            decided: Disposition::ForwardHit.raw(),
+            syn: true,
+            vip_valid: true,
+            vip: 3,
+            ring_backend: SLOT_EMPTY,
+            flow_found: true,
+            flow_place: 9,
+            flow_backend: 5,
+            backend: 5,
+            encap: Encap::Gue.raw(),
+            protocol: TCP,
+            source: 0x0a00_0001,
+            destination: 0x0ac8_0101,
+            source_port: 4000,
+            destination_port: 80,
+            ..TraceRecord::default()
+        }
+    }
+
+    #[test]
+    fn a_record_says_what_it_knows_and_no_more() {
+        let json = to_json(&Record::Trace(trace()));
+        assert_eq!(json["disposition"], "drop_egress_overload");
+        assert_eq!(json["decided"], "forward_hit");
+        assert_eq!(json["packet"]["source"], "10.0.0.1");
+        assert_eq!(json["flow"]["bank"], 2);
+        assert_eq!(json["flow"]["way"], 1);
+        assert_eq!(json["encap"], "gue");
+        assert_eq!(json["ring"]["backend"], Value::Null);
+        let bare = TraceRecord {
+            disposition: Disposition::HostControl.raw(),
+            backend: SLOT_EMPTY,
+            ..TraceRecord::default()
+        };
+        let json = to_json(&Record::Trace(bare));
+        for member in ["packet", "vip", "ring", "flow", "backend", "encap"] {
+            assert!(json.get(member).is_none(), "{member}");
+        }
+    }
+
+    #[test]
+    fn others_read_the_capture() {
+        use pcap_parser::traits::PcapReaderIterator as _;
+        let mut capture = TraceCapture::new(Vec::new()).unwrap();
+        let v6 = TraceRecord {
+            ipv6: true,
+            protocol: UDP,
+            source: 1 << 100,
+            ..trace()
+        };
+        for trace in [trace(), v6] {
+            capture.write(&Record::Trace(trace)).unwrap();
+        }
+        let bytes = capture.finish().unwrap();
+        let mut reader = pcap_parser::PcapNGReader::new(65536, bytes.as_slice()).unwrap();
+        let mut packets = Vec::new();
+        while let Ok((used, block)) = reader.next() {
+            if let pcap_parser::PcapBlockOwned::NG(pcap_parser::Block::EnhancedPacket(packet)) =
+                block
+            {
+                let comment = packet.options[0].value.to_vec();
+                let data = packet.data[..packet.caplen as usize].to_vec();
+                packets.push((data, packet.origlen, packet.ts_low, comment));
+            }
+            reader.consume(used);
+        }
+        assert_eq!(packets.len(), 2);
+        let (data, length, time, comment) = &packets[0];
+        assert_eq!((data.len(), *length, *time), (54, 74, 1234));
+        assert_eq!(data[26..34], [10, 0, 0, 1, 10, 200, 1, 1]);
+        assert_eq!(data[34..38], [0x0f, 0xa0, 0, 80]);
+        assert_eq!(data[47], 2);
+        let comment: Value = serde_json::from_slice(comment).unwrap();
+        assert_eq!(comment["number"], 7);
+        assert_eq!(packets[1].0.len(), 62);
+    }
+}
