@@ -132,6 +132,7 @@ fn stop_rings(bar: &Bar) -> Result<(), CardError> {
     }
     card.tx().config().try_write(|_| ())?;
     card.command().config().try_write(|_| ())?;
+    card.record().config().try_write(|_| ())?;
     Ok(())
 }
 

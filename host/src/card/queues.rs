@@ -10,7 +10,7 @@ use guideway_hdl::verdict::HostClass;
 
 use super::rx_queue::ring_name;
 use super::wait::{VECTOR_EVENT, VECTOR_RECORD, VECTOR_TX, Waiting, sleep};
-use super::{Card, CardError, RecordRing, RxQueue, TxRing, record_ring};
+use super::{Card, CardError, Record, RecordRing, RxQueue, TxRing, record_ring};
 
 /// How large the queues are.
 #[derive(Clone, Debug)]
@@ -138,6 +138,22 @@ impl Queues {
         self.records = None; // one that runs stops first
         self.records = Some(RecordRing::start(&card.device, &card.bar, size_log2)?);
         Ok(())
+    }
+
+    /// Takes at most `max` records, oldest first: none while no record ring runs.
+    ///
+    /// # Errors
+    /// When the card wrote a record that cannot be, stopped the ring, or cannot be reached.
+    pub fn receive_records(&mut self, max: usize) -> Result<Vec<Record>, CardError> {
+        let Some(records) = &mut self.records else {
+            return Ok(Vec::new());
+        };
+        if self.taken.0.options.waiting == Waiting::Lockstep {
+            // Behind this answer stands all that the host's earlier requests led to: how many records there are does not depend on when
+            // this thread looks.
+            stopped(record_ring::NAME, records.status()?)?;
+        }
+        records.receive(max)
     }
 
     /// A class's queue.

@@ -13,8 +13,8 @@ use crate::device::{Bar, Device, DmaRegion, halves, registers};
 
 /// Its name in messages.
 pub(super) const NAME: &str = "record";
-/// A record's number has so many bits.
-const SEQUENCE_BITS: u32 = 20;
+/// The bits of a record's number.
+const SEQUENCE_MASK: u32 = (1 << 20) - 1;
 
 /// What the card told of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +118,24 @@ impl RecordRing {
         Ok(records)
     }
 
-    /// Records that the card made and lost before the last one received: traces, flow events.
+    /// Counts as lost what the card made after the last record that it wrote. Only when it makes no more, and all that it wrote was received.
+    ///
+    /// # Errors
+    /// When the card cannot be reached.
+    pub fn settle(&mut self) -> Result<(), CardError> {
+        let ring = registers(&self.bar).card().record();
+        let made = [
+            ring.traces().try_read()?.count(),
+            ring.flow_events().try_read()?.count(),
+        ];
+        for ((lost, due), made) in self.lost.iter_mut().zip(&mut self.due).zip(made) {
+            *lost += u64::from(missing(*due, made));
+            *due = made & SEQUENCE_MASK;
+        }
+        Ok(())
+    }
+
+    /// Records that the card made and lost, as far as those received or [`RecordRing::settle`] tell: traces, flow events.
     #[must_use]
     pub fn lost(&self) -> [u64; 2] {
         self.lost
@@ -150,11 +167,15 @@ impl RecordRing {
     }
 }
 
+/// Records from the one that is due to the one of this number.
+fn missing(due: u32, number: u32) -> u32 {
+    number.wrapping_sub(due) & SEQUENCE_MASK
+}
+
 /// Records that are missing before the one of this number; the next one is then due.
 fn gap(due: &mut u32, number: u32) -> u32 {
-    let mask = (1 << SEQUENCE_BITS) - 1;
-    let missing = number.wrapping_sub(*due) & mask;
-    *due = number.wrapping_add(1) & mask;
+    let missing = missing(*due, number);
+    *due = number.wrapping_add(1) & SEQUENCE_MASK;
     missing
 }
 
@@ -181,8 +202,8 @@ mod tests {
     #[test]
     fn gaps_are_counted_across_the_numbers_end() {
         let mut due = 0;
-        let numbers = [0, 1, 5, (1 << SEQUENCE_BITS) - 1, 0, 2];
+        let numbers = [0, 1, 5, SEQUENCE_MASK, 0, 2];
         let gaps = numbers.map(|number| gap(&mut due, number));
-        assert_eq!(gaps, [0, 0, 3, (1 << SEQUENCE_BITS) - 7, 0, 1]);
+        assert_eq!(gaps, [0, 0, 3, SEQUENCE_MASK - 6, 0, 1]);
     }
 }

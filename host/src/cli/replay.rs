@@ -72,7 +72,7 @@ impl ReplayCommand {
                 Model::Reference => "reference",
             },
             wave: self.wave.clone(),
-            trace: self.trace.wanted()?,
+            trace: self.trace.wanted(&config)?,
         };
         // drawn on a terminal only
         let progress =

@@ -6,12 +6,18 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::card::TraceFilter;
+use crate::config::Config;
+use crate::control::state::State;
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
 
 /// Trace packets: where to, and which.
 #[derive(Debug, Args)]
 pub struct Trace {
     /// Trace packets, all or those of the `--trace-...` arguments, and write what every station of the card said of them: pcapng when
-    /// the name ends so (headers made from the record, which is the packet's comment), else JSON lines.
+    /// the name ends so (headers made from the record, which is the packet's comment), else JSON lines. The wire stands still while
+    /// records are taken, so that none is lost: the run's cycles are not those of a run without.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
     /// Only packets from this address or prefix.
@@ -26,17 +32,23 @@ pub struct Trace {
     /// Only packets to this port.
     #[arg(long, value_name = "PORT", requires = "trace")]
     trace_destination_port: Option<u16>,
+    /// Only packets of this VIP, by its name in the configuration.
+    #[arg(long, value_name = "NAME", requires = "trace")]
+    trace_vip: Option<String>,
     /// Only packets of this protocol: tcp, udp or a number.
     #[arg(long, value_name = "PROTOCOL", value_parser = protocol, requires = "trace")]
     trace_protocol: Option<u8>,
-    /// Only the first of each 2^N packets.
+    /// Only the first of each 2^N of these packets, 0 to 15.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..16), requires = "trace")]
     trace_sample_log2: u8,
 }
 
 impl Trace {
     /// The filter and the file, when packets are to be traced.
-    pub(super) fn wanted(&self) -> anyhow::Result<Option<(TraceFilter, PathBuf)>> {
+    ///
+    /// # Errors
+    /// When no packet can match, or there is no such VIP.
+    pub(super) fn wanted(&self, config: &Config) -> anyhow::Result<Option<(TraceFilter, PathBuf)>> {
         let Some(path) = &self.trace else {
             return Ok(None);
         };
@@ -45,7 +57,15 @@ impl Trace {
         {
             anyhow::ensure!(
                 source.is_ipv6() == destination.is_ipv6(),
-                "--trace-source {source} and --trace-destination {destination} are of different families: no packet has both"
+                "--trace-source {source} and --trace-destination {destination} are of different families and no packet has both: leave one out"
+            );
+        }
+        if let Some(protocol) = self.trace_protocol
+            && (self.trace_source_port.or(self.trace_destination_port)).is_some_and(|port| port > 0)
+        {
+            anyhow::ensure!(
+                matches!(protocol, TCP | UDP),
+                "packets of --trace-protocol {protocol} have no ports: leave out --trace-source-port and --trace-destination-port, or say tcp or udp"
             );
         }
         let filter = TraceFilter {
@@ -54,10 +74,26 @@ impl Trace {
             source_port: self.trace_source_port,
             destination_port: self.trace_destination_port,
             protocol: self.trace_protocol,
-            vip: None,
+            vip: self.vip(config)?,
             sample_log2: self.trace_sample_log2,
         };
         Ok(Some((filter, path.clone())))
+    }
+
+    /// The index that a card which starts with this configuration gives the VIP.
+    fn vip(&self, config: &Config) -> anyhow::Result<Option<u16>> {
+        let Some(name) = &self.trace_vip else {
+            return Ok(None);
+        };
+        let state = State::default().next(config)?;
+        if let Some(vip) = state.vips.iter().find(|vip| vip.name == *name) {
+            return Ok(Some(vip.id));
+        }
+        let names: Vec<&str> = state.vips.iter().map(|vip| vip.name.as_str()).collect();
+        anyhow::bail!(
+            "--trace-vip {name}: the configuration has no VIP of this name, but {}",
+            names.join(", ")
+        )
     }
 }
 
@@ -83,8 +119,8 @@ fn prefix(text: &str) -> Result<(IpAddr, u8), String> {
 
 fn protocol(text: &str) -> Result<u8, String> {
     match text {
-        "tcp" => Ok(6),
-        "udp" => Ok(17),
+        "tcp" => Ok(TCP),
+        "udp" => Ok(UDP),
         number => number
             .parse()
             .map_err(|_| format!("{number:?} is neither tcp nor udp, nor a number up to 255")),

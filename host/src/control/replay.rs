@@ -76,10 +76,7 @@ impl Traces {
 
     /// Writes all records that have come.
     fn take(&mut self, queues: &mut Queues) -> Result<io::Result<()>, CardError> {
-        let Some(ring) = &mut queues.records else {
-            return Ok(Ok(()));
-        };
-        for record in ring.receive(usize::MAX)? {
+        for record in queues.receive_records(usize::MAX)? {
             let written = match self {
                 Self::Capture(capture) => capture.write(&record),
                 Self::Lines(lines) => writeln!(lines, "{}", to_json(&record)),
@@ -193,7 +190,8 @@ pub fn run(config: &Config, replay: &Replay) -> Result<Value, ReplayError> {
     let drained = play(&simulator, &mut slow_path, &mut queues, &mut take)?;
     let mut stats = statistics(&card, &slow_path, &deployment, &drained)?;
     take(&mut queues)?;
-    if let Some(records) = &queues.records {
+    if let Some(records) = &mut queues.records {
+        records.settle()?;
         let [traces, flow_events] = records.lost();
         stats["records_lost"] = json!({ "traces": traces, "flow_events": flow_events });
     }

@@ -166,6 +166,49 @@ fn a_replay_traces_the_packets_that_are_asked_for() {
     assert_eq!(one[1]["injected"], true);
     assert_eq!(one[2]["flow"]["backend"], one[1]["backend"]);
     assert!(traced(3, &["--trace-protocol", "udp"]).is_empty());
+    assert_eq!(traced(4, &["--trace-vip", "v"]).len(), 20 * 4);
+    assert_eq!(traced(5, &["--trace-sample-log2", "3"]).len(), 11);
+    assert_eq!(traced(6, &[]), all, "the same every time");
+}
+
+#[test]
+fn a_trace_that_no_packet_matches_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("lb.toml"), config("sim", BACKENDS)).unwrap();
+    write_pcap(&at("in.pcap"), &frames(1));
+    let refused = [
+        (
+            "--trace-source 192.0.2.1 --trace-destination 2001:db8::/32",
+            "leave one out",
+        ),
+        (
+            "--trace-protocol 47 --trace-source-port 80",
+            "leave out --trace-source-port",
+        ),
+        ("--trace-vip w", "no VIP of this name, but v"),
+        ("--trace-source 192.0.2.0/33", "0 to 32"),
+        ("--trace-protocol icmp", "neither tcp nor udp"),
+        ("--trace-sample-log2 16", "0..16"),
+    ];
+    for (arguments, reason) in refused {
+        let output = Command::new(GUIDEWAY)
+            .args(["replay", "--model", "reference", "--config"])
+            .arg(at("lb.toml"))
+            .arg("--in")
+            .arg(at("in.pcap"))
+            .arg("--out")
+            .arg(at("out"))
+            .arg("--trace")
+            .arg(at("trace"))
+            .args(arguments.split(' '))
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{arguments}");
+        assert!(error.contains(reason), "{arguments}: {error}");
+        assert!(!at("trace").exists(), "{arguments}");
+    }
 }
 
 #[test]
