@@ -108,7 +108,8 @@ fn event_json(event: &FlowEventRecord) -> Value {
         "number": event.sequence_number,
         "time_us": event.timestamp,
         "vip": event.vip,
-        "source": Ipv6Addr::from(event.source),
+        // the record does not say the family: no client's IPv6 address lies in ::/96
+        "source": address(event.source >> 32 != 0, event.source),
         "source_port": event.source_port,
         "destination_port": event.destination_port,
         "backend": event.backend,
@@ -296,6 +297,19 @@ mod tests {
     }
 
     #[test]
+    fn a_flow_event_names_its_client() {
+        let source = |source| {
+            to_json(&Record::FlowEvent(FlowEventRecord {
+                source,
+                ..FlowEventRecord::default()
+            }))["source"]
+                .clone()
+        };
+        assert_eq!(source(0xc000_0201), "192.0.2.1");
+        assert_eq!(source(0x2001_0db8 << 96 | 1), "2001:db8::1");
+    }
+
+    #[test]
     fn others_read_the_capture() {
         use pcap_parser::traits::PcapReaderIterator as _;
         let mut capture = TraceCapture::new(Vec::new()).unwrap();
@@ -315,7 +329,8 @@ mod tests {
             if let pcap_parser::PcapBlockOwned::NG(pcap_parser::Block::EnhancedPacket(packet)) =
                 block
             {
-                let comment = packet.options[0].value.to_vec();
+                let option = &packet.options[0];
+                let comment = option.value[..option.len.into()].to_vec(); // the rest is padding
                 let data = packet.data[..packet.caplen as usize].to_vec();
                 packets.push((data, packet.origlen, packet.ts_low, comment));
             }
