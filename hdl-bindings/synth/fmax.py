@@ -1,7 +1,7 @@
 """The clock at which the card's path routes on an ECP5-85K: `python hdl-bindings/synth/fmax.py [--seeds 1,2,3] [part...]`.
 
-The path as a whole has more 512-bit memories than that FPGA has block RAMs, so each part of gw_core is routed by itself, in the sizes
-of the ECP5 build, between registers: one shifts in what drives its inputs, others fold its outputs into one bit. No combinational path
+The path as a whole takes more LUTs, registers and block RAMs than that FPGA has (`--fit`), so each part of gw_core is routed by itself, in
+the sizes of the ECP5 build, between registers: one shifts in what drives its inputs, others fold its outputs into one bit. No combinational path
 crosses a station, so every path of the whole lies in one part. A part's clock is the median of its seeds, the path's is the slowest
 part's. `--fit` tells what each part takes, without routing. What is measured is printed and written to target/bench/fmax.json.
 """
