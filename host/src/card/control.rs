@@ -237,8 +237,8 @@ pub(super) fn read_time_us(bar: &Bar) -> Result<u64, CardError> {
     }
 }
 
-/// Word `i` of an IPv6 address in the registers: word 0 is the most significant.
-fn v6_words(address: Ipv6Addr) -> [u32; 4] {
+/// An IPv6 address, or 128 bits like one, as four registers hold it: word 0 is the most significant.
+pub(super) fn v6_words(address: Ipv6Addr) -> [u32; 4] {
     let bits = address.to_bits();
     // Truncation takes the words.
     #[allow(clippy::cast_possible_truncation)]

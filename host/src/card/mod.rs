@@ -27,6 +27,7 @@ pub mod flow;
 mod icmp_limit;
 mod ids;
 mod inspect;
+mod moves;
 mod next_hop;
 mod open;
 mod pool;

@@ -3,11 +3,12 @@
 //! Owns the place of every id: four banks of one entry a row, a cuckoo hash, as the VIP-match table; moves write the copy before they
 //! overwrite the original, so that an id that is in the table is found at every moment.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::BTreeMap;
 
 use guideway_hdl::tables::{BANKS, QUIC_ID_ROWS, QuicId, Table};
 use serde::{Deserialize, Serialize};
 
+use super::moves::path_to_room;
 use super::{Card, CardError, Secrets};
 
 /// How the servers of a VIP write their ids into connection ids.
@@ -35,8 +36,18 @@ pub struct QuicIdWrite {
     pub entry: QuicId,
 }
 
+impl QuicIdWrite {
+    /// `place` is below 2^15.
+    fn of(place: usize, entry: QuicId) -> Self {
+        Self {
+            index: place as u32,
+            entry,
+        }
+    }
+}
+
 /// Entries of the table.
-const PLACES: u32 = (BANKS * QUIC_ID_ROWS) as u32;
+const PLACES: usize = BANKS * QUIC_ID_ROWS;
 
 /// What tells one entry from another.
 fn key_of(entry: &QuicId) -> (u8, bool, u8, u64) {
@@ -47,7 +58,7 @@ fn key_of(entry: &QuicId) -> (u8, bool, u8, u64) {
 #[derive(Clone, Debug)]
 pub struct QuicIdTable {
     secrets: Secrets,
-    places: BTreeMap<u32, QuicId>,
+    places: BTreeMap<usize, QuicId>,
 }
 
 impl QuicIdTable {
@@ -71,10 +82,7 @@ impl QuicIdTable {
             if belongs && table.find(entry).is_none() {
                 table.places.insert(index, *entry);
             } else if *entry != QuicId::default() {
-                strays.push(QuicIdWrite {
-                    index,
-                    entry: QuicId::default(),
-                });
+                strays.push(QuicIdWrite::of(index, QuicId::default()));
             }
         }
         (table, strays)
@@ -117,59 +125,39 @@ impl QuicIdTable {
 
     /// Takes out every id that `stays` does not hold, and returns the writes that do it on the card.
     pub fn retain(&mut self, stays: impl Fn(&QuicId) -> bool) -> Vec<QuicIdWrite> {
-        let gone: Vec<u32> = (self.places.iter())
+        let gone: Vec<usize> = (self.places.iter())
             .filter(|(_, entry)| !stays(entry))
             .map(|(&index, _)| index)
             .collect();
         gone.into_iter()
             .map(|index| {
                 self.places.remove(&index);
-                QuicIdWrite {
-                    index,
-                    entry: QuicId::default(),
-                }
+                QuicIdWrite::of(index, QuicId::default())
             })
             .collect()
     }
 
-    fn set(&mut self, index: u32, entry: QuicId) -> QuicIdWrite {
-        self.places.insert(index, entry);
-        QuicIdWrite { index, entry }
+    fn set(&mut self, place: usize, entry: QuicId) -> QuicIdWrite {
+        self.places.insert(place, entry);
+        QuicIdWrite::of(place, entry)
     }
 
     /// The four places of an id.
-    fn candidates(&self, key: &QuicId) -> [u32; BANKS] {
-        // below 2^15
-        std::array::from_fn(|bank| (bank * QUIC_ID_ROWS + key.row(self.secrets.bank(bank))) as u32)
+    fn candidates(&self, key: &QuicId) -> [usize; BANKS] {
+        std::array::from_fn(|bank| bank * QUIC_ID_ROWS + key.row(self.secrets.bank(bank)))
     }
 
-    fn find(&self, key: &QuicId) -> Option<u32> {
-        let holds =
-            |place: &u32| (self.places.get(place)).is_some_and(|held| key_of(held) == key_of(key));
+    fn find(&self, key: &QuicId) -> Option<usize> {
+        let holds = |place: &usize| {
+            (self.places.get(place)).is_some_and(|held| key_of(held) == key_of(key))
+        };
         self.candidates(key).into_iter().find(holds)
     }
 
-    /// The shortest way from one of the id's places over those of the ids in the way to a free one: the places in order.
-    fn path_to_room(&self, key: &QuicId) -> Option<Vec<u32>> {
-        let mut open: VecDeque<u32> = self.candidates(key).into();
-        let mut from: HashMap<u32, Option<u32>> = open.iter().map(|place| (*place, None)).collect();
-        while let Some(place) = open.pop_front() {
-            let Some(held) = self.places.get(&place) else {
-                let mut path = vec![place];
-                while let Some(Some(before)) = from.get(&path[path.len() - 1]) {
-                    path.push(*before);
-                }
-                path.reverse();
-                return Some(path);
-            };
-            for next in self.candidates(held) {
-                from.entry(next).or_insert_with(|| {
-                    open.push_back(next);
-                    Some(place)
-                });
-            }
-        }
-        None
+    fn path_to_room(&self, key: &QuicId) -> Option<Vec<usize>> {
+        path_to_room(self.candidates(key), |place| {
+            self.places.get(&place).map(|held| self.candidates(held))
+        })
     }
 }
 
@@ -209,8 +197,8 @@ impl Card {
 
     /// Whether the table is as after a card reset. Most are, and the card reads its table faster than the host.
     pub(super) fn has_no_quic_ids(&self) -> Result<bool, CardError> {
-        let empty = super::transfer::digest_of(&vec![[0; 16]; PLACES as usize]);
-        Ok(self.digest(Table::QuicId, 0, PLACES)? == empty)
+        let empty = super::transfer::digest_of(&vec![[0; 16]; PLACES]);
+        Ok(self.digest(Table::QuicId, 0, PLACES as u32)? == empty)
     }
 
     /// Sets how many bytes a QUIC-LB server id has, by configuration rotation; 0: its connection ids name none.
@@ -256,7 +244,7 @@ mod tests {
     fn sixteen_thousand_ids_find_places_and_each_stays_findable_on_the_way() {
         let secrets = secrets();
         let mut table = QuicIdTable::new(&secrets);
-        let mut card = vec![QuicId::default(); PLACES as usize];
+        let mut card = vec![QuicId::default(); PLACES];
         let find = |card: &[QuicId], key: &QuicId| {
             (0..BANKS)
                 .map(|bank| card[bank * QUIC_ID_ROWS + key.row(secrets.bank(bank))])
@@ -327,19 +315,19 @@ mod tests {
     fn what_a_dead_host_left_is_cleared() {
         let secrets = secrets();
         let mut table = QuicIdTable::new(&secrets);
-        let place = table.put(id(7, 1)).unwrap()[0].index;
+        let place = table.put(id(7, 1)).unwrap()[0].index as usize;
         let places = table.candidates(&id(7, 1));
         let copy = places.into_iter().find(|other| *other != place).unwrap();
         let astray = (0..PLACES).find(|n| !places.contains(n)).unwrap();
-        let mut card = vec![QuicId::default(); PLACES as usize];
+        let mut card = vec![QuicId::default(); PLACES];
         for index in [place, copy, astray] {
-            card[index as usize] = id(7, 1);
+            card[index] = id(7, 1);
         }
         let (read, strays) = QuicIdTable::from_entries(&secrets, &card);
         assert_eq!(read.get(&id(7, 0)), Some(id(7, 1)));
         assert_eq!(strays.len(), 2);
         carry_out(&mut card, &strays, |_| {});
         assert_eq!(card.iter().filter(|entry| entry.valid).count(), 1);
-        assert_eq!(card[place.min(copy) as usize], id(7, 1));
+        assert_eq!(card[place.min(copy)], id(7, 1));
     }
 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use guideway_hdl::records::TRACE_SAMPLE_LOG2_MAX;
 
+use super::control::v6_words;
 use super::{Card, CardError};
 use crate::device::registers;
 
@@ -46,19 +47,6 @@ fn masked(prefix: Option<(IpAddr, u8)>) -> (u128, u128) {
     (value, u128::MAX.checked_shl(128 - length).unwrap_or(0))
 }
 
-/// Four registers' values, the most significant first.
-fn words(value: u128) -> [u32; 4] {
-    let bytes = value.to_be_bytes();
-    std::array::from_fn(|i| {
-        u32::from_be_bytes([
-            bytes[4 * i],
-            bytes[4 * i + 1],
-            bytes[4 * i + 2],
-            bytes[4 * i + 3],
-        ])
-    })
-}
-
 impl Card {
     /// Traces these packets from now on, or none. Records come only while a record ring runs.
     ///
@@ -79,17 +67,15 @@ impl Card {
         }
         let (source, source_mask) = masked(filter.source);
         let (destination, destination_mask) = masked(filter.destination);
-        for (i, word) in words(source).into_iter().enumerate() {
-            core.trace_source()[i].try_write(|r| r.set_value(word))?;
-        }
-        for (i, word) in words(source_mask).into_iter().enumerate() {
-            core.trace_source_mask()[i].try_write(|r| r.set_value(word))?;
-        }
-        for (i, word) in words(destination).into_iter().enumerate() {
-            core.trace_destination()[i].try_write(|r| r.set_value(word))?;
-        }
-        for (i, word) in words(destination_mask).into_iter().enumerate() {
-            core.trace_destination_mask()[i].try_write(|r| r.set_value(word))?;
+        for (registers, value) in [
+            (core.trace_source(), source),
+            (core.trace_source_mask(), source_mask),
+            (core.trace_destination(), destination),
+            (core.trace_destination_mask(), destination_mask),
+        ] {
+            for (register, word) in registers.iter().zip(v6_words(value.into())) {
+                register.try_write(|r| r.set_value(word))?;
+            }
         }
         let mask = |port: Option<u16>| if port.is_some() { u16::MAX } else { 0 };
         core.trace_ports().try_write(|r| {
@@ -129,6 +115,6 @@ mod tests {
         assert_eq!(v6(0).1, 0);
         assert_eq!(v6(64), (0x2001_0db8 << 96 | 1, u128::MAX << 64));
         assert_eq!(masked(None), (0, 0));
-        assert_eq!(words(1 << 96 | 7), [1, 0, 0, 7]);
+        assert_eq!(v6_words((1 << 96 | 7).into()), [1, 0, 0, 7]);
     }
 }

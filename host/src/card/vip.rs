@@ -4,7 +4,6 @@
 //! the copy before they overwrite the original, so that a key that is in the table is found at every moment. A prefix: any of 64
 //! entries, since the card takes the longest wherever it lies.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -12,6 +11,7 @@ use guideway_hdl::tables::{
     BANKS, Table, VIP_MATCH_ROWS, VIP_PREFIXES, VipEntry, VipMatch, VipPrefix,
 };
 
+use super::moves::path_to_room;
 use super::{Card, CardError, Secrets, VipId, address_from_bits, address_to_bits};
 pub use address::{VipAddress, VipAddressError};
 pub use rules::{HashOptions, Meter, OnMiss, RouteBy, Rules};
@@ -322,32 +322,10 @@ impl VipMatchTable {
         }
     }
 
-    /// The shortest way from one of the key's places over those of the keys in the way to a free one: the places in order.
     fn path_to_room(&self, key: &VipKey) -> Option<Vec<usize>> {
-        let mut from = vec![None; self.places.len()];
-        let mut seen = vec![false; self.places.len()];
-        let mut open: VecDeque<usize> = self.candidates(key).into();
-        for place in &open {
-            seen[*place] = true;
-        }
-        while let Some(place) = open.pop_front() {
-            let Some((held, _)) = self.places[place] else {
-                let mut path = vec![place];
-                while let Some(before) = from[path[path.len() - 1]] {
-                    path.push(before);
-                }
-                path.reverse();
-                return Some(path);
-            };
-            for next in self.candidates(&held) {
-                if !seen[next] {
-                    seen[next] = true;
-                    from[next] = Some(place);
-                    open.push_back(next);
-                }
-            }
-        }
-        None
+        path_to_room(self.candidates(key), |place| {
+            self.places[place].map(|(held, _)| self.candidates(&held))
+        })
     }
 }
 
