@@ -154,8 +154,7 @@ package gw_pkg;
     logic [6:0]    header_bytes;
     logic [HeaderBytes*8-1:0] header;
     logic [6:0]    keep_from;
-    frame_len_t    keep_to;
-    frame_len_t    length;  // of the received frame
+    frame_len_t    keep_end;  // where what is kept of it ends
     logic [7:0]    beats;  // that it holds in its payload ring
   } gw_egress_t;
 

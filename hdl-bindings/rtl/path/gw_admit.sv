@@ -77,6 +77,8 @@ module gw_admit
   logic            joined_q;
   gw_decision_t    decision_q;
   gw_frame_end_t   end_q;
+  logic [7:0]      beats_q, beats;  // of this frame in its payload ring
+  frame_len_t      keep_end_q;  // where what is kept of it ends
   logic            whole_q, whole;  // `when_whole` stands
   gw_disposition_e verdict_q, verdict;
 
@@ -90,10 +92,13 @@ module gw_admit
       verdict = head.when_whole;
       whole   = 1'b1;
     end
+    beats = head_end.length[13:6] + 8'(head_end.length[5:0] != '0);
+    if (head_end.length > frame_len_t'(FrameMax)) beats = 8'(FrameMax / BeatBytes);
+    if (head_end.length == '0) beats = 8'd1;
   end
 
   logic unused_decision;
-  assign unused_decision = ^{decision_q.inject, decision_q.when_whole, decision_q.when_short, decision_q.needed};
+  assign unused_decision = ^{decision_q.inject, decision_q.when_whole, decision_q.when_short, decision_q.needed, decision_q.keep_to};
 
   always_ff @(posedge clk_i) begin
     joined_q <= join_now && rst_ni;
@@ -102,6 +107,8 @@ module gw_admit
       end_q      <= head_end;
       whole_q    <= whole;
       verdict_q  <= verdict;
+      beats_q    <= beats;
+      keep_end_q <= head.keep_to < head_end.length ? head.keep_to : head_end.length;
     end
   end
 
@@ -110,8 +117,9 @@ module gw_admit
   // least, so fewer than EgressFrames beats are fewer frames than the egress queue holds.
   logic [LevelBits-1:0] level_q, level_d;
   logic [3:0][10:0]     room_q, room_d;  // beats that are not reserved, by host class
-  logic [7:0]           beats;  // of this frame in its payload ring
   logic is_forward, is_host, forward, deliver, beyond_stride, limited;
+  logic [3:0]           below, fits, beyond;  // by class
+  logic [7:0]           done_beats, free_beats;
   gw_host_class_e       host_class;
   gw_disposition_e      disposition;
 
@@ -122,18 +130,18 @@ module gw_admit
       DispositionHostFragment, DispositionHostIcmpError: host_class = HostClassFragment;
       default: host_class = HostClassOther;
     endcase
-    beats = end_q.length[13:6] + 8'(end_q.length[5:0] != '0);
-    if (end_q.length > frame_len_t'(FrameMax)) beats = 8'(FrameMax / BeatBytes);
-    if (end_q.length == '0) beats = 8'd1;
-
     is_forward = verdict_q[5:3] == 3'd0;
     is_host    = verdict_q[5:3] == 3'd1;
     limited    = (decision_q.reply & ~reply_ready_i) != '0;
-    forward = joined_q && is_forward && !limited && 16'(level_q) < egress_threshold_i[decision_q.egress_class] &&
-        level_q < LevelBits'(EgressFrames);
-    beyond_stride = host_class_enable_i[host_class] && 15'(end_q.length) > host_class_bytes_i[host_class];
-    deliver = joined_q && is_host && host_class_enable_i[host_class] && room_q[host_class] >= 11'(beats) &&
-        !beyond_stride;
+    // All classes are compared at once: which one it is comes as late.
+    for (int unsigned c = 0; c < 4; c++) begin
+      below[c]  = 16'(level_q) < egress_threshold_i[c];
+      fits[c]   = host_class_enable_i[c] && room_q[c] >= 11'(beats_q);
+      beyond[c] = host_class_enable_i[c] && 15'(end_q.length) > host_class_bytes_i[c];
+    end
+    forward = joined_q && is_forward && !limited && below[decision_q.egress_class] && level_q < LevelBits'(EgressFrames);
+    beyond_stride = beyond[host_class];
+    deliver = joined_q && is_host && fits[host_class] && !beyond_stride;
 
     disposition = verdict_q;
     if (is_forward && !forward) disposition = limited ? DispositionDropIcmpLimited : DispositionDropEgressOverload;
@@ -144,12 +152,14 @@ module gw_admit
   end
 
   always_comb begin
-    level_d = level_q;
-    if (forward) level_d = level_d + LevelBits'(beats);
-    if (egress_done_i != '0) level_d = level_d - LevelBits'(egress_done_beats_i);
-    room_d = room_q;
-    if (deliver) room_d[host_class] = room_d[host_class] - 11'(beats);
-    if (host_free_valid_i) room_d[host_free_class_i] = room_d[host_free_class_i] + 11'(host_free_beats_i);
+    // Both outcomes of the admission are summed beside it.
+    done_beats = egress_done_i != '0 ? egress_done_beats_i : '0;
+    level_d = forward ? level_q + LevelBits'(beats_q) - LevelBits'(done_beats) : level_q - LevelBits'(done_beats);
+    for (int unsigned c = 0; c < 4; c++) begin
+      free_beats = host_free_valid_i && host_free_class_i == gw_host_class_e'(c) ? host_free_beats_i : '0;
+      room_d[c] = deliver && host_class == gw_host_class_e'(c) ? room_q[c] - 11'(beats_q) + 11'(free_beats) :
+          room_q[c] + 11'(free_beats);
+    end
   end
 
   always_ff @(posedge clk_i) begin
@@ -180,9 +190,8 @@ module gw_admit
       egress_q.header_bytes <= decision_q.header_bytes;
       egress_q.header       <= decision_q.header;
       egress_q.keep_from    <= decision_q.keep_from;
-      egress_q.keep_to      <= decision_q.keep_to;
-      egress_q.length       <= end_q.length;
-      egress_q.beats        <= beats;
+      egress_q.keep_end     <= keep_end_q;
+      egress_q.beats        <= beats_q;
     end
     if (deliver) begin
       host_q.source             <= decision_q.source;
@@ -226,7 +235,7 @@ module gw_admit
         .admitted_i(joined_q && decision_q.source == gw_source_e'(s)),
         .egress_i(forward),
         .host_i(deliver),
-        .beats_i(beats),
+        .beats_i(beats_q),
         .egress_done_i(egress_done_i[s]),
         .host_done_i(host_done_i[s]),
         .free_valid_o(free_valid_o[s]),

@@ -59,10 +59,9 @@ module gw_egress
 
   frame_t arriving, frame;
   logic frame_valid, frame_pop;
-  frame_len_t keep_end, total;
+  frame_len_t total;
 
   always_comb begin
-    keep_end              = egress_i.keep_to < egress_i.length ? egress_i.keep_to : egress_i.length;
     arriving.source       = egress_i.source;
     arriving.payload      = egress_i.payload;
     arriving.checksum     = egress_i.checksum;
@@ -72,9 +71,9 @@ module gw_egress
     arriving.header       = egress_i.header;
     arriving.shift        = egress_i.header_bytes - egress_i.keep_from;
     arriving.early        = egress_i.header_bytes < egress_i.keep_from;
-    total                 = keep_end + {{7{arriving.early}}, arriving.shift};
+    total                 = egress_i.keep_end + {{7{arriving.early}}, arriving.shift};
     arriving.beats        = egress_i.beats;
-    arriving.beats_in     = keep_end[13:6] + 8'(keep_end[5:0] != '0);
+    arriving.beats_in     = egress_i.keep_end[13:6] + 8'(egress_i.keep_end[5:0] != '0);
     arriving.beats_out    = total[13:6] + 8'(total[5:0] != '0);
     arriving.last_bytes   = {total[5:0] == '0, total[5:0]};
   end
@@ -315,7 +314,7 @@ module gw_egress
       assert (!begun_q || m_valid_o) else $error("gw_egress: a frame starved after its first beat");
       if (egress_valid_i) begin
         assert (8'(egress_i.keep_from) < 8'(egress_i.header_bytes) + 8'd64 && egress_i.header_bytes <= 7'(HeaderBytes) &&
-                14'(egress_i.keep_from) <= keep_end && total != '0)
+                14'(egress_i.keep_from) <= egress_i.keep_end && total != '0)
         else $error("gw_egress: the decision's lengths contradict each other");
       end
     end
