@@ -204,7 +204,8 @@ module gw_host_queue
   place_t [3:0] head_q, head_d;  // the class's oldest frame
   logic [3:0][CountBits-1:0] admitted_q, admitted_d;  // frames not begun to leave
   logic [3:0][CountBits-1:0] whole_q, whole_d;  // those of them that are copied
-  logic [3:0][CountBits-1:0] flush_q, flush_d;  // those of them that a reset flushes
+  logic [3:0][CountBits-1:0] flush_q, flush, flush_d;  // those of them that a reset flushes
+  logic flush_all_q;  // the reset lasts: all of them, of which flush_q knows a cycle later
   logic [7:0] beats_q, beats_d, sent_q, sent_d;
   gw_rx_completion_t record_q;
   logic [$clog2(OutDepth + 1)-1:0] credits_q, credits_d;
@@ -215,8 +216,9 @@ module gw_host_queue
 
   always_comb begin
     chosen = HostClassControl;
+    flush  = flush_all_q ? admitted_q : flush_q;
     for (int unsigned c = 0; c < 4; c++) begin
-      eligible[c] = whole_q[c] != '0 && (flush_q[c] != '0 || (host_class_ready_i[c] && !reset_now));
+      eligible[c] = whole_q[c] != '0 && (flush[c] != '0 || (host_class_ready_i[c] && !reset_now));
     end
     if (eligible[0]) chosen = gw_host_class_e'(2'd0);
     else if (eligible[1]) chosen = gw_host_class_e'(2'd1);
@@ -244,7 +246,7 @@ module gw_host_queue
           state_d   = StateRecord;
           wait_d    = 3'(TableLatency - 1);
           class_d   = chosen;
-          discard_d = flush_q[chosen] != '0;
+          discard_d = flush[chosen] != '0;
         end
       end
       StateRecord: begin
@@ -288,9 +290,8 @@ module gw_host_queue
       admitted_d[chosen] = admitted_d[chosen] - 1'b1;
       whole_d[chosen]    = whole_d[chosen] - 1'b1;
     end
-    flush_d = flush_q;
-    if (choose && flush_q[chosen] != '0) flush_d[chosen] = flush_q[chosen] - 1'b1;
-    if (reset_now) flush_d = admitted_d;
+    flush_d = flush;
+    if (choose && flush[chosen] != '0) flush_d[chosen] = flush[chosen] - 1'b1;
 
     credits_d = credits_q;
     if (buffer_re && !out_pop) credits_d = credits_q - 1'b1;
@@ -309,6 +310,7 @@ module gw_host_queue
     admitted_q  <= admitted_d;
     whole_q     <= whole_d;
     flush_q     <= flush_d;
+    flush_all_q <= reset_now;
     credits_q   <= credits_d;
     out_valid_q <= {out_valid_q[TableLatency-2:0], buffer_re};
     out_last_q  <= {out_last_q[TableLatency-2:0], sent_d == beats_q};
@@ -320,6 +322,7 @@ module gw_host_queue
       admitted_q  <= '0;
       whole_q     <= '0;
       flush_q     <= '0;
+      flush_all_q <= 1'b0;
       credits_q   <= ($clog2(OutDepth + 1))'(OutDepth);
       out_valid_q <= '0;
     end

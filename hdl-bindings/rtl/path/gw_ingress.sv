@@ -70,6 +70,16 @@ module gw_ingress
   localparam int unsigned WholeDepth = 16;  // inject: whole frames whose window waits
   localparam int unsigned AddrBits = $clog2(Beats);
 
+  // The length of a run from byte 0. Bit b of it is set when of two neighbouring blocks of 2^b bytes the first is full, the second not.
+  function automatic logic [6:0] bytes_of(logic [BeatBytes-1:0] keep);
+    logic [6:0] bytes;
+    bytes = {keep[BeatBytes-1], 6'd0};
+    for (int unsigned b = 0; b < 6; b++) begin
+      for (int unsigned i = (1 << b) - 1; i < BeatBytes; i += 2 << b) bytes[b] |= keep[i] && !keep[i+(1<<b)];
+    end
+    return bytes;
+  endfunction
+
   // ---- the beat, one cycle after the stream -----------------------------------------------------------------------
   logic                valid_q, last_q, error_q;
   logic [BeatBits-1:0] data_q;
@@ -82,7 +92,7 @@ module gw_ingress
       last_q  <= s_last_i;
       error_q <= s_error_i;
       data_q  <= s_data_i;
-      count_q <= s_last_i ? 7'($countones(s_keep_i)) : 7'(BeatBytes);
+      count_q <= s_last_i ? bytes_of(s_keep_i) : 7'(BeatBytes);
       if (Inject) inject_q <= s_inject_i;
     end
   end

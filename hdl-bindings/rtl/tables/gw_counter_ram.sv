@@ -34,6 +34,7 @@ module gw_counter_ram
   logic   [Recent-1:0]                recent_valid_q;  // sums that a read of the RAM may not have seen, newest in [0]
   logic   [Recent-1:0][IndexBits-1:0] recent_index_q;
   gw_counter_entry_t                  recent_q [Recent];
+  logic   [Recent-1:0]                newer_q;  // recent_q[i] will be of the same counter, compared a cycle ahead
   gw_counter_entry_t stored, base, sum, wdata;
   logic                 we;
   logic [IndexBits-1:0] waddr;
@@ -43,7 +44,7 @@ module gw_counter_ram
   always_comb begin
     base = stored;
     for (int i = Recent - 1; i >= 0; i--) begin
-      if (recent_valid_q[i] && recent_index_q[i] == now.index) base = recent_q[i];
+      if (newer_q[i]) base = recent_q[i];
     end
     sum.packets = base.packets + 64'd1;
     sum.bytes   = base.bytes + 64'(now.bytes);
@@ -54,6 +55,10 @@ module gw_counter_ram
     event_q        <= {event_q[Latency-2:0], event_t'{event_index_i, event_bytes_i}};
     recent_valid_q <= {recent_valid_q[Recent-2:0], valid_q[Latency-1]};
     recent_index_q <= {recent_index_q[Recent-2:0], now.index};
+    newer_q[0]     <= valid_q[Latency-1] && now.index == event_q[Latency-2].index;
+    for (int unsigned i = 1; i < Recent; i++) begin
+      newer_q[i] <= recent_valid_q[i-1] && recent_index_q[i-1] == event_q[Latency-2].index;
+    end
     if (valid_q[Latency-1]) recent_q[0] <= sum;
     for (int unsigned i = 1; i < Recent; i++) begin
       if (recent_valid_q[i-1]) recent_q[i] <= recent_q[i-1];
