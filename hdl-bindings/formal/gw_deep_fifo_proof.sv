@@ -94,11 +94,13 @@ module gw_deep_fifo_proof #(
       assert (stored <= 6'(Depth) && 6'(dut.read_q) < 6'(Depth) && 6'(dut.write_q) < 6'(Depth));
       assert (6'(dut.write_q) == wrap(6'(dut.read_q) + stored, 6'(Depth)));
       assert (6'(dut.u_prefetch.read_q) < 6'(Prefetch));
-      assert (6'(dut.u_prefetch.write_q) == wrap(6'(dut.u_prefetch.read_q) + level, 6'(Prefetch)));
+      assert (6'(dut.u_prefetch.write_q) == wrap(6'(dut.u_prefetch.read_q) + (level == '0 ? '0 : level - 1'b1), 6'(Prefetch)));
+      assert (dut.u_prefetch.valid_q == (level != '0) && dut.u_prefetch.behind_q == (level > 6'd1));
       for (int i = 0; i < Latency - 1; i++) assert (!dut.reading_q[i] || dut.u_ram.gen_pipeline.enable_q[i]);
       // the marked word
       if (marked) begin
-        if (ahead < level) assert (dut.u_prefetch.mem[wrap(6'(dut.u_prefetch.read_q) + ahead, 6'(Prefetch))] == word);
+        if (ahead == '0 && level != '0) assert (dut.u_prefetch.oldest_q == word);
+        else if (ahead < level) assert (dut.u_prefetch.mem[wrap(6'(dut.u_prefetch.read_q) + ahead - 1'b1, 6'(Prefetch))] == word);
         else if (ahead < level + flying) assert (in_stage);
         else assert (dut.u_ram.mem[wrap(6'(dut.read_q) + ahead - level - flying, 6'(Depth))] == word);
       end

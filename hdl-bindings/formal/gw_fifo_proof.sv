@@ -14,7 +14,7 @@ module gw_fifo_proof #(
 );
   logic             valid, full, almost_full, marked;
   logic [Width-1:0] data, word;
-  logic [5:0]       count, ahead, place;
+  logic [5:0]       count, ahead, place, behind;
   logic [$clog2(Depth + 1)-1:0] level;
   logic             started_q = 1'b0;
 
@@ -47,9 +47,10 @@ module gw_fifo_proof #(
       .word_o(word)
   );
 
-  // Where the marked word must be.
+  // Where the marked word must be, when it is not the oldest.
   always_comb begin
-    place = 6'(dut.read_q) + ahead;
+    behind = count == '0 ? '0 : count - 1'b1;
+    place = 6'(dut.read_q) + ahead - 1'b1;
     if (place >= 6'(Depth)) place = place - 6'(Depth);
   end
 
@@ -65,10 +66,11 @@ module gw_fifo_proof #(
       assert (full == (count == 6'(Depth)));
       assert (almost_full == (count >= 6'(AlmostFull)));
       assert (6'(dut.read_q) < 6'(Depth) && 6'(dut.write_q) < 6'(Depth));
-      assert (6'(dut.write_q) == (6'(dut.read_q) + count >= 6'(Depth) ? 6'(dut.read_q) + count - 6'(Depth) : 6'(dut.read_q) + count));
-      if (marked) assert (dut.mem[place] == word);
+      assert (6'(dut.write_q) == (6'(dut.read_q) + behind >= 6'(Depth) ? 6'(dut.read_q) + behind - 6'(Depth) : 6'(dut.read_q) + behind));
+      assert (dut.behind_q == (behind != '0));
+      if (marked) assert ((ahead == '0 ? dut.oldest_q : dut.mem[place]) == word);
       cover (rst_ni && full && push_i && pop_i && marked && ahead == 6'(Depth - 1));
-      cover (rst_ni && marked && ahead == '0 && pop_i && dut.read_q < dut.write_q && count == 6'd1);
+      cover (rst_ni && marked && ahead == '0 && pop_i && dut.read_q < dut.write_q && count == 6'd2);
     end
   end
 endmodule

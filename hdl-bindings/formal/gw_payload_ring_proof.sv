@@ -221,6 +221,7 @@ module gw_payload_ring_proof
         assert (dut.index_q <= 8'(FrameBeats) + 8'd1);
         if (taking_q) assert (6'(dut.start_q) == first_q && 6'(dut.write_q) == ((first_q + open) & Mask));
       end
+      if (!Inject) assert (dut.room_q == (6'(dut.used_q) <= 6'(Beats - FrameBeatsMax)) && dut.place_q == (6'(dut.frames_q) != 6'(Frames)));
       assert (6'(dut.used_q) == used_q && used_q <= 6'(Beats) && used_q >= open + frames_q);
       assert (frames_q != '0 || used_q == open);
       if (!Inject) begin

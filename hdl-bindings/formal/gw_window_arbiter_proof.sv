@@ -80,9 +80,10 @@ module gw_window_arbiter_proof
       .word_o(inject_word)
   );
 
-  logic       taken;
+  logic       taken, late;  // a window stands before the queue
   logic [5:0] level, behind, read;
   assign taken  = inject_valid_i && inject_ready;
+  assign late   = dut.wire_valid_q;
   assign level  = 6'(dut.u_waiting.level_q);
   assign read   = 6'(dut.u_waiting.read_q);
   assign behind = wire_ahead - 6'(wire_out);  // of the marked window, among those that wait
@@ -102,30 +103,33 @@ module gw_window_arbiter_proof
     end else begin
       waited_q <= inject_valid_i && !inject_ready ? waited_q + 1'b1 : '0;
       if (taken) since_q <= '0;
-      else if ((level != '0 || wire_valid_i) && since_q != 5'(Slots)) since_q <= since_q + 1'b1;
+      else if ((level != '0 || late) && since_q != 5'(Slots)) since_q <= since_q + 1'b1;
     end
 
     if (started_q) begin
       if (rst_ni) begin
         assert (waited_q <= 5'(Slots - 1));
-        if (taken && (level != '0 || wire_valid_i)) assert (since_q >= 5'(Slots - 1));
+        if (taken && (level != '0 || late)) assert (since_q >= 5'(Slots - 1));
         assert (!(dut.push && level == 6'(Depth) && !dut.pop));
       end
       assert (!taken_q || window_valid);
       assert (inject_count == 6'(inject_out));
-      assert (wire_count == level + 6'(wire_out));
+      assert (wire_count == level + 6'(wire_out) + 6'(late));
       assert (level == '0 || window_valid);  // a slot is empty only when no window waits
       // registers
-      assert (level <= 6'(Depth - Margin));
-      assert (level + 6'(open_q) <= 6'(Depth - Margin));
+      assert (level <= 6'(Depth - Margin + 1));
+      assert (level + 6'(open_q) + 6'(late) <= 6'(Depth - Margin + 1));
       assert (wire_full == (level >= 6'(Depth - Margin)));
       assert (dut.u_waiting.full_q == 1'b0);
       assert (since_q <= 5'(Slots));
       assert (5'(dut.since_q) == (since_q == 5'(Slots) ? 5'(Slots - 1) : since_q));
       assert (waited_q <= since_q);
-      assert (6'(dut.u_waiting.write_q) == ((read + level) & 6'(Depth - 1)));
+      assert (6'(dut.u_waiting.write_q) == ((read + (level == '0 ? '0 : level - 1'b1)) & 6'(Depth - 1)));
+      assert (dut.u_waiting.valid_q == (level != '0) && dut.u_waiting.behind_q == (level > 6'd1));
       if (wire_marked && !(wire_out && wire_ahead == '0)) begin
-        assert (dut.u_waiting.mem[(read + behind) & 6'(Depth - 1)] == wire_word);
+        if (behind == level) assert (dut.wire_q == wire_word);
+        else if (behind == '0) assert (dut.u_waiting.oldest_q == wire_word);
+        else assert (dut.u_waiting.mem[(read + behind - 1'b1) & 6'(Depth - 1)] == wire_word);
       end
       cover (rst_ni && wire_full && inject_valid_i);
       cover (rst_ni && wire_marked && wire_ahead == 6'd2 && waited_q == 5'(Slots - 1) && taken);

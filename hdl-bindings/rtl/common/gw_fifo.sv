@@ -3,7 +3,8 @@
 // Throughput: one push and one pop each cycle.
 // Drops when: never: a push into a full FIFO is the caller's error, asserted.
 //
-// `level_o`, `full_o` and `almost_full_o` come from registers. A deep FIFO is gw_deep_fifo.
+// Every output comes from a register. The oldest entry stands in `oldest_q`, those behind it in `mem`; into an empty FIFO, or one that is
+// emptied in that cycle, a push goes straight to `oldest_q`. A deep FIFO is gw_deep_fifo.
 module gw_fifo #(
     parameter int unsigned Width = 32,
     parameter int unsigned Depth = 16,
@@ -24,38 +25,49 @@ module gw_fifo #(
   localparam int unsigned AddrBits = Depth > 1 ? $clog2(Depth) : 1;
 
   logic [Width-1:0]     mem[Depth];
-  logic [AddrBits-1:0]  write_q, write_d, read_q, read_d;
+  logic [Width-1:0]     oldest_q;
+  logic [AddrBits-1:0]  write_q, write_d, read_q, read_d;  // of `mem`
   logic [LevelBits-1:0] level_q, level_d;
-  logic                 full_q, almost_full_q;
+  logic                 valid_q, behind_q, full_q, almost_full_q;
+  logic                 store, next;
+
+  assign store = push_i && (behind_q || (valid_q && !pop_i));  // the entry goes behind others
+  assign next  = pop_i && behind_q;  // one of `mem` becomes the oldest
 
   always_comb begin
     write_d = write_q;
     read_d  = read_q;
     level_d = level_q;
-    if (push_i) write_d = write_q == AddrBits'(Depth - 1) ? '0 : write_q + 1'b1;
-    if (pop_i) read_d = read_q == AddrBits'(Depth - 1) ? '0 : read_q + 1'b1;
+    if (store) write_d = write_q == AddrBits'(Depth - 1) ? '0 : write_q + 1'b1;
+    if (next) read_d = read_q == AddrBits'(Depth - 1) ? '0 : read_q + 1'b1;
     if (push_i && !pop_i) level_d = level_q + 1'b1;
     if (!push_i && pop_i) level_d = level_q - 1'b1;
   end
 
   always_ff @(posedge clk_i) begin
-    if (push_i) mem[write_q] <= data_i;
+    if (store) mem[write_q] <= data_i;
+    if (next) oldest_q <= mem[read_q];
+    else if (push_i && !store) oldest_q <= data_i;
     write_q       <= write_d;
     read_q        <= read_d;
     level_q       <= level_d;
+    valid_q       <= push_i || behind_q || (valid_q && !pop_i);
+    behind_q      <= level_d > LevelBits'(1);
     full_q        <= level_d == LevelBits'(Depth);
     almost_full_q <= level_d >= LevelBits'(AlmostFull);
     if (!rst_ni) begin
       write_q       <= '0;
       read_q        <= '0;
       level_q       <= '0;
+      valid_q       <= 1'b0;
+      behind_q      <= 1'b0;
       full_q        <= 1'b0;
       almost_full_q <= 1'b0;
     end
   end
 
-  assign valid_o       = level_q != '0;
-  assign data_o        = mem[read_q];
+  assign valid_o       = valid_q;
+  assign data_o        = oldest_q;
   assign level_o       = level_q;
   assign full_o        = full_q;
   assign almost_full_o = almost_full_q;
@@ -64,7 +76,7 @@ module gw_fifo #(
   always_ff @(posedge clk_i) begin
     if (rst_ni) begin
       assert (!(push_i && full_q && !pop_i)) else $error("gw_fifo: push into a full FIFO");
-      assert (!(pop_i && level_q == '0)) else $error("gw_fifo: pop from an empty FIFO");
+      assert (!(pop_i && !valid_q)) else $error("gw_fifo: pop from an empty FIFO");
     end
   end
 `endif

@@ -105,23 +105,25 @@ module gw_ingress
   logic [AddrBits-1:0]  start_q, start_d;  // where the frame began
   logic [UsedBits-1:0]  used_q, used_d;  // beats stored and not freed
   logic [FrameBits-1:0] frames_q, frames_d;  // wire: frames accepted and not freed
+  logic                 room_q, room_stored, room_kept, place_q;  // wire: a longest frame's beats are free; a descriptor is
+  logic [UsedBits-1:0]  used_stored, used_kept;  // after this cycle, with and without this beat
   logic [BeatBits-1:0]  first_q, second_q;  // the window's halves
 
   logic first, room, accept, store, ended, cancel;
-  logic [7:0] index, stored;  // of this beat; beats in the ring, this one included
+  logic [7:0] index, stored;  // of this beat; beats of its frame in the ring before it
   logic window_done;
   gw_window_t window;
   gw_frame_end_t frame_end;
 
   assign first  = valid_q && !in_frame_q;
   assign index  = in_frame_q ? index_q : '0;
-  assign room   = Inject || (used_q <= UsedBits'(Beats - FrameBeatsMax) && frames_q != FrameBits'(Frames) && !window_full_i);
+  assign room   = Inject || (room_q && place_q && !window_full_i);
   assign accept = valid_q && (in_frame_q ? !refusing_q : (Inject || (enable_i && room)));
   assign cancel = Inject && accept && last_q && count_q == '0;
   // A last beat without bytes is not stored, so that beats follow from the length; a frame without bytes takes one beat.
   assign store  = accept && index < BeatsStoredMax && !(last_q && count_q == '0 && index != '0) && !cancel;
   assign ended  = accept && last_q && !cancel;
-  assign stored = (index > BeatsStoredMax ? BeatsStoredMax : index) + 8'(store);
+  assign stored = index > BeatsStoredMax ? BeatsStoredMax : index;
 
   always_comb begin
     in_frame_d = in_frame_q;
@@ -139,9 +141,12 @@ module gw_ingress
     write_d = write_q + AddrBits'(store);
     if (cancel) write_d = first ? write_q : start_q;
 
-    used_d = used_q + UsedBits'(store);
-    if (cancel) used_d = used_d - UsedBits'(stored);
-    if (free_valid_i) used_d = used_d - UsedBits'(free_beats_i);
+    used_kept   = used_q - (free_valid_i ? UsedBits'(free_beats_i) : '0);
+    used_stored = used_q - (free_valid_i ? UsedBits'(free_beats_i) : '0) + 1'b1;
+    room_kept   = used_kept <= UsedBits'(Beats - FrameBeatsMax);
+    room_stored = used_stored <= UsedBits'(Beats - FrameBeatsMax);
+    used_d      = store ? used_stored : used_kept;
+    if (cancel) used_d = used_kept - UsedBits'(stored);
 
     frames_d = frames_q;
     if (ended && !free_valid_i) frames_d = frames_q + 1'b1;
@@ -160,6 +165,8 @@ module gw_ingress
     write_q    <= write_d;
     used_q     <= used_d;
     frames_q   <= frames_d;
+    room_q     <= store ? room_stored : room_kept;
+    place_q    <= frames_d != FrameBits'(Frames);
     if (first) first_q <= data_q;
     if (Inject && valid_q && index == 8'd1) second_q <= data_q;
     if (!rst_ni) begin
@@ -168,6 +175,8 @@ module gw_ingress
       write_q    <= '0;
       used_q     <= '0;
       frames_q   <= '0;
+      room_q     <= 1'b1;
+      place_q    <= 1'b1;
     end
   end
 

@@ -1,5 +1,5 @@
 // Purpose: merges the windows of wire and injects into one stream, wire first, with one slot in 16 for injects.
-// Latency: 1 cycle without conflict.
+// Latency: 2 cycles from the wire, 1 from injects, without conflict.
 // Throughput: one window each cycle.
 // Drops when: never; `wire_full_o` makes gw_ingress refuse frames before the queue of waiting wire windows runs over.
 module gw_window_arbiter
@@ -20,8 +20,15 @@ module gw_window_arbiter
     output gw_window_t window_o
 );
   localparam int unsigned SlotBits = $clog2(Slots);
-  // Windows of frames that had begun when `wire_full_o` rose: at most two.
+  // Windows of frames that had begun when `wire_full_o` rose: at most three.
   localparam int unsigned Margin = 4;
+
+  logic       wire_valid_q;  // what gw_ingress found with its beat; here its path ends
+  gw_window_t wire_q;
+  always_ff @(posedge clk_i) begin
+    wire_valid_q <= wire_valid_i && rst_ni;
+    if (wire_valid_i) wire_q <= wire_i;
+  end
 
   logic waiting, push, pop, inject_turn, take_inject, wire_pending;
   gw_window_t oldest, window_q;
@@ -30,12 +37,12 @@ module gw_window_arbiter
   logic unused_full;
   logic [$clog2(Depth + 1)-1:0] unused_level;
 
-  assign wire_pending   = waiting || wire_valid_i;
+  assign wire_pending   = waiting || wire_valid_q;
   assign inject_turn    = since_q == SlotBits'(Slots - 1);
   assign take_inject    = inject_valid_i && (!wire_pending || inject_turn);
   assign inject_ready_o = take_inject;
   assign pop            = waiting && !take_inject;
-  assign push           = wire_valid_i && (waiting || take_inject);
+  assign push           = wire_valid_q && (waiting || take_inject);
 
   always_comb begin
     since_d = since_q;
@@ -47,7 +54,7 @@ module gw_window_arbiter
       .clk_i(clk_i),
       .rst_ni(rst_ni),
       .push_i(push),
-      .data_i(wire_i),
+      .data_i(wire_q),
       .valid_o(waiting),
       .pop_i(pop),
       .data_o(oldest),
@@ -61,7 +68,7 @@ module gw_window_arbiter
     valid_q <= take_inject || wire_pending;
     if (take_inject) window_q <= inject_i;
     else if (waiting) window_q <= oldest;
-    else if (wire_valid_i) window_q <= wire_i;
+    else if (wire_valid_q) window_q <= wire_q;
     if (!rst_ni) begin
       since_q <= '0;
       valid_q <= 1'b0;
