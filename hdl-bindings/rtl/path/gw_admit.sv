@@ -118,7 +118,7 @@ module gw_admit
   logic [LevelBits-1:0] level_q, level_d;
   logic [3:0][10:0]     room_q, room_d;  // beats that are not reserved, by host class
   logic is_forward, is_host, forward, deliver, beyond_stride, limited;
-  logic [3:0]           below, fits, beyond;  // by class
+  logic [3:0]           below, fits, beyond, of_class;  // by class
   logic [7:0]           done_beats, free_beats;
   gw_host_class_e       host_class;
   gw_disposition_e      disposition;
@@ -130,6 +130,7 @@ module gw_admit
       DispositionHostFragment, DispositionHostIcmpError: host_class = HostClassFragment;
       default: host_class = HostClassOther;
     endcase
+    of_class = 4'd1 << host_class;
     is_forward = verdict_q[5:3] == 3'd0;
     is_host    = verdict_q[5:3] == 3'd1;
     limited    = (decision_q.reply & ~reply_ready_i) != '0;
@@ -140,8 +141,8 @@ module gw_admit
       beyond[c] = host_class_enable_i[c] && 15'(end_q.length) > host_class_bytes_i[c];
     end
     forward = joined_q && is_forward && !limited && below[decision_q.egress_class] && level_q < LevelBits'(EgressFrames);
-    beyond_stride = beyond[host_class];
-    deliver = joined_q && is_host && fits[host_class] && !beyond_stride;
+    beyond_stride = (of_class & beyond) != '0;
+    deliver = joined_q && is_host && (of_class & fits & ~beyond) != '0;
 
     disposition = verdict_q;
     if (is_forward && !forward) disposition = limited ? DispositionDropIcmpLimited : DispositionDropEgressOverload;
@@ -157,7 +158,7 @@ module gw_admit
     level_d = forward ? level_q + LevelBits'(beats_q) - LevelBits'(done_beats) : level_q - LevelBits'(done_beats);
     for (int unsigned c = 0; c < 4; c++) begin
       free_beats = host_free_valid_i && host_free_class_i == gw_host_class_e'(c) ? host_free_beats_i : '0;
-      room_d[c] = deliver && host_class == gw_host_class_e'(c) ? room_q[c] - 11'(beats_q) + 11'(free_beats) :
+      room_d[c] = deliver && of_class[c] ? room_q[c] - 11'(beats_q) + 11'(free_beats) :
           room_q[c] + 11'(free_beats);
     end
   end
@@ -181,7 +182,8 @@ module gw_admit
   always_ff @(posedge clk_i) begin
     egress_valid_q <= forward && rst_ni;
     host_valid_q   <= deliver && rst_ni;
-    if (forward) begin
+    // What is not forwarded or delivered loads them too: the verdict comes too late to enable so many bits.
+    if (joined_q) begin
       egress_q.source       <= decision_q.source;
       egress_q.payload      <= decision_q.payload;
       egress_q.checksum     <= decision_q.checksum;
@@ -193,7 +195,7 @@ module gw_admit
       egress_q.keep_end     <= keep_end_q;
       egress_q.beats        <= beats_q;
     end
-    if (deliver) begin
+    if (joined_q) begin
       host_q.source             <= decision_q.source;
       host_q.payload            <= decision_q.payload;
       host_q.record             <= decision_q.record;

@@ -34,7 +34,8 @@ module gw_counter_ram
   logic   [Recent-1:0]                recent_valid_q;  // sums that a read of the RAM may not have seen, newest in [0]
   logic   [Recent-1:0][IndexBits-1:0] recent_index_q;
   gw_counter_entry_t                  recent_q [Recent];
-  logic   [Recent-1:0]                newer_q;  // recent_q[i] will be of the same counter, compared a cycle ahead
+  logic   [Recent-1:0]                newer;  // the next event's counter is that of recent_q[i] in its cycle
+  logic   [1:0]                       base_q;  // 0: what is stored; else the newest of them, and one
   gw_counter_entry_t stored, base, sum, wdata;
   logic                 we;
   logic [IndexBits-1:0] waddr;
@@ -42,10 +43,16 @@ module gw_counter_ram
 
   assign now = event_q[Latency-1];
   always_comb begin
-    base = stored;
-    for (int i = Recent - 1; i >= 0; i--) begin
-      if (newer_q[i]) base = recent_q[i];
+    newer[0] = valid_q[Latency-1] && now.index == event_q[Latency-2].index;
+    for (int unsigned i = 1; i < Recent; i++) begin
+      newer[i] = recent_valid_q[i-1] && recent_index_q[i-1] == event_q[Latency-2].index;
     end
+    unique case (base_q)
+      2'd1: base = recent_q[0];
+      2'd2: base = recent_q[1];
+      2'd3: base = recent_q[2];
+      default: base = stored;
+    endcase
     sum.packets = base.packets + 64'd1;
     sum.bytes   = base.bytes + 64'(now.bytes);
   end
@@ -55,10 +62,7 @@ module gw_counter_ram
     event_q        <= {event_q[Latency-2:0], event_t'{event_index_i, event_bytes_i}};
     recent_valid_q <= {recent_valid_q[Recent-2:0], valid_q[Latency-1]};
     recent_index_q <= {recent_index_q[Recent-2:0], now.index};
-    newer_q[0]     <= valid_q[Latency-1] && now.index == event_q[Latency-2].index;
-    for (int unsigned i = 1; i < Recent; i++) begin
-      newer_q[i] <= recent_valid_q[i-1] && recent_index_q[i-1] == event_q[Latency-2].index;
-    end
+    base_q <= newer[0] ? 2'd1 : newer[1] ? 2'd2 : newer[2] ? 2'd3 : 2'd0;
     if (valid_q[Latency-1]) recent_q[0] <= sum;
     for (int unsigned i = 1; i < Recent; i++) begin
       if (recent_valid_q[i-1]) recent_q[i] <= recent_q[i-1];

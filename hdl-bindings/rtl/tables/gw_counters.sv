@@ -111,12 +111,14 @@ module gw_counters
   logic [31:0] in_flight_q;
   logic [1:0]  begun;
   logic [2:0]  over;
+  logic [3:0]  change;  // signed
   logic        dropped;
   assign dropped = admission_i.valid && admission_i.disposition >= DispositionDropPortDisabled;
   assign begun   = 2'(wire_began_i && !refused_i) + 2'(injected_i);
   assign over    = 3'(sent_i) + 3'(host_out_i) + 3'(host_gone_i) + 3'(dropped);
+  assign change  = 4'(begun) - 4'(over);
   always_ff @(posedge clk_i) begin
-    in_flight_q <= in_flight_q + 32'(begun) - 32'(over);
+    in_flight_q <= in_flight_q + {{28{change[3]}}, change};
     if (!rst_ni) in_flight_q <= '0;
   end
   assign in_flight_o = in_flight_q;
@@ -181,17 +183,17 @@ module gw_counters
 
   // ---- answers ------------------------------------------------------------------------------------------------------
   // Registers are taken one cycle after the request and wait for the RAM. A counter is in RAM or in a register, the other is 0.
-  logic [5:0]  index_q;
   logic [63:0] register_q, register_d;
+  logic [PortCounters+1:0] chosen_q;  // one of the registers, or none
   logic [ReadLatency-1:0] reading_counter_q, reading_vip_q, reading_over_meter_q;
   always_comb begin
-    register_d = '0;
-    if (index_q >= 6'(FirstPort)) register_d = port_q[5'(index_q - 6'(FirstPort))];
-    if (index_q == DispositionDropPortDisabled) register_d = disabled_q;
-    if (index_q == DispositionDropIngressFull) register_d = full_q;
+    register_d = ({64{chosen_q[PortCounters]}} & disabled_q) | ({64{chosen_q[PortCounters+1]}} & full_q);
+    for (int unsigned i = 0; i < PortCounters; i++) register_d |= {64{chosen_q[i]}} & port_q[i];
   end
   always_ff @(posedge clk_i) begin
-    if (read_counter) index_q <= request_i.index[5:0];
+    for (int unsigned i = 0; i < PortCounters; i++) chosen_q[i] <= request_i.index[5:0] == 6'(FirstPort + i);
+    chosen_q[PortCounters]   <= request_i.index[5:0] == DispositionDropPortDisabled;
+    chosen_q[PortCounters+1] <= request_i.index[5:0] == DispositionDropIngressFull;
     if (reading_counter_q[0]) register_q <= register_d;
     reading_counter_q <= {reading_counter_q[ReadLatency-2:0], read_counter};
     reading_vip_q     <= {reading_vip_q[ReadLatency-2:0], read_vip};
