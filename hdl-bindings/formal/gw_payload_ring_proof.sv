@@ -219,6 +219,8 @@ module gw_payload_ring_proof
         assert (dut.refusing_q == !taking_q && (taking_q || !Inject));
         assert (seen_q <= FrameBeats && seen_q != '0 && seen_q == (dut.index_q > 8'(FrameBeats) ? FrameBeats : 6'(dut.index_q)));
         assert (dut.index_q <= 8'(FrameBeats) + 8'd1);
+        assert (dut.second_beat_q == (dut.index_q == 8'd1));
+        assert (dut.fits_q == (dut.index_q < 8'(FrameBeats)) && dut.beyond_q == (dut.index_q > 8'(FrameBeats)));
         if (taking_q) assert (6'(dut.start_q) == first_q && 6'(dut.write_q) == ((first_q + open) & Mask));
       end
       if (!Inject) assert (dut.room_q == (6'(dut.used_q) <= 6'(Beats - FrameBeatsMax)) && dut.place_q == (6'(dut.frames_q) != 6'(Frames)));

@@ -101,6 +101,7 @@ module gw_ingress
   logic                 in_frame_q, in_frame_d;
   logic                 refusing_q, refusing_d;  // the rest of a refused frame is swallowed
   logic [7:0]           index_q, index_d;  // beats of the frame so far, saturating above the longest frame
+  logic                 second_beat_q, fits_q, beyond_q;  // what index_q is: 1; below the longest frame's beats; above them
   logic [AddrBits-1:0]  write_q, write_d;
   logic [AddrBits-1:0]  start_q, start_d;  // where the frame began
   logic [UsedBits-1:0]  used_q, used_d;  // beats stored and not freed
@@ -109,6 +110,7 @@ module gw_ingress
   logic [UsedBits-1:0]  used_stored, used_kept;  // after this cycle, with and without this beat
   logic [BeatBits-1:0]  first_q, second_q;  // the window's halves
 
+  logic fits, beyond;  // of this beat
   logic first, room, accept, store, ended, cancel;
   logic [7:0] index, stored;  // of this beat; beats of its frame in the ring before it
   logic window_done;
@@ -117,13 +119,15 @@ module gw_ingress
 
   assign first  = valid_q && !in_frame_q;
   assign index  = in_frame_q ? index_q : '0;
+  assign fits   = !in_frame_q || fits_q;
+  assign beyond = in_frame_q && beyond_q;
   assign room   = Inject || (room_q && place_q && !window_full_i);
   assign accept = valid_q && (in_frame_q ? !refusing_q : (Inject || (enable_i && room)));
   assign cancel = Inject && accept && last_q && count_q == '0;
   // A last beat without bytes is not stored, so that beats follow from the length; a frame without bytes takes one beat.
-  assign store  = accept && index < BeatsStoredMax && !(last_q && count_q == '0 && index != '0) && !cancel;
+  assign store  = accept && fits && !(last_q && count_q == '0 && in_frame_q) && !cancel;
   assign ended  = accept && last_q && !cancel;
-  assign stored = index > BeatsStoredMax ? BeatsStoredMax : index;
+  assign stored = beyond ? BeatsStoredMax : index;
 
   always_comb begin
     in_frame_d = in_frame_q;
@@ -132,7 +136,7 @@ module gw_ingress
     start_d    = start_q;
     if (valid_q) begin
       in_frame_d = !last_q;
-      index_d    = index > BeatsStoredMax ? index : index + 1'b1;
+      index_d    = beyond ? index : index + 1'b1;
     end
     if (first) begin
       refusing_d = !accept;
@@ -153,14 +157,16 @@ module gw_ingress
     if (!ended && free_valid_i) frames_d = frames_q - 1'b1;
 
     frame_end.error  = !Inject && error_q;
-    frame_end.length = index > BeatsStoredMax || (index == BeatsStoredMax && count_q != '0) ?
-        frame_len_t'(FrameMax + 1) : {index, 6'b0} + 14'(count_q);
+    frame_end.length = beyond || (!fits && count_q != '0) ? frame_len_t'(FrameMax + 1) : {index, 6'b0} + 14'(count_q);
   end
 
   always_ff @(posedge clk_i) begin
     in_frame_q <= in_frame_d;
     refusing_q <= refusing_d;
     index_q    <= index_d;
+    fits_q     <= index_d < BeatsStoredMax;
+    beyond_q   <= index_d > BeatsStoredMax;
+    if (valid_q) second_beat_q <= !in_frame_q;
     start_q    <= start_d;
     write_q    <= write_d;
     used_q     <= used_d;
@@ -168,7 +174,7 @@ module gw_ingress
     room_q     <= store ? room_stored : room_kept;
     place_q    <= frames_d != FrameBits'(Frames);
     if (first) first_q <= data_q;
-    if (Inject && valid_q && index == 8'd1) second_q <= data_q;
+    if (Inject && valid_q && in_frame_q && second_beat_q) second_q <= data_q;
     if (!rst_ni) begin
       in_frame_q <= 1'b0;
       refusing_q <= 1'b0;
@@ -197,17 +203,17 @@ module gw_ingress
       window.source  = Source;
       window.payload = first ? payload_addr_t'(write_q) : payload_addr_t'(start_q);
       window.inject  = Inject ? inject_q : '0;
-      if (index == '0) begin
+      if (!in_frame_q) begin
         window.complete = 1'b1;
         window.bytes    = 8'(count_q);
         window.data     = (WindowBytes * 8)'(data_q);
       end else begin
-        window.complete = index == 8'd1 && last_q;
-        window.bytes    = index == 8'd1 ? 8'(BeatBytes) + 8'(count_q) : 8'(WindowBytes);
-        window.data     = {Inject && index != 8'd1 ? second_q : data_q, first_q};
+        window.complete = second_beat_q && last_q;
+        window.bytes    = second_beat_q ? 8'(BeatBytes) + 8'(count_q) : 8'(WindowBytes);
+        window.data     = {Inject && !second_beat_q ? second_q : data_q, first_q};
       end
     end
-    window_done = Inject ? ended : accept && (index == 8'd1 || (index == '0 && last_q));
+    window_done = Inject ? ended : accept && (in_frame_q ? second_beat_q : last_q);
   end
 
   if (Inject) begin : gen_inject

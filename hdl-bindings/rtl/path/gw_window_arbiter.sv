@@ -34,11 +34,12 @@ module gw_window_arbiter
   gw_window_t oldest, window_q;
   logic valid_q;
   logic [SlotBits-1:0] since_q, since_d;  // wire windows since the last inject, saturating
+  logic turn_q;  // at its end
   logic unused_full;
   logic [$clog2(Depth + 1)-1:0] unused_level;
 
   assign wire_pending   = waiting || wire_valid_q;
-  assign inject_turn    = since_q == SlotBits'(Slots - 1);
+  assign inject_turn    = turn_q;
   assign take_inject    = inject_valid_i && (!wire_pending || inject_turn);
   assign inject_ready_o = take_inject;
   assign pop            = waiting && !take_inject;
@@ -65,12 +66,14 @@ module gw_window_arbiter
 
   always_ff @(posedge clk_i) begin
     since_q <= since_d;
+    turn_q  <= since_d == SlotBits'(Slots - 1);
     valid_q <= take_inject || wire_pending;
     if (take_inject) window_q <= inject_i;
     else if (waiting) window_q <= oldest;
     else if (wire_valid_q) window_q <= wire_q;
     if (!rst_ni) begin
       since_q <= '0;
+      turn_q  <= 1'b0;
       valid_q <= 1'b0;
     end
   end
