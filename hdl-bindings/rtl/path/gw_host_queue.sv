@@ -1,9 +1,9 @@
 // Purpose: holds frames for the host in one buffer a class, and hands them over with their record, lowest class first.
 // Latency: about 20 cycles and the frame's beats, from `frame_valid_i` to `m_valid_o`.
-// Throughput: copies one beat each cycle; hands over one frame each (beats + 8) cycles.
+// Throughput: copies one beat each cycle; hands over one frame each (beats + 9) cycles.
 // Drops when: never; gw_admit reserves room. After a host reset every frame admitted before is flushed and counted.
 //
-// `host_class_ready_i[c]` is looked at when a frame is chosen, at the earliest 3 cycles after the last beat before it was taken.
+// `host_class_ready_i[c]` is looked at when a frame is chosen, a cycle before it begins and at the earliest 3 cycles after the last beat before it was taken.
 // On `host_reset_i` the frame that is being handed over is finished (the taker goes on taking). It counts as gone when its last
 // beat is taken during the reset, else as out; a taker that throws it away afterwards says so (gw_counters, `host_lost_i`).
 module gw_host_queue
@@ -44,7 +44,7 @@ module gw_host_queue
     // events
     output logic        out_o,  // a frame's last beat left
     output logic        gone_o,  // a frame was flushed by a host reset
-    output logic [31:0] punt_unanswered_o,  // punts that a host reset ended, in this cycle
+    output logic [31:0] punt_unanswered_o,  // punts that a host reset ended, in the cycle after its end
     output logic [31:0] punts_outstanding_o,
     output logic       resting_o,  // what is here waits for the host alone
     output logic [15:0] waiting_o,  // frames that have not begun to leave
@@ -197,8 +197,8 @@ module gw_host_queue
 
   state_e state_q, state_d;
   logic [2:0] wait_q, wait_d;
-  gw_host_class_e class_q, class_d, chosen;
-  logic choose, begin_frame, discard_q, discard_d, left, finish;
+  gw_host_class_e class_q, class_d, chosen, chosen_q;
+  logic choose, some_q, begin_frame, discard_q, discard_d, left, finish;
   logic doomed_q, doomed_d;  // a reset came after the frame was chosen
   logic [3:0] eligible;
   place_t [3:0] head_q, head_d;  // the class's oldest frame
@@ -224,7 +224,7 @@ module gw_host_queue
     else if (eligible[1]) chosen = gw_host_class_e'(2'd1);
     else if (eligible[2]) chosen = gw_host_class_e'(2'd2);
     else chosen = gw_host_class_e'(2'd3);
-    choose = state_q == StateChoose && wait_q == '0 && eligible != '0;
+    choose = state_q == StateChoose && wait_q == '0 && some_q;
   end
 
   always_comb begin
@@ -245,8 +245,8 @@ module gw_host_queue
         if (choose) begin
           state_d   = StateRecord;
           wait_d    = 3'(TableLatency - 1);
-          class_d   = chosen;
-          discard_d = flush[chosen] != '0;
+          class_d   = chosen_q;
+          discard_d = flush[chosen_q] != '0;
         end
       end
       StateRecord: begin
@@ -270,14 +270,14 @@ module gw_host_queue
           finish  = 1'b1;
           head_d[class_q] = advance(class_q, head_q[class_q], beats_q);
           state_d = StateChoose;
-          wait_d  = discard_q ? 3'd1 : 3'd3;
+          wait_d  = discard_q ? 3'd2 : 3'd4;
         end
       end
     endcase
   end
 
   assign record_re  = choose;
-  assign head_row   = row(chosen, head_q[chosen]);
+  assign head_row   = row(chosen_q, head_q[chosen_q]);
   assign buffer_row = row(class_q, advance(class_q, head_q[class_q], sent_q));
   assign left       = out_pop && m_last_o;
 
@@ -287,11 +287,11 @@ module gw_host_queue
     if (frame_valid_i) admitted_d[arriving.host_class] = admitted_d[arriving.host_class] + 1'b1;
     if (copied) whole_d[copy_now.host_class] = whole_d[copy_now.host_class] + 1'b1;
     if (choose) begin
-      admitted_d[chosen] = admitted_d[chosen] - 1'b1;
-      whole_d[chosen]    = whole_d[chosen] - 1'b1;
+      admitted_d[chosen_q] = admitted_d[chosen_q] - 1'b1;
+      whole_d[chosen_q]    = whole_d[chosen_q] - 1'b1;
     end
     flush_d = flush;
-    if (choose && flush[chosen] != '0) flush_d[chosen] = flush[chosen] - 1'b1;
+    if (choose && flush[chosen_q] != '0) flush_d[chosen_q] = flush[chosen_q] - 1'b1;
 
     credits_d = credits_q;
     if (buffer_re && !out_pop) credits_d = credits_q - 1'b1;
@@ -302,6 +302,8 @@ module gw_host_queue
     state_q     <= state_d;
     wait_q      <= wait_d;
     class_q     <= class_d;
+    chosen_q    <= chosen;
+    some_q      <= eligible != '0;
     discard_q   <= discard_d;
     doomed_q    <= doomed_d;
     beats_q     <= beats_d;
@@ -351,28 +353,33 @@ module gw_host_queue
 
   // ---- events -----------------------------------------------------------------------------------------------------
   // A reset is counted when it ends: until then the taker says which punts never reached the host.
-  logic [31:0] punts_q, punts_d, punts_left;
+  logic [31:0] punts_q, punts_left, unanswered_q;
   logic [1:0] punts_over;
-  logic delivered, reset_ends;
+  logic [2:0] punts_change;  // signed
+  logic more, delivered, reset_ends, punted;
   assign delivered  = left && !host_reset_i;
   assign reset_ends = !host_reset_i && reset_q == {1'b1, (ResetCycles - 1)'(0)};
   always_comb begin
-    punts_over = 2'(punt_ended_i) + 2'(punt_lost_i);
-    punts_left = punts_q > 32'(punts_over) ? punts_q - 32'(punts_over) : '0;
-    punts_d    = (reset_ends ? '0 : punts_left) + 32'(delivered && !doomed_q && class_q == HostClassMiss);
+    punts_over   = 2'(punt_ended_i) + 2'(punt_lost_i);
+    punted       = delivered && !doomed_q && class_q == HostClassMiss;
+    punts_change = 3'(punted) - 3'(punts_over);
+    more         = punts_q[31:2] != '0 || punts_q[1:0] > punts_over;  // else none is left but a new one
+    punts_left   = more ? punts_q - 32'(punts_over) : '0;
   end
   always_ff @(posedge clk_i) begin
-    punts_q <= punts_d;
+    if (more && !reset_ends) punts_q <= punts_q + {{29{punts_change[2]}}, punts_change};
+    else punts_q <= 32'(punted);
+    unanswered_q <= reset_ends && rst_ni ? punts_left : '0;
     if (!rst_ni) punts_q <= '0;
   end
   assign out_o               = delivered;
   assign gone_o              = finish && !delivered;
-  assign punt_unanswered_o   = reset_ends ? punts_left : '0;
+  assign punt_unanswered_o   = unanswered_q;
   assign punts_outstanding_o = reset_now ? '0 : punts_q;
   always_comb begin
     waiting_o = '0;
     for (int unsigned c = 0; c < 4; c++) waiting_o += 16'(admitted_q[c]);
-    resting_o = state_q == StateChoose && wait_q == '0 && eligible == '0 && !job_valid && copy_valid_q == '0 && out_level == '0;
+    resting_o = state_q == StateChoose && wait_q == '0 && eligible == '0 && !some_q && !job_valid && copy_valid_q == '0 && out_level == '0;
     for (int unsigned c = 0; c < 4; c++) resting_o &= whole_q[c] == admitted_q[c];
   end
   assign empty_o = state_q == StateChoose && admitted_q == '0 && !job_valid && copy_valid_q == '0 && out_level == '0;
