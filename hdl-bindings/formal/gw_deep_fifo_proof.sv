@@ -89,6 +89,8 @@ module gw_deep_fifo_proof #(
         assert (late_q <= oldest);
       end
       // registers
+      assert (dut.some_q == (stored != '0) && dut.claimable_q == (level + flying != 6'(Prefetch)));
+      assert (dut.direct_q == (stored == '0 && flying == '0 && level != 6'(Prefetch)));
       assert (count == level + flying + stored);
       assert (6'(dut.claimed_q) == level + flying && level + flying <= 6'(Prefetch));
       assert (stored <= 6'(Depth) && 6'(dut.read_q) < 6'(Depth) && 6'(dut.write_q) < 6'(Depth));

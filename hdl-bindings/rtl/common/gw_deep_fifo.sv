@@ -31,14 +31,16 @@ module gw_deep_fifo #(
   logic [Latency-1:0]      reading_q;  // reads under way
   logic [PrefetchBits-1:0] claimed_q, claimed_d;  // prefetch entries used or promised to a read
 
+  // Known with the counts: entries are in the RAM; the prefetch has a place; it has one, and nothing is before a push.
+  logic             some_q, some_d, claimable_q, claimable_d, direct_q, direct_d;
   logic             bypass, store, read, arrived;
   logic [Width-1:0] ram_data, prefetch_data;
   logic             unused_full, unused_almost;
   logic [PrefetchBits-1:0] unused_level;
 
-  assign bypass  = push_i && stored_q == '0 && reading_q == '0 && claimed_q != PrefetchBits'(Prefetch);
+  assign bypass  = push_i && direct_q;
   assign store   = push_i && !bypass;
-  assign read    = stored_q != '0 && claimed_q != PrefetchBits'(Prefetch);
+  assign read    = some_q && claimable_q;
   assign arrived = reading_q[Latency-1];
   assign prefetch_data = arrived ? ram_data : data_i;
 
@@ -53,6 +55,9 @@ module gw_deep_fifo #(
     if (!store && read) stored_d = stored_q - 1'b1;
     if ((read || bypass) && !pop_i) claimed_d = claimed_q + 1'b1;
     if (!(read || bypass) && pop_i) claimed_d = claimed_q - 1'b1;
+    some_d      = store || (some_q && !(read && stored_q == LevelBits'(1)));
+    claimable_d = claimed_d != PrefetchBits'(Prefetch);
+    direct_d    = !some_d && claimable_d && Latency'({reading_q, read}) == '0;
   end
 
   always_ff @(posedge clk_i) begin
@@ -61,12 +66,18 @@ module gw_deep_fifo #(
     stored_q  <= stored_d;
     claimed_q <= claimed_d;
     reading_q <= Latency'({reading_q, read});
+    some_q      <= some_d;
+    claimable_q <= claimable_d;
+    direct_q    <= direct_d;
     if (!rst_ni) begin
       write_q   <= '0;
       read_q    <= '0;
       stored_q  <= '0;
       claimed_q <= '0;
       reading_q <= '0;
+      some_q      <= 1'b0;
+      claimable_q <= 1'b1;
+      direct_q    <= 1'b1;
     end
   end
 

@@ -46,8 +46,8 @@ module gw_fifo #(
 
   always_ff @(posedge clk_i) begin
     if (store) mem[write_q] <= data_i;
-    if (next) oldest_q <= mem[read_q];
-    else if (push_i && !store) oldest_q <= data_i;
+    // What comes when nothing is pushed means nothing; waiting for `push_i` would hold up a wide register's enable.
+    if (!valid_q || pop_i) oldest_q <= behind_q ? mem[read_q] : data_i;
     write_q       <= write_d;
     read_q        <= read_d;
     level_q       <= level_d;

@@ -172,7 +172,7 @@ module gw_ingress
     used_q     <= used_d;
     frames_q   <= frames_d;
     room_q     <= store ? room_stored : room_kept;
-    place_q    <= frames_d != FrameBits'(Frames);
+    if (ended != free_valid_i) place_q <= free_valid_i || frames_q != FrameBits'(Frames - 1);
     if (first) first_q <= data_q;
     if (Inject && valid_q && in_frame_q && second_beat_q) second_q <= data_q;
     if (!rst_ni) begin
@@ -206,7 +206,7 @@ module gw_ingress
       if (!in_frame_q) begin
         window.complete = 1'b1;
         window.bytes    = 8'(count_q);
-        window.data     = (WindowBytes * 8)'(data_q);
+        window.data     = {2{data_q}};
       end else begin
         window.complete = second_beat_q && last_q;
         window.bytes    = second_beat_q ? 8'(BeatBytes) + 8'(count_q) : 8'(WindowBytes);

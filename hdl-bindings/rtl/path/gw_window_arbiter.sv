@@ -27,7 +27,7 @@ module gw_window_arbiter
   gw_window_t wire_q;
   always_ff @(posedge clk_i) begin
     wire_valid_q <= wire_valid_i && rst_ni;
-    if (wire_valid_i) wire_q <= wire_i;
+    wire_q       <= wire_i;
   end
 
   logic waiting, push, pop, inject_turn, take_inject, wire_pending;
