@@ -45,16 +45,24 @@ module gw_fifo #(
   end
 
   always_ff @(posedge clk_i) begin
-    if (store) mem[write_q] <= data_i;
+    // Of a push that goes straight to `oldest_q` a copy is left at a free place.
+    if (push_i) mem[write_q] <= data_i;
     // What comes when nothing is pushed means nothing; waiting for `push_i` would hold up a wide register's enable.
     if (!valid_q || pop_i) oldest_q <= behind_q ? mem[read_q] : data_i;
     write_q       <= write_d;
     read_q        <= read_d;
     level_q       <= level_d;
     valid_q       <= push_i || behind_q || (valid_q && !pop_i);
-    behind_q      <= level_d > LevelBits'(1);
-    full_q        <= level_d == LevelBits'(Depth);
-    almost_full_q <= level_d >= LevelBits'(AlmostFull);
+    // What the level will be compared with, compared before it is known.
+    if (push_i && !pop_i) begin
+      behind_q      <= valid_q;
+      full_q        <= level_q == LevelBits'(Depth - 1);
+      almost_full_q <= level_q >= LevelBits'(AlmostFull - 1);
+    end else if (!push_i && pop_i) begin
+      behind_q      <= level_q > LevelBits'(2);
+      full_q        <= 1'b0;
+      almost_full_q <= almost_full_q && level_q != LevelBits'(AlmostFull);
+    end
     if (!rst_ni) begin
       write_q       <= '0;
       read_q        <= '0;
