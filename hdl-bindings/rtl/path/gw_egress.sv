@@ -101,7 +101,7 @@ module gw_egress
     logic [6:0] bytes;
   } beat_t;
 
-  logic [7:0] k_q, k_d, read_index;
+  logic [7:0] k_q, k_d, next_q, read_index;  // beats that have left; with the one that leaves
   logic [$clog2(OutDepth + 1)-1:0] credits_q, credits_d;
   logic issue, late, read, last, out_pop, ahead, ahead_q;
   logic [1:0] re_q, done_q;
@@ -115,12 +115,12 @@ module gw_egress
   assign read_index = late ? k_q - 1'b1 : k_q + 8'(ahead_q);
   assign issue      = frame_valid && credits_q != '0;
   assign read       = issue && !(late && k_q == '0) && read_index < frame.beats_in;
-  assign last       = k_q == frame.beats_out - 1'b1 && !ahead;
+  assign last       = next_q == frame.beats_out && !ahead;
   assign frame_pop  = issue && last;
 
   always_comb begin
     k_d = k_q;
-    if (issue && !ahead) k_d = last ? '0 : k_q + 1'b1;
+    if (issue && !ahead) k_d = last ? '0 : next_q;
     credits_d = credits_q;
     if (issue && !ahead && !out_pop) credits_d = credits_q - 1'b1;
     if (!(issue && !ahead) && out_pop) credits_d = credits_q + 1'b1;
@@ -128,6 +128,7 @@ module gw_egress
 
   always_ff @(posedge clk_i) begin
     k_q       <= k_d;
+    if (issue && !ahead) next_q <= last ? 8'd1 : next_q + 1'b1;
     credits_q <= credits_d;
     re_q[0]   <= read && frame.source == SourceWire;
     re_q[1]   <= read && frame.source == SourceInject;
@@ -149,6 +150,7 @@ module gw_egress
     beat_q[Issued:1] <= beat_q[Issued-1:0];
     if (!rst_ni) begin
       k_q       <= '0;
+      next_q    <= 8'd1;
       ahead_q   <= 1'b0;
       credits_q <= ($clog2(OutDepth + 1))'(OutDepth);
       re_q      <= '0;

@@ -92,7 +92,7 @@ module gw_host_queue
     payload_addr_t  payload;
     gw_host_class_e host_class;
     place_t         place;
-    logic [7:0]     beats;
+    logic [7:0]     last;  // beats but one
   } job_t;
   typedef struct packed {
     gw_source_e         source;
@@ -117,9 +117,9 @@ module gw_host_queue
     arriving.payload    = frame_i.payload;
     arriving.host_class = gw_host_class_e'(frame_i.record.host_class);
     arriving.place      = tail_q[arriving.host_class];
-    arriving.beats      = beats_of(frame_i.record.length);
+    arriving.last       = 8'((frame_i.record.length - 16'd1) >> 6);
     tail_d = tail_q;
-    if (frame_valid_i) tail_d[arriving.host_class] = advance(arriving.host_class, arriving.place, arriving.beats);
+    if (frame_valid_i) tail_d[arriving.host_class] = advance(arriving.host_class, arriving.place, beats_of(frame_i.record.length));
     k_d = k_q;
     if (job_valid) k_d = job_pop ? '0 : k_q + 1'b1;
   end
@@ -134,7 +134,7 @@ module gw_host_queue
       .pop_i(job_pop),
       .data_o(job)
   );
-  assign job_pop = job_valid && k_q == job.beats - 1'b1;
+  assign job_pop = job_valid && k_q == job.last;
 
   always_ff @(posedge clk_i) begin
     tail_q       <= tail_d;
@@ -199,6 +199,7 @@ module gw_host_queue
   logic [2:0] wait_q, wait_d;
   gw_host_class_e class_q, class_d, chosen, chosen_q;
   logic choose, some_q, begin_frame, discard_q, discard_d, left, finish;
+  logic enters, is_whole, leaves;
   logic doomed_q, doomed_d;  // a reset came after the frame was chosen
   logic [3:0] eligible;
   place_t [3:0] head_q, head_d;  // the class's oldest frame
@@ -282,13 +283,13 @@ module gw_host_queue
   assign left       = out_pop && m_last_o;
 
   always_comb begin
-    admitted_d = admitted_q;
-    whole_d    = whole_q;
-    if (frame_valid_i) admitted_d[arriving.host_class] = admitted_d[arriving.host_class] + 1'b1;
-    if (copied) whole_d[copy_now.host_class] = whole_d[copy_now.host_class] + 1'b1;
-    if (choose) begin
-      admitted_d[chosen_q] = admitted_d[chosen_q] - 1'b1;
-      whole_d[chosen_q]    = whole_d[chosen_q] - 1'b1;
+    for (int unsigned c = 0; c < 4; c++) begin
+      enters = frame_valid_i && arriving.host_class == gw_host_class_e'(c);
+      is_whole = copied && copy_now.host_class == gw_host_class_e'(c);
+      leaves = choose && chosen_q == gw_host_class_e'(c);
+      // one up, one down, or neither: one addition
+      admitted_d[c] = admitted_q[c] + {{(CountBits - 1){leaves && !enters}}, leaves != enters};
+      whole_d[c]    = whole_q[c] + {{(CountBits - 1){leaves && !is_whole}}, leaves != is_whole};
     end
     flush_d = flush;
     if (choose && flush[chosen_q] != '0) flush_d[chosen_q] = flush[chosen_q] - 1'b1;
