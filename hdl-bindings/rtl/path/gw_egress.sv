@@ -164,12 +164,12 @@ module gw_egress
   assign done_o          = done_q;
   assign done_beats_o    = done_beats_q;
 
-  // The header meets the frame's first beat, and stays for the second.
+  // The header meets the frame's first beat when that comes from its RAM, and stays for the second.
   logic                     unused_header_valid, header_leaves, with_checksum, with_icmp_checksum;
   logic [6:0]               header_bytes;
   logic [HeaderBytes*8-1:0] header;
   assign header_leaves = issue && k_q == '0 && !ahead;
-  gw_delay #(.Width(9 + HeaderBytes * 8), .Cycles(Issued + 1)) u_header (
+  gw_delay #(.Width(9 + HeaderBytes * 8), .Cycles(Issued)) u_header (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
       .valid_i(header_leaves),
@@ -178,7 +178,7 @@ module gw_egress
       .data_o({with_checksum, with_icmp_checksum, header_bytes, header})
   );
 
-  // ---- the checksum, ready with the header ------------------------------------------------------------------------------
+  // ---- the checksum, ready a cycle after the header ------------------------------------------------------------------------------
   logic        sum_valid, checksummed, sum_icmp;
   gw_source_e  sum_source;
   logic [15:0] checksum_part, checksum;
@@ -206,69 +206,85 @@ module gw_egress
       .checksum_o(checksum)
   );
 
-  // ---- shift: first by words of 8 bytes, then by bytes, then the header over it ---------------------------------------
-  logic [BeatBits-1:0]    data, before_q, shifted, out_data, header_beat, header_mask;
+  // ---- shift, first by words of 8 bytes; beside it what the header covers of the beat, and where the checksum stands in it ------
+  logic [BeatBits-1:0]    data, before_q, shifted, out_data, header_beat, header_beat_q;
   logic [BeatBits+64-1:0] coarse_q;
+  logic [BeatBytes-1:0]   covered, covered_q;  // bytes
+  logic [BeatBytes/2-1:0] summed, summed_q;  // 16-bit words
   logic [6:0]             header_here;
-  beat_t                  merged;
+  beat_t                  meeting, merged;
   logic                   unused_beat;
 
   assign data        = payload_rdata_i[beat_q[TableLatency].source];
+  assign meeting     = beat_q[TableLatency];
   assign merged      = beat_q[Issued];
-  assign unused_beat = ^{merged.source, merged.shift[5:3]};
+  assign unused_beat = ^{meeting.source, meeting.last, meeting.ahead, meeting.shift[2:0], meeting.bytes, merged.source, merged.first, merged.second, merged.shift[5:3]};
+
+  always_comb begin
+    header_beat = '0;
+    header_here = '0;
+    summed      = '0;
+    if (meeting.first) begin
+      header_beat = header[BeatBits-1:0];
+      header_here = header_bytes;
+    end else if (meeting.second && header_bytes[6]) begin
+      header_beat = BeatBits'(header >> BeatBits);
+      header_here = 7'(header_bytes[5:0]);
+    end
+    covered = header_here[6] ? '1 : ~({BeatBytes{1'b1}} << header_here[5:0]);
+    // That of UDP ends the header: 14 bytes, 0 to 2 tags, 28 or 48 bytes. That of ICMP stands six bytes before the end.
+    unique case (header_bytes)
+      7'd42: begin
+        summed[40/2] = meeting.first && with_checksum;
+        summed[36/2] = meeting.first && with_icmp_checksum;
+      end
+      7'd46: begin
+        summed[44/2] = meeting.first && with_checksum;
+        summed[40/2] = meeting.first && with_icmp_checksum;
+      end
+      7'd50: begin
+        summed[48/2] = meeting.first && with_checksum;
+        summed[44/2] = meeting.first && with_icmp_checksum;
+      end
+      7'd62: begin
+        summed[60/2] = meeting.first && with_checksum;
+        summed[56/2] = meeting.first && with_icmp_checksum;
+      end
+      7'd66: begin
+        summed[0]    = meeting.second && with_checksum;
+        summed[60/2] = meeting.first && with_icmp_checksum;
+      end
+      7'd70: begin
+        summed[4/2] = meeting.second && with_checksum;
+        summed[0]   = meeting.second && with_icmp_checksum;
+      end
+      default: ;
+    endcase
+  end
 
   always_ff @(posedge clk_i) begin
     if (valid_q[TableLatency]) begin
-      before_q <= data;
-      coarse_q <= (BeatBits + 64)'(({data, before_q} << {beat_q[TableLatency].shift[5:3], 6'b0}) >> (BeatBits - 64));
+      before_q  <= data;
+      coarse_q  <= (BeatBits + 64)'(({data, before_q} << {meeting.shift[5:3], 6'b0}) >> (BeatBits - 64));
+      covered_q <= covered;
+      summed_q  <= summed;
+      header_beat_q <= header_beat;
     end
   end
 
+  // ---- then by bytes, and the header over it ------------------------------------------------------------------------------
   always_comb begin
-    shifted     = '0;
-    header_beat = '0;
-    header_here = '0;
-    header_mask = '0;
+    shifted  = '0;
+    out_data = '0;
     if (valid_q[Issued]) begin  // spares a simulator the wide shifts of idle cycles
       shifted = BeatBits'((coarse_q << {merged.shift[2:0], 3'b0}) >> 64);
-      if (merged.first) begin
-        header_beat = header[BeatBits-1:0];
-        header_here = header_bytes;
-      end else if (merged.second && header_bytes[6]) begin
-        header_beat = BeatBits'(header >> BeatBits);
-        header_here = 7'(header_bytes[5:0]);
+      for (int unsigned i = 0; i < BeatBytes; i++) begin
+        out_data[8*i+:8] = covered_q[i] ? header_beat_q[8*i+:8] : shifted[8*i+:8];
       end
-      // The checksum ends the header: 14 bytes, 0 to 2 tags, 28 or 48 bytes.
-      if (with_checksum && merged.first) begin
-        unique case (header_bytes)
-          7'd42: header_beat[40*8+:16] = {checksum[7:0], checksum[15:8]};
-          7'd46: header_beat[44*8+:16] = {checksum[7:0], checksum[15:8]};
-          7'd50: header_beat[48*8+:16] = {checksum[7:0], checksum[15:8]};
-          7'd62: header_beat[60*8+:16] = {checksum[7:0], checksum[15:8]};
-          default: ;
-        endcase
-      end else if (with_icmp_checksum && merged.first) begin
-        // That of ICMP stands six bytes before the end.
-        unique case (header_bytes)
-          7'd42: header_beat[36*8+:16] = {checksum[7:0], checksum[15:8]};
-          7'd46: header_beat[40*8+:16] = {checksum[7:0], checksum[15:8]};
-          7'd50: header_beat[44*8+:16] = {checksum[7:0], checksum[15:8]};
-          7'd62: header_beat[56*8+:16] = {checksum[7:0], checksum[15:8]};
-          7'd66: header_beat[60*8+:16] = {checksum[7:0], checksum[15:8]};
-          default: ;
-        endcase
-      end else if (with_icmp_checksum && merged.second) begin
-        if (header_bytes == 7'd70) header_beat[0*8+:16] = {checksum[7:0], checksum[15:8]};
-      end else if (with_checksum && merged.second) begin
-        unique case (header_bytes)
-          7'd66: header_beat[0*8+:16] = {checksum[7:0], checksum[15:8]};
-          7'd70: header_beat[4*8+:16] = {checksum[7:0], checksum[15:8]};
-          default: ;
-        endcase
+      for (int unsigned i = 0; i < BeatBytes / 2; i++) begin
+        if (summed_q[i]) out_data[16*i+:16] = {checksum[7:0], checksum[15:8]};
       end
-      header_mask = header_here[6] ? '1 : ~({BeatBits{1'b1}} << {header_here[5:0], 3'b0});
     end
-    out_data = (header_beat & header_mask) | (shifted & ~header_mask);
   end
 
   // ---- output ---------------------------------------------------------------------------------------------------------
