@@ -17,13 +17,14 @@ module gw_common_bench #(
     output logic [2:0]       level_o,
     output logic             full_o,
     output logic             almost_full_o,
-    // delays of 1, 2 and 9 cycles
+    // delays of 1, 2, 9 and 19 cycles
     input  logic             delay_valid_i,
     input  logic [Width-1:0] delay_data_i,
-    output logic [2:0]       delay_valid_o,
+    output logic [3:0]       delay_valid_o,
     output logic [Width-1:0] delay_data_0_o,
     output logic [Width-1:0] delay_data_1_o,
     output logic [Width-1:0] delay_data_2_o,
+    output logic [Width-1:0] delay_data_3_o,
     input  logic             skid_valid_i,
     output logic             skid_ready_o,
     input  logic [Width-1:0] skid_data_i,
@@ -54,6 +55,10 @@ module gw_common_bench #(
   gw_delay #(.Width(Width), .Cycles(9)) u_delay_9 (
       .clk_i(clk_i), .rst_ni(rst_ni), .valid_i(delay_valid_i), .data_i(delay_data_i), .valid_o(delay_valid_o[2]),
       .data_o(delay_data_2_o)
+  );
+  gw_delay #(.Width(Width), .Cycles(19)) u_delay_19 (
+      .clk_i(clk_i), .rst_ni(rst_ni), .valid_i(delay_valid_i), .data_i(delay_data_i), .valid_o(delay_valid_o[3]),
+      .data_o(delay_data_3_o)
   );
   gw_skid #(.Width(Width)) u_skid (
       .clk_i(clk_i), .rst_ni(rst_ni), .valid_i(skid_valid_i), .ready_o(skid_ready_o), .data_i(skid_data_i),

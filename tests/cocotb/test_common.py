@@ -83,13 +83,13 @@ async def a_push_into_an_empty_deep_fifo_is_seen_at_once(dut):
 @cocotb.test()
 async def delays_are_exact(dut):
     await start(dut)
-    history = deque([None] * 12, maxlen=12)
-    outputs = [dut.delay_data_0_o, dut.delay_data_1_o, dut.delay_data_2_o]
-    last = [None] * 3
+    history = deque([None] * 20, maxlen=20)
+    outputs = [dut.delay_data_0_o, dut.delay_data_1_o, dut.delay_data_2_o, dut.delay_data_3_o]
+    last = [None] * 4
     for cycle in range(3000):
         value = random.getrandbits(24) if random.random() < (0.9 if cycle // 100 % 2 else 0.2) else None
         valid = int(dut.delay_valid_o.value)
-        for i, cycles in enumerate((1, 2, 9)):
+        for i, cycles in enumerate((1, 2, 9, 19)):
             want = history[-cycles]
             assert bool(valid >> i & 1) == (want is not None), f"delay {cycles}, cycle {cycle}"
             last[i] = want if want is not None else last[i]
