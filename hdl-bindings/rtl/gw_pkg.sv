@@ -34,7 +34,7 @@ package gw_pkg;
   localparam int unsigned ParseStepLatency = 2;  // one extension header: its length, then the window shifted
   localparam int unsigned ParseSteps = 3;
   localparam int unsigned ParseLatency = 3 + ParseSteps * ParseStepLatency + 2;  // tags, view, fields; steps; lengths, rows
-  localparam int unsigned VipFoundLatency = 2 + TableLatency + 2;  // rows of the banks, match tables, compare, select
+  localparam int unsigned VipFoundLatency = 2 + TableLatency + 3;  // rows of the banks, match tables, compare, match, select
   localparam int unsigned VipEntryLatency = VipFoundLatency + TableLatency;
   localparam int unsigned VipPoolLatency = VipEntryLatency + TableLatency;
   localparam int unsigned SourceHashLatency = 15;  // jhash over 16 bytes, one addition a stage

@@ -13,7 +13,7 @@ from cocotb.triggers import RisingEdge
 from layout import L
 
 TOP = "gw_vip_prefix_bench"
-LATENCY = 6
+LATENCY = 7
 
 
 class Model:
@@ -24,7 +24,7 @@ class Model:
 
     def write(self, index, entry):
         self.entries.pop(index, None)
-        if not entry["valid"] or entry["vip"] >= L.Vips:
+        if entry is None or not entry["valid"] or entry["vip"] >= L.Vips:
             return
         most = 128 if entry["ipv6"] else 32
         family = ipaddress.IPv6Network if entry["ipv6"] else ipaddress.IPv4Network
@@ -84,12 +84,16 @@ async def play(dut, cycles, writing, places=L.VipPrefixes):
     """Random searches and writes; returns how many packets were found."""
     world, model = World(), Model()
     expected, found = [], 0
+    written = []  # by the cycle before: searches of this cycle do not see it yet
     for cycle in range(cycles + LATENCY):
         # At this edge the inputs of the cycle before are taken; what is visible is the answer to the search LATENCY cycles ago.
         search = cycle < cycles and random.random() < 0.9
         packet = world.packet()
         dut.search_i.value, dut.key_i.value = int(search), key(packet)
         expected.append(model.find(packet) if search else "none asked")
+        for index, entry in written:
+            model.write(index, entry)
+        written = []
         dut.write_i.value = dut.clear_i.value = 0
         if random.random() < writing:
             index, entry = random.randrange(places), world.entry()
@@ -98,10 +102,10 @@ async def play(dut, cycles, writing, places=L.VipPrefixes):
             dut.table_i.value = L.TableVip if other else L.TableVipPrefix
             dut.wdata_i.value = L.pack("vip_prefix", **entry)
             if not other:
-                model.write(index, entry)
+                written.append((index, entry))
         elif random.random() < writing / 20:
             dut.clear_i.value, dut.index_i.value = 1, (index := random.randrange(places))
-            model.entries.pop(index, None)
+            written.append((index, None))
         await RisingEdge(dut.clk_i)
         if cycle >= LATENCY and expected[cycle - LATENCY] != "none asked":
             wanted = expected[cycle - LATENCY]

@@ -4,8 +4,8 @@
 // Throughput: one packet a cycle; never stalls.
 // Drops when: never.
 //
-//   rows in segments, rows, match tables (TableLatency), compare, select, vip table (TableLatency), pool table (TableLatency)
-//   the prefix table beside the first four
+//   rows in segments, rows, match tables (TableLatency), compare 16 bits, match, select, vip table (TableLatency), pool table (TableLatency)
+//   the prefix table beside the first five
 //
 // An ASSIGN of the host names its VIP itself. What parse decided reads no table.
 module gw_vip_lookup
@@ -146,7 +146,7 @@ module gw_vip_lookup
   logic        prefix_hit;
   logic [11:0] prefix_vip;
   gw_vip_prefix_table #(
-      .Latency(2 + TableLatency + 1)
+      .Latency(2 + TableLatency + 2)
   ) u_vip_prefix_table (
       .clk_i      (clk_i),
       .rst_ni     (rst_ni),
@@ -159,20 +159,52 @@ module gw_vip_lookup
       .vip_o      (prefix_vip)
   );
 
-  // ---- compare, select -----------------------------------------------------------------------------------------
+  // ---- compare, match, select -----------------------------------------------------------------------------------------
+  localparam int unsigned Parts = 10;
+  localparam int unsigned PartBits = 16;
+  typedef struct packed {
+    logic             named;  // a VIP that is there
+    logic [Parts-1:0] equal;
+    logic [11:0]      vip;
+  } compared_t;
   typedef struct packed {
     logic        hit;
     logic [11:0] vip;
   } candidate_t;
+  typedef struct packed {
+    logic        search;
+    logic        assigned;
+    logic [11:0] vip;
+  } order_t;
 
-  function automatic candidate_t match(logic valid, logic [11:0] vip, key_t held, key_t wanted);
-    return '{hit: valid && vip < 12'(Vips) && held == wanted, vip: vip};
+  function automatic compared_t compared(logic valid, logic [11:0] vip, key_t held, key_t wanted);
+    logic [Parts*PartBits-1:0] differs;
+    compared_t                 found;
+    differs = (Parts * PartBits)'(held ^ wanted);
+    found.named = valid && vip < 12'(Vips);
+    found.vip   = vip;
+    for (int unsigned p = 0; p < Parts; p++) found.equal[p] = differs[p*PartBits+:PartBits] == '0;
+    return found;
+  endfunction
+  function automatic candidate_t matched(compared_t from, logic asked);
+    return '{hit: asked && from.named && (&from.equal), vip: from.vip};
+  endfunction
+  // The lowest bank of several that hit.
+  function automatic candidate_t lowest(candidate_t [Banks-1:0] from);
+    candidate_t found;
+    found = '{hit: 1'b0, vip: from[Banks-1].vip};
+    for (int b = Banks - 1; b >= 0; b--) begin
+      found.hit |= from[b].hit;
+      if (from[b].hit) found.vip = from[b].vip;
+    end
+    return found;
   endfunction
 
-  logic                   select_valid_q, found_valid_q;
-  logic                   search_select_q, assigned_select_q;
-  logic       [11:0]      assigned_vip_q;
+  logic                   match_valid_q, select_valid_q, found_valid_q;
+  order_t                 match_order_q, select_order_q;
+  compared_t  [Banks-1:0] exact_compared_q, any_compared_q;
   candidate_t [Banks-1:0] exact_q, any_q;
+  candidate_t             exact_hit, any_hit;
   gw_vip_found_t          found_d, found_q;
   logic                   unused_reserved;
 
@@ -183,46 +215,46 @@ module gw_vip_lookup
     end
   end
 
-  // A prefix is overwritten by any-port hits, those by exact ones; in both, the lowest bank comes last and stays.
+  // An exact hit goes before an any-port one, that before a prefix.
   always_comb begin
-    found_d = '0;
-    if (assigned_select_q) begin
-      found_d.matched = assigned_vip_q < 12'(Vips);
-      found_d.vip = assigned_vip_q;
-    end
-    if (search_select_q && prefix_hit) found_d = '{matched: 1'b1, any_port: 1'b1, vip: prefix_vip};
-    for (int b = Banks - 1; b >= 0; b--) begin
-      if (search_select_q && any_q[b].hit) found_d = '{matched: 1'b1, any_port: 1'b1, vip: any_q[b].vip};
-    end
-    for (int b = Banks - 1; b >= 0; b--) begin
-      if (search_select_q && exact_q[b].hit) found_d = '{matched: 1'b1, any_port: 1'b0, vip: exact_q[b].vip};
-    end
+    exact_hit = lowest(exact_q);
+    any_hit   = lowest(any_q);
+    found_d   = '0;
+    if (exact_hit.hit) found_d = '{matched: 1'b1, any_port: 1'b0, vip: exact_hit.vip};
+    else if (any_hit.hit) found_d = '{matched: 1'b1, any_port: 1'b1, vip: any_hit.vip};
+    else if (select_order_q.search && prefix_hit) found_d = '{matched: 1'b1, any_port: 1'b1, vip: prefix_vip};
+    else if (select_order_q.assigned) found_d = '{matched: select_order_q.vip < 12'(Vips), any_port: 1'b0, vip: select_order_q.vip};
   end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
+      match_valid_q  <= 1'b0;
       select_valid_q <= 1'b0;
       found_valid_q  <= 1'b0;
     end else begin
-      select_valid_q <= compare_valid;
+      match_valid_q  <= compare_valid;
+      select_valid_q <= match_valid_q;
       found_valid_q  <= select_valid_q;
     end
   end
   always_ff @(posedge clk_i) begin
     if (compare_valid) begin
-      search_select_q   <= compare.search;
-      assigned_select_q <= compare.assigned;
-      assigned_vip_q    <= compare.vip;
-      if (compare.search) begin
-        for (int unsigned b = 0; b < Banks; b++) begin
-          exact_q[b] <= match(
-              exact[b].valid, exact[b].vip, {exact[b].address, exact[b].ipv6, exact[b].protocol, exact[b].port}, compare.key
-          );
-          any_q[b] <= match(
-              any[b].valid, any[b].vip, {any[b].address, any[b].ipv6, any[b].protocol, any[b].port},
-              {compare.key[VipKeyBits-1:PortBits], PortBits'(0)}
-          );
-        end
+      match_order_q <= '{search: compare.search, assigned: compare.assigned, vip: compare.vip};
+      for (int unsigned b = 0; b < Banks; b++) begin
+        exact_compared_q[b] <= compared(
+            exact[b].valid, exact[b].vip, {exact[b].address, exact[b].ipv6, exact[b].protocol, exact[b].port}, compare.key
+        );
+        any_compared_q[b] <= compared(
+            any[b].valid, any[b].vip, {any[b].address, any[b].ipv6, any[b].protocol, any[b].port},
+            {compare.key[VipKeyBits-1:PortBits], PortBits'(0)}
+        );
+      end
+    end
+    if (match_valid_q) begin
+      select_order_q <= match_order_q;
+      for (int unsigned b = 0; b < Banks; b++) begin
+        exact_q[b] <= matched(exact_compared_q[b], match_order_q.search);
+        any_q[b]   <= matched(any_compared_q[b], match_order_q.search);
       end
     end
     if (select_valid_q) found_q <= found_d;

@@ -3,16 +3,16 @@
 // Throughput: one packet and one command access a cycle.
 // Drops when: never.
 //
-//   key, compare 16 bits, match, first of all that match, its VIP, align
+//   key, compare 16 bits, match, first of all that match, its VIP, align twice
 //
 // All entries are compared at once. Which of two goes before the other is settled when one of them is written, so that a packet
-// compares no lengths. A write reaches each step of this pipeline when the packets before it have passed there: each packet is
-// matched by a whole old or a whole new entry.
+// compares no lengths. Searches from the second cycle after a write on see it. It reaches each step of this pipeline when the
+// packets before it have passed there: each packet is matched by a whole old or a whole new entry.
 module gw_vip_prefix_table
   import gw_layout_pkg::*;
   import gw_pkg::*;
 #(
-    parameter int unsigned Latency = 6
+    parameter int unsigned Latency = 7
 ) (
     input  logic                         clk_i,
     input  logic                         rst_ni,
@@ -36,8 +36,8 @@ module gw_vip_prefix_table
     logic [15:0]  port;
   } key_t;
 
-  if (Latency != 6) begin : gen_check
-    $error("gw_vip_prefix_table: the pipeline below has six steps");
+  if (Latency != 7) begin : gen_check
+    $error("gw_vip_prefix_table: the pipeline below has seven steps");
   end
 
   // What a command reads.
@@ -71,42 +71,48 @@ module gw_vip_prefix_table
     logic [RankBits-1:0]  rank;  // length, then whether it has a port
   } write_t;
 
+  // IPv4 prefixes lie behind 96 bits. At most 128, whatever `length` says.
   function automatic logic [7:0] bits(logic ipv6, logic [7:0] length);
-    if (ipv6) return length > 8'd128 ? 8'd128 : length;
-    return 8'd96 + (length > 8'd32 ? 8'd32 : length);
+    if (ipv6 ? length[7] : length[7:5] != '0) return 8'd128;
+    return {1'b0, ipv6 ? length[6:5] : 2'b11, length[4:0]};
   endfunction
 
-  logic           write_d;
-  logic     [4:1] write_q;
-  gw_vip_prefix_t asked;
-  write_t         order_d;
+  logic                 write_d;
+  logic           [5:1] write_q;
+  gw_vip_prefix_t       asked_q;
+  logic [IndexBits-1:0] asked_index_q;
+  write_t               order_d;
   // Each step needs a part of the write.
   // verilator lint_off UNUSEDSIGNAL
-  write_t   [4:1] order_q;
+  write_t         [5:2] order_q;
   // verilator lint_on UNUSEDSIGNAL
-  logic           unused_asked;
+  logic                 unused_asked;
 
-  assign asked = table_req_i.clear ? '0 : table_req_i.wdata[$bits(gw_vip_prefix_t)-1:0];
-  assign unused_asked = ^asked.reserved_top;
+  assign unused_asked = ^asked_q.reserved_top;
   always_comb begin
     write_d = table_req_i.index < 20'(VipPrefixes) && (table_req_i.clear || (table_req_i.write && table_req_i.table_id == TableVipPrefix));
-    order_d.index    = table_req_i.index[IndexBits-1:0];
-    order_d.address  = asked.address;
-    order_d.mask     = ~({128{1'b1}} >> bits(asked.ipv6, asked.length));
-    order_d.ipv6     = asked.ipv6;
-    order_d.protocol = asked.protocol;
-    order_d.port     = asked.port;
-    order_d.valid    = asked.valid && asked.vip < 12'(Vips);
-    order_d.vip      = asked.vip;
-    order_d.rank     = {bits(asked.ipv6, asked.length), asked.port != '0};
+    order_d.index    = asked_index_q;
+    order_d.address  = asked_q.address;
+    order_d.mask     = ~({128{1'b1}} >> bits(asked_q.ipv6, asked_q.length));
+    order_d.ipv6     = asked_q.ipv6;
+    order_d.protocol = asked_q.protocol;
+    order_d.port     = asked_q.port;
+    order_d.valid    = asked_q.valid && asked_q.vip < 12'(Vips);
+    order_d.vip      = asked_q.vip;
+    order_d.rank     = {bits(asked_q.ipv6, asked_q.length), asked_q.port != '0};
   end
   always_ff @(posedge clk_i) begin
     if (!rst_ni) write_q <= '0;
-    else write_q <= {write_q[3:1], write_d};
+    else write_q <= {write_q[4:1], write_d};
   end
   always_ff @(posedge clk_i) begin
-    if (write_d) order_q[1] <= order_d;
-    for (int unsigned i = 2; i <= 4; i++) if (write_q[i-1]) order_q[i] <= order_q[i-1];
+    // whatever table it is for: `write_q` tells
+    if (table_req_i.write || table_req_i.clear) begin
+      asked_q       <= table_req_i.clear ? '0 : table_req_i.wdata[$bits(gw_vip_prefix_t)-1:0];
+      asked_index_q <= table_req_i.index[IndexBits-1:0];
+    end
+    if (write_q[1]) order_q[2] <= order_d;
+    for (int unsigned i = 3; i <= 5; i++) if (write_q[i-1]) order_q[i] <= order_q[i-1];
   end
 
   // ---- compare -------------------------------------------------------------------------------------------------------------
@@ -117,15 +123,15 @@ module gw_vip_prefix_table
   logic [VipPrefixes-1:0][     15:0] port_q;
 
   always_ff @(posedge clk_i) begin
-    if (write_q[1]) begin
-      address_q[order_q[1].index]  <= order_q[1].address;
-      mask_q[order_q[1].index]     <= order_q[1].mask;
-      ipv6_q[order_q[1].index]     <= order_q[1].ipv6;
-      protocol_q[order_q[1].index] <= order_q[1].protocol;
-      port_q[order_q[1].index]     <= order_q[1].port;
+    if (write_q[2]) begin
+      address_q[order_q[2].index]  <= order_q[2].address;
+      mask_q[order_q[2].index]     <= order_q[2].mask;
+      ipv6_q[order_q[2].index]     <= order_q[2].ipv6;
+      protocol_q[order_q[2].index] <= order_q[2].protocol;
+      port_q[order_q[2].index]     <= order_q[2].port;
     end
     if (!rst_ni) valid_q <= '0;
-    else if (write_q[1]) valid_q[order_q[1].index] <= order_q[1].valid;
+    else if (write_q[2]) valid_q[order_q[2].index] <= order_q[2].valid;
   end
 
   logic [Latency-1:1]                search_q;  // bit i: a search i cycles ago
@@ -159,42 +165,48 @@ module gw_vip_prefix_table
   // ---- the first of all that match --------------------------------------------------------------------------------------------
   logic [VipPrefixes-1:0][   RankBits-1:0] rank_q;
   logic [VipPrefixes-1:0][VipPrefixes-1:0] before_q;  // [i][j]: j goes before i
-  logic [VipPrefixes-1:0]                  before_new;
+  logic [VipPrefixes-1:0]                  before_new_d, before_new_q;
   logic [VipPrefixes-1:0]                  first_d, first_q;
 
   always_comb begin
     for (int unsigned j = 0; j < VipPrefixes; j++) begin
-      before_new[j] = rank_q[j] > order_q[3].rank || (rank_q[j] == order_q[3].rank && IndexBits'(j) < order_q[3].index);
+      // among equals the lower index; the ranks are those of the writes up to this one
+      before_new_d[j] = {rank_q[j], order_q[3].index} > {order_q[3].rank, IndexBits'(j)};
       first_d[j]    = match_q[j] && (match_q & before_q[j]) == '0;
     end
   end
   always_ff @(posedge clk_i) begin
-    if (write_q[3]) begin
-      for (int unsigned i = 0; i < VipPrefixes; i++) before_q[i][order_q[3].index] <= !before_new[i];
-      before_q[order_q[3].index] <= before_new & ~(VipPrefixes'(1) << order_q[3].index);
-      rank_q[order_q[3].index]   <= order_q[3].rank;
+    if (write_q[2]) rank_q[order_q[2].index] <= order_q[2].rank;
+    if (write_q[3]) before_new_q <= before_new_d;
+    if (write_q[4]) begin
+      for (int unsigned i = 0; i < VipPrefixes; i++) before_q[i][order_q[4].index] <= !before_new_q[i];
+      before_q[order_q[4].index] <= before_new_q & ~(VipPrefixes'(1) << order_q[4].index);
     end
     if (search_q[3]) first_q <= first_d;
   end
 
   // ---- its VIP -------------------------------------------------------------------------------------------------------------------
   logic [VipPrefixes-1:0][11:0] named_q;
-  logic [11:0]                  vip_d, vip_q, vip_aligned_q;
-  logic                         hit_q, hit_aligned_q;
+  logic [11:0]                  vip_d, vip_q, vip_waits_q, vip_aligned_q;
+  logic                         hit_q, hit_waits_q, hit_aligned_q;
 
   always_comb begin
     vip_d = '0;
     for (int unsigned i = 0; i < VipPrefixes; i++) vip_d |= named_q[i] & {12{first_q[i]}};
   end
   always_ff @(posedge clk_i) begin
-    if (write_q[4]) named_q[order_q[4].index] <= order_q[4].vip;
+    if (write_q[5]) named_q[order_q[5].index] <= order_q[5].vip;
     if (search_q[4]) begin
       hit_q <= first_q != '0;
       vip_q <= vip_d;
     end
     if (search_q[5]) begin
-      hit_aligned_q <= hit_q;
-      vip_aligned_q <= vip_q;
+      hit_waits_q <= hit_q;
+      vip_waits_q <= vip_q;
+    end
+    if (search_q[6]) begin
+      hit_aligned_q <= hit_waits_q;
+      vip_aligned_q <= vip_waits_q;
     end
   end
   assign hit_o = hit_aligned_q;
