@@ -44,7 +44,7 @@ package gw_pkg;
   localparam int unsigned FlowLookupLatency = 2 + FlowLatency + 4;  // gw_flow_lookup: rows, tables, compare, select
   localparam int unsigned QuicLatency = 2 + 2 + QuicIdLatency + 2;  // gw_quic: scheme, id, rows, table, compare, select
   localparam int unsigned BackendLatency = 1 + TableLatency;  // range check, backend entries
-  localparam int unsigned VerdictLatency = 3;
+  localparam int unsigned VerdictLatency = 4;
   localparam int unsigned MeterLead = 3;  // gw_meter learns of a packet's VIP so long before gw_verdict takes the packet
   localparam int unsigned EncapLatency = 1 + TableLatency + 3;  // next hop beside the checksum, then the header, then its tags
   // from the read of the flow table's arrays to the request that comes of it: see gw_flow_learn

@@ -19,7 +19,7 @@ module gw_meter_bench
     output logic         over_o
 );
   gw_table_req_t            request;
-  logic [MeterLead+1:0]     probe_q, want_q;
+  logic [MeterLead+2:0]     probe_q, want_q;
 
   always_comb begin
     request          = '0;
@@ -31,15 +31,15 @@ module gw_meter_bench
   end
 
   always_ff @(posedge clk_i) begin
-    probe_q <= {probe_q[MeterLead:0], probe_i};
-    want_q  <= {want_q[MeterLead:0], probe_i && want_i};
+    probe_q <= {probe_q[MeterLead+1:0], probe_i};
+    want_q  <= {want_q[MeterLead+1:0], probe_i && want_i};
     if (!rst_ni) begin
       probe_q <= '0;
       want_q  <= '0;
     end
   end
-  assign probed_o = probe_q[MeterLead+1];
-  assign wanted_o = want_q[MeterLead+1];
+  assign probed_o = probe_q[MeterLead+2];
+  assign wanted_o = want_q[MeterLead+2];
 
   gw_meter u_meter (
       .clk_i        (clk_i),
@@ -48,7 +48,7 @@ module gw_meter_bench
       .table_req_i  (request),
       .probe_valid_i(probe_i),
       .probe_vip_i  (vip_i),
-      .want_i       (want_q[MeterLead]),
+      .want_i       (want_q[MeterLead+1]),
       .over_o       (over_o)
   );
 endmodule

@@ -3,7 +3,7 @@
 // Throughput: one visit each cycle.
 // Drops when: never.
 //
-//   0 entry   3 products   4 sums, read of the bucket   5 total   6 what was gained, level   7 sum   8 cut   9 granted   10 written
+//   0 entry   3 products   4 sums, read of the bucket   5 total   6 what was gained, level   7 sum   8 too much?   9 cut   10 granted   11 written
 //
 // All visits of a round take the microseconds that had passed when it began, so that each is brought to each VIP once.
 module gw_meter_refill
@@ -33,7 +33,7 @@ module gw_meter_refill
   localparam int unsigned Entry = TableLatency;  // stages, in cycles after a visit begins
   localparam int unsigned Level = Entry + 3;
   localparam int unsigned Read = Level - Latency;
-  localparam int unsigned Cut = Level + 2;
+  localparam int unsigned Cut = Level + 3;
   localparam int unsigned Write = Cut + 2;
   localparam int unsigned ElapsedBits = 26;  // so many microseconds fill every bucket
   localparam int unsigned RateBits = 24;
@@ -121,7 +121,7 @@ module gw_meter_refill
   gw_tokens_t           burst_q, least_q;
   logic                 unmetered_q;
   gw_tokens_t [Cut:Entry+2] capacity_q;  // by stage
-  logic       [Cut:Entry+2] free_q;  // no meter: a full bucket
+  logic     [Cut-1:Entry+2] free_q;  // no meter: a full bucket
 
   always_ff @(posedge clk_i) begin
     low_low_q   <= elapsed_q[HalfElapsed-1:0] * meter.rate[HalfRate-1:0];
@@ -140,15 +140,14 @@ module gw_meter_refill
 
     total_q  <= TotalBits'(low_q) + {high_q, HalfElapsed'(0)};
     gained_q <= total_q[TotalBits-1:FullBits] != '0 ? MeterFull : gw_tokens_t'(total_q[FullBits-1:0]);
-    for (int unsigned s = Entry + 3; s <= Cut; s++) begin
-      capacity_q[s] <= capacity_q[s-1];
-      free_q[s]     <= free_q[s-1];
-    end
+    for (int unsigned s = Entry + 3; s <= Cut; s++) capacity_q[s] <= capacity_q[s-1];
+    for (int unsigned s = Entry + 3; s < Cut; s++) free_q[s] <= free_q[s-1];
   end
 
   // ---- the bucket ------------------------------------------------------------------------------------------------------
-  gw_tokens_t level_q, sum_q, held_q, granted_q;
-  gw_tokens_t spent1_q, spent2_q, spent3_q;
+  gw_tokens_t level_q, sum_q, uncut_q, held_q, granted_q;
+  gw_tokens_t spent1_q, spent2_q, spent3_q, spent4_q;
+  logic       over_q;  // the bucket would hold more than it may, or is to be full
 
   assign read_o     = visit_q[Read-1];
   assign read_vip_o = vip_q[Read-1];
@@ -158,9 +157,12 @@ module gw_meter_refill
     spent1_q  <= spent_i;
     sum_q     <= level_q + gained_q;
     spent2_q  <= spent1_q;
-    held_q    <= free_q[Cut] || sum_q > capacity_q[Cut] ? capacity_q[Cut] : sum_q;
+    over_q    <= free_q[Cut-1] || sum_q > capacity_q[Cut-1];
+    uncut_q   <= sum_q;
     spent3_q  <= spent2_q;
-    granted_q <= spent3_q + held_q;
+    held_q    <= over_q ? capacity_q[Cut] : uncut_q;
+    spent4_q  <= spent3_q;
+    granted_q <= spent4_q + held_q;
   end
 
   assign write_o     = visit_q[Write-1];

@@ -1,6 +1,6 @@
 // Decides: forward by connection id, by flow, by the host's order or by the ring, punt, host or drop (CARD.md 2 rows 16 to 18, and 4).
 //
-// Latency:    VerdictLatency: what is known of the candidates, the row that applies, the encapsulation's checks.
+// Latency:    VerdictLatency: what is known of the candidates, the row that applies, the encapsulation's checks, the meter's answer.
 // Throughput: one packet a cycle; never stalls.
 // Drops when: never here; it decides drops, which gw_admit carries out.
 module gw_verdict
@@ -27,7 +27,7 @@ module gw_verdict
     output logic              valid_o,
     output gw_verdict_t       verdict_o,
     output gw_rx_completion_t record_o,
-    output logic              want_token_o,  // a cycle after valid_i: a packet that is the host's when gw_meter has a token for it
+    output logic              want_token_o,  // two cycles after valid_i: a packet that is the host's when gw_meter has a token for it
     input  logic              over_i,  // a cycle later: it has none
     output logic              hit_valid_o,  // a packet of the wire, no ICMP error, hit this flow entry
     output gw_flow_hit_t      hit_o,
@@ -86,6 +86,7 @@ module gw_verdict
     logic                 ring_exists;
     logic                 ring_usable;
     logic                 wants_host;  // a miss is the host's to decide
+    logic                 metered;
     logic                 fallback;  // a miss that the ring gets counts as heartbeat_fallback
     logic                 learns;  // and its flow is learned
     logic                 confirms;  // a hit confirms its entry
@@ -107,9 +108,9 @@ module gw_verdict
   facts_t            facts_d, facts_q;
   gw_verdict_t       verdict1_d, verdict1_q;
   gw_backend_entry_t flow_entry_q, ring_entry_q, quic_entry_q;
-  gw_flow_hit_t      hit1_d, hit1_q, hit2_q, hit3_q;
-  gw_flow_request_t  request1_d, request1_q, request2_q, request3_q;
-  gw_rx_completion_t record1_d, record1_q, record2_q, record3_q;
+  gw_flow_hit_t      hit1_d, hit1_q, hit2_q, hit3_q, hit4_q;
+  gw_flow_request_t  request1_d, request1_q, request2_q, request3_q, request4_q;
+  gw_rx_completion_t record1_d, record1_q, record2_q, record3_q, record4_q;
   logic              punt, opens, flow_usable;
   logic              wants_token_d, wants_token_q;  // a packet for the host whose VIP has a meter
   logic       [ 7:0] generation;
@@ -130,8 +131,7 @@ module gw_verdict
     facts_d.ring_exists = candidates_i.ring_exists;
     facts_d.ring_usable = is_usable(candidates_i.ring_entry.state);
     facts_d.wants_host = punt && host_alive_i && !compute_only_i;
-    wants_token_d = facts_d.wants_host && entry_i.meter_rate != '0 && !parsed_i.decided && !parsed_i.echo && found_i.matched &&
-        facts_d.wire_frame && !facts_d.quic_live && !(facts_d.flow_live && !facts_d.flow_new);
+    facts_d.metered = entry_i.meter_rate != '0;
     facts_d.fallback = punt && !compute_only_i;
     facts_d.learns = (punt || entry_i.miss_policy == MissPolicyLearn) && !compute_only_i && !parsed_i.rst;
     facts_d.confirms = !flow_i.confirmed && !opens;
@@ -214,16 +214,10 @@ module gw_verdict
     end
   end
 
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) wants_token_q <= 1'b0;
-    else wants_token_q <= valid_i && wants_token_d;
-  end
-  assign want_token_o = wants_token_q;
-
   // ---- stage 2: the first row that applies -------------------------------------------------------------------------
   gw_verdict_t          verdict2_d, verdict2_q;
-  logic                 by_ring;
-  gw_disposition_e      ring_row, over_row_q;  // rows 5 to 7; of a packet that finds no token
+  logic                 by_flow, by_ring;
+  gw_disposition_e      ring_row, over_row2_q;  // rows 5 to 7; of a packet that finds no token
   // what the MTU leaves beside the inner packet; negative when that alone is too long
   logic signed [LengthBits:0] room_d, room_q;
 
@@ -231,6 +225,10 @@ module gw_verdict
     if (!facts_q.ring_exists) ring_row = DispositionDropNoBackend;
     else if (!facts_q.ring_usable) ring_row = DispositionDropBackendDown;
     else ring_row = DispositionForwardRing;
+
+    by_flow = facts_q.flow_live && !facts_q.flow_new;
+    wants_token_d = facts_q.wants_host && facts_q.metered && !facts_q.decided && !facts_q.assigned && !facts_q.echo && facts_q.matched &&
+        !facts_q.quic_live && !by_flow;
 
     verdict2_d = verdict1_q;
     if (!facts_q.decided) begin
@@ -246,14 +244,14 @@ module gw_verdict
         else verdict2_d.disposition = unmatched_drop_i ? DispositionDropUnmatched : DispositionHostUnmatched;
       end
       else if (facts_q.quic_live) verdict2_d.disposition = DispositionForwardQuic;
-      else if (facts_q.flow_live && !facts_q.flow_new) verdict2_d.disposition = DispositionForwardHit;
+      else if (by_flow) verdict2_d.disposition = DispositionForwardHit;
       else if (facts_q.wants_host) verdict2_d.disposition = facts_q.icmp_error ? DispositionHostIcmpError : DispositionHostPunt;
       else verdict2_d.disposition = ring_row;
     end
 
-    // a packet that gw_meter has no token for goes by the ring too
-    by_ring = verdict2_d.disposition inside {DispositionForwardRing, DispositionHostPunt, DispositionHostIcmpError};
     verdict2_d.heartbeat_fallback = verdict2_d.disposition == DispositionForwardRing && facts_q.fallback;
+    // The backend, should one be wanted. A packet that gw_meter has no token for goes by the ring too.
+    by_ring = !facts_q.assigned && !facts_q.quic_live && !by_flow;
     verdict2_d.entry = by_ring ? ring_entry_q : facts_q.quic_live ? quic_entry_q : flow_entry_q;
     verdict2_d.backend = by_ring ? facts_q.ring_backend : facts_q.quic_live ? facts_q.quic_backend : facts_q.flow_backend;
     verdict2_d.outer_bytes = by_ring ? facts_q.ring_outer_bytes : facts_q.quic_live ? facts_q.quic_outer_bytes :
@@ -265,57 +263,55 @@ module gw_verdict
     if (valid_q[0]) begin
       verdict2_q   <= verdict2_d;
       room_q       <= room_d;
-      over_row_q   <= ring_row == DispositionForwardRing ? DispositionForwardOverMeter : ring_row;
+      over_row2_q  <= ring_row == DispositionForwardRing ? DispositionForwardOverMeter : ring_row;
       hit2_q       <= hit1_q;
       request2_q   <= request1_q;
       record2_q    <= record1_q;
     end
   end
 
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) wants_token_q <= 1'b0;
+    else wants_token_q <= valid_q[0] && wants_token_d;
+  end
+  assign want_token_o = wants_token_q;
+
   // ---- stage 3: whether the encapsulation can carry it ---------------------------------------------------------------
-  gw_verdict_t verdict3_d, verdict3_q;
-  logic        stamps2_q, learns2_q, confirms2_q, too_big_answered2_q, explain;
-  logic        hit, learn, hit_valid_q, request_valid_q;
-  gw_disposition_e row;
+  // What is known before gw_meter answers.
+  typedef struct packed {
+    logic forwards;  // to a backend, when the encapsulation can carry it
+    logic hits;
+    logic rings;
+    logic explains;  // the host is told all of a miss, also of one that is an ICMP error
+    logic over_forwards;  // likewise, without a token
+    logic supported;
+    logic too_big;
+  } checks_t;
+
+  gw_verdict_t      verdict3_q;
+  checks_t          checks_d, checks_q;
+  gw_egress_class_e class_d, class_q;  // of a packet that has its token, or wants none
+  gw_disposition_e  over_row3_q, blocked_row_q;
+  logic             stamps2_q, learns2_q, confirms2_q, too_big_answered2_q;
+  logic             stamps3_q, learns3_q, confirms3_q, too_big_answered3_q;
 
   always_comb begin
-    row = over_i ? over_row_q : verdict2_q.disposition;
-    // the host is told all of a miss, also of one that is an ICMP error
-    explain = row == DispositionHostPunt || (row == DispositionHostIcmpError && verdict2_q.count_vip);
-    verdict3_d = verdict2_q;
-    verdict3_d.disposition = row;
-    verdict3_d.over_meter = over_i;
-    if (row inside {DispositionForwardHit, DispositionForwardRing, DispositionForwardInject, DispositionForwardOverMeter,
-                    DispositionForwardQuic}) begin
-      if (!(verdict2_q.entry.encap inside {EncapIpip, EncapGre, EncapGue, EncapL2})) begin
-        verdict3_d.disposition = DispositionDropEncapUnsupported;
-      end else if (room_q < signed'((LengthBits + 1)'(verdict2_q.outer_bytes))) begin
-        verdict3_d.disposition = too_big_answered2_q ? DispositionForwardTooBig : DispositionDropTooBig;
-        verdict3_d.reply.too_big = too_big_answered2_q;
-      end else begin
-        verdict3_d.encapsulate = 1'b1;
-        verdict3_d.count_backend = 1'b1;
-      end
-    end
-    unique case (verdict3_d.disposition)
-      DispositionForwardRaw: verdict3_d.egress_class = EgressClassRaw;
-      DispositionForwardHit, DispositionForwardQuic: verdict3_d.egress_class = EgressClassHit;
-      DispositionForwardOverMeter: verdict3_d.egress_class = EgressClassOverMeter;
-      default: verdict3_d.egress_class = EgressClassNew;
+    checks_d.hits = verdict2_q.disposition == DispositionForwardHit;
+    checks_d.rings = verdict2_q.disposition == DispositionForwardRing;
+    checks_d.forwards = verdict2_q.disposition inside {DispositionForwardHit, DispositionForwardRing, DispositionForwardInject,
+                                                       DispositionForwardQuic};
+    checks_d.explains = verdict2_q.disposition == DispositionHostPunt ||
+        (verdict2_q.disposition == DispositionHostIcmpError && verdict2_q.count_vip);
+    checks_d.over_forwards = over_row2_q == DispositionForwardOverMeter;
+    checks_d.supported = verdict2_q.entry.encap inside {EncapIpip, EncapGre, EncapGue, EncapL2};
+    checks_d.too_big = room_q < signed'((LengthBits + 1)'(verdict2_q.outer_bytes));
+    unique case (verdict2_q.disposition)
+      DispositionForwardRaw: class_d = EgressClassRaw;
+      DispositionForwardHit, DispositionForwardQuic: class_d = EgressClassHit;
+      default: class_d = EgressClassNew;
     endcase
   end
 
-  assign hit   = valid_q[1] && stamps2_q && verdict3_d.disposition == DispositionForwardHit;
-  assign learn = valid_q[1] && stamps2_q && learns2_q &&
-      verdict3_d.disposition inside {DispositionForwardRing, DispositionForwardOverMeter};
-  always_ff @(posedge clk_i) begin
-    hit_valid_q     <= hit;
-    request_valid_q <= learn || (hit && confirms2_q);
-    if (!rst_ni) begin
-      hit_valid_q     <= 1'b0;
-      request_valid_q <= 1'b0;
-    end
-  end
   always_ff @(posedge clk_i) begin
     if (valid_q[0]) begin
       stamps2_q           <= facts_q.wire_frame && !facts_q.icmp_error;
@@ -324,20 +320,70 @@ module gw_verdict
       too_big_answered2_q <= facts_q.too_big_answered;
     end
     if (valid_q[1]) begin
-      verdict3_q <= verdict3_d;
-      hit3_q     <= hit2_q;
-      record3_q  <= explain ? record2_q : '0;
-      request3_q            <= request2_q;
-      request3_q.confirm    <= hit;
-      request3_q.backend    <= verdict2_q.backend;
-      request3_q.generation <= verdict2_q.entry.generation;
+      verdict3_q          <= verdict2_q;
+      checks_q            <= checks_d;
+      class_q             <= class_d;
+      over_row3_q         <= over_row2_q;
+      blocked_row_q       <= !checks_d.supported ? DispositionDropEncapUnsupported :
+          too_big_answered2_q ? DispositionForwardTooBig : DispositionDropTooBig;
+      hit3_q              <= hit2_q;
+      request3_q          <= request2_q;
+      record3_q           <= record2_q;
+      stamps3_q           <= stamps2_q;
+      learns3_q           <= learns2_q;
+      confirms3_q         <= confirms2_q;
+      too_big_answered3_q <= too_big_answered2_q;
     end
   end
 
-  assign verdict_o   = verdict3_q;
-  assign record_o    = record3_q;
+  // ---- stage 4: whether it has its token -----------------------------------------------------------------------------
+  gw_verdict_t verdict4_d, verdict4_q;
+  logic        forwards, blocked;
+  logic        hit, learn, hit_valid_q, request_valid_q;
+
+  always_comb begin
+    forwards = over_i ? checks_q.over_forwards : checks_q.forwards;
+    blocked  = !checks_q.supported || checks_q.too_big;
+
+    verdict4_d = verdict3_q;
+    verdict4_d.disposition  = over_i ? over_row3_q : verdict3_q.disposition;
+    verdict4_d.egress_class = over_i ? (checks_q.over_forwards ? EgressClassOverMeter : EgressClassNew) : class_q;
+    verdict4_d.over_meter   = over_i;
+    if (forwards && blocked) begin
+      verdict4_d.disposition   = blocked_row_q;
+      verdict4_d.egress_class  = EgressClassNew;
+      verdict4_d.reply.too_big = checks_q.supported && too_big_answered3_q;
+    end
+    verdict4_d.encapsulate   = forwards && !blocked;
+    verdict4_d.count_backend = forwards && !blocked;
+  end
+
+  assign hit   = valid_q[2] && stamps3_q && checks_q.hits && !blocked;
+  assign learn = valid_q[2] && stamps3_q && learns3_q && !blocked && (over_i ? checks_q.over_forwards : checks_q.rings);
+  always_ff @(posedge clk_i) begin
+    hit_valid_q     <= hit;
+    request_valid_q <= learn || (hit && confirms3_q);
+    if (!rst_ni) begin
+      hit_valid_q     <= 1'b0;
+      request_valid_q <= 1'b0;
+    end
+  end
+  always_ff @(posedge clk_i) begin
+    if (valid_q[2]) begin
+      verdict4_q <= verdict4_d;
+      hit4_q     <= hit3_q;
+      record4_q  <= checks_q.explains && !over_i ? record3_q : '0;
+      request4_q            <= request3_q;
+      request4_q.confirm    <= hit;
+      request4_q.backend    <= verdict3_q.backend;
+      request4_q.generation <= verdict3_q.entry.generation;
+    end
+  end
+
+  assign verdict_o   = verdict4_q;
+  assign record_o    = record4_q;
   assign hit_valid_o = hit_valid_q;
-  assign hit_o       = hit3_q;
+  assign hit_o       = hit4_q;
   assign request_valid_o = request_valid_q;
-  assign request_o       = request3_q;
+  assign request_o       = request4_q;
 endmodule
