@@ -46,7 +46,7 @@ package gw_pkg;
   localparam int unsigned BackendLatency = 1 + TableLatency;  // range check, backend entries
   localparam int unsigned VerdictLatency = 4;
   localparam int unsigned MeterLead = 3;  // gw_meter learns of a packet's VIP so long before gw_verdict takes the packet
-  localparam int unsigned EncapLatency = 1 + TableLatency + 3;  // next hop beside the checksum, then the header, then its tags
+  localparam int unsigned EncapLatency = 2 + TableLatency + 3;  // parts; checksum, beside it the next hop; the header; its tags
   // from the read of the flow table's arrays to the request that comes of it: see gw_flow_learn
   localparam int unsigned FlowRequestDelay =
       FlowHashLatency + RingLookupLatency + BackendLatency + VerdictLatency - VipFoundLatency - FlowLatency;

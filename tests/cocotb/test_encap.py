@@ -10,7 +10,7 @@ from layout import L
 from scapy.all import GRE, IP, UDP, Dot1Q, Ether, IPv6, Raw
 
 TOP = "gw_encap_bench"
-LATENCY = 7
+LATENCY = 8
 PREFIX_V4, PREFIX_V6 = 0xAC10_BEEF, 0x0100_0000_0000_0007_0000_0000_DEAD_BEEF  # the low bits are not the prefix
 SOURCE_V4, SOURCE_V6 = 0x0A00_0D25, 0xFC00_2307 << 96 | 0x1337
 GUE_PORT = 9886

@@ -1,8 +1,8 @@
 // Builds the headers that are sent: of encapsulations (IPIP and GUE with Katran's bytes, GRE, layer 2) and of the card's own answers;
 // and with them the decision for gw_admit (CARD.md 5).
 //
-// Latency:    EncapLatency: outer source and length; the checksum in five steps, the next hop read beside it; the header;
-//             its VLAN tags.
+// Latency:    EncapLatency: what is added to the length; outer source and length; the checksum in five steps, the next hop beside
+//             it; the header; its VLAN tags.
 // Throughput: one packet a cycle; never stalls.
 // Drops when: never.
 module gw_encap
@@ -56,7 +56,7 @@ module gw_encap
     logic [63:0] bytes;
   } tags_t;
 
-  // ---- stage 1: outer source and length ----------------------------------------------------------------------------
+  // ---- stages 1 and 2: outer source and length ---------------------------------------------------------------------
   logic         [EncapLatency-1:0] valid_q;
   gw_outer_t                       parts_d, parts_q, parts, reply;
   tags_t                           received_q, received;
@@ -66,21 +66,56 @@ module gw_encap
   logic                            built_d, built_q;  // there is a header
   logic                     [ 6:0] reply_header_bytes, reply_keep_from;
   frame_len_t                      reply_keep_to;
-  logic                     [15:0] port;
-  logic                     [15:0] added;  // to the inner length field, which makes the outer one
-  logic                     [31:0] client;
+  logic                     [15:0] port, port_q;
+  logic                     [15:0] added, added_q;  // to the inner length field, which makes the outer one
+  logic                     [31:0] client, client_q;
   logic                     [15:0] source_port, udp_length;  // of UDP
   logic                     [15:0] swapped;  // the client's last two bytes and its port's, in Katran's order
-  logic                            gre, own_source;  // the outer source is the card's
+  logic                            own_source;  // the outer source is the card's
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) valid_q <= '0;
     else valid_q <= {valid_q[EncapLatency-2:0], valid_i};
   end
 
+  // verilator lint_off UNUSEDSIGNAL
+  gw_parsed_t  parsed_q;
+  gw_verdict_t verdict_q;
+  // verilator lint_on UNUSEDSIGNAL
+  gw_rx_completion_t record_q;
+  logic        l2_q, gre_q, udp_q, reply_q;
+
+  always_comb begin
+    port   = verdict_i.port_zero ? '0 : parsed_i.source_port;
+    client = verdict_i.source_zero ? '0 : parsed_i.source_address[31:0];
+    // An IPv6 header is not in its own length. gw_verdict saw to it that this is at most the MTU.
+    added  = 16'(verdict_i.outer_bytes);
+    if (parsed_i.ipv6 && !verdict_i.entry.ipv6) added = added + 16'(Ipv6Bytes);
+    else if (verdict_i.entry.ipv6 && !parsed_i.ipv6) added = added - 16'(Ipv6Bytes);
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (valid_i) begin
+      parsed_q  <= parsed_i;
+      verdict_q <= verdict_i;
+      record_q  <= record_i;
+      l2_q      <= verdict_i.entry.encap == EncapL2;
+      gre_q     <= verdict_i.entry.encap == EncapGre;
+      udp_q     <= verdict_i.entry.encap == EncapGue;
+      reply_q   <= verdict_i.reply != '0;
+      port_q    <= port;
+      client_q  <= client;
+      added_q   <= added;
+    end
+  end
+
   gw_reply u_reply (
+      .clk_i         (clk_i),
+      .valid_i       (valid_i),
       .parsed_i      (parsed_i),
       .verdict_i     (verdict_i),
+      .parsed1_i     (parsed_q),
+      .verdict1_i    (verdict_q),
       .parts_o       (reply),
       .header_bytes_o(reply_header_bytes),
       .keep_from_o   (reply_keep_from),
@@ -88,84 +123,77 @@ module gw_encap
   );
 
   always_comb begin
-    port    = verdict_i.port_zero ? '0 : parsed_i.source_port;
-    client  = verdict_i.source_zero ? '0 : parsed_i.source_address[31:0];
-    swapped = client[15:0] ^ {port[7:0], port[15:8]};
-    gre     = verdict_i.entry.encap == EncapGre;
-    built_d = verdict_i.encapsulate || verdict_i.reply != '0;
+    swapped = client_q[15:0] ^ {port_q[7:0], port_q[15:8]};
+    built_d = verdict_q.encapsulate || reply_q;
 
     parts_d = '0;
-    parts_d.udp = verdict_i.entry.encap == EncapGue;
-    own_source = gre || parts_d.udp;
-    parts_d.outer_ipv6 = verdict_i.entry.ipv6;
-    parts_d.type_ipv6 = verdict_i.entry.encap == EncapL2 ? parsed_i.ipv6 : verdict_i.entry.ipv6;
-    if (gre) parts_d.protocol = ProtocolGre;
-    else if (parts_d.udp) parts_d.protocol = ProtocolUdp;
-    else parts_d.protocol = parsed_i.ipv6 ? ProtocolIpv6 : ProtocolIpv4;
-    parts_d.traffic_class = parsed_i.traffic_class;
-    parts_d.destination = verdict_i.entry.address;
-    parts_d.received_mac = parsed_i.destination_mac;
-    if (parts_d.outer_ipv6) parts_d.source = own_source ? source_v6_i : {ipip_source_v6_i[127:32], client ^ {port, 16'd0}};
+    parts_d.udp = udp_q;
+    own_source = gre_q || udp_q;
+    parts_d.outer_ipv6 = verdict_q.entry.ipv6;
+    parts_d.type_ipv6 = l2_q ? parsed_q.ipv6 : verdict_q.entry.ipv6;
+    if (gre_q) parts_d.protocol = ProtocolGre;
+    else if (udp_q) parts_d.protocol = ProtocolUdp;
+    else parts_d.protocol = parsed_q.ipv6 ? ProtocolIpv6 : ProtocolIpv4;
+    parts_d.traffic_class = parsed_q.traffic_class;
+    parts_d.destination = verdict_q.entry.address;
+    parts_d.received_mac = parsed_q.destination_mac;
+    if (parts_d.outer_ipv6) parts_d.source = own_source ? source_v6_i : {ipip_source_v6_i[127:32], client_q ^ {port_q, 16'd0}};
     else parts_d.source = 128'(own_source ? source_v4_i : {ipip_source_v4_i[31:16], swapped});
-    if (parts_d.outer_ipv6) source_port = (parsed_i.ipv6 ? client[31:16] : client[15:0]) ^ port;
+    if (parts_d.outer_ipv6) source_port = (parsed_q.ipv6 ? client_q[31:16] : client_q[15:0]) ^ port_q;
     else source_port = swapped;
-    udp_length = parsed_i.ip_length + (parsed_i.ipv6 ? 16'(Ipv6Bytes + UdpBytes) : 16'(UdpBytes));
+    udp_length = parsed_q.ip_length + (parsed_q.ipv6 ? 16'(Ipv6Bytes + UdpBytes) : 16'(UdpBytes));
     // What stands beyond `header_bytes` means nothing: GRE is always written. gw_egress knows the checksum of UDP.
     parts_d.tail = {
-      2'b00, verdict_i.entry.key_present, 13'd0, parsed_i.ipv6 ? EtherIpv6 : EtherIpv4, verdict_i.entry.key
+      2'b00, verdict_q.entry.key_present, 13'd0, parsed_q.ipv6 ? EtherIpv6 : EtherIpv4, verdict_q.entry.key
     };
-    if (parts_d.udp) parts_d.tail = {source_port, gue_port_i, udp_length, 16'd0};
-    // An IPv6 header is not in its own length. gw_verdict saw to it that this is at most the MTU.
-    added = 16'(verdict_i.outer_bytes);
-    if (parsed_i.ipv6 && !parts_d.outer_ipv6) added = added + 16'(Ipv6Bytes);
-    else if (parts_d.outer_ipv6 && !parsed_i.ipv6) added = added - 16'(Ipv6Bytes);
-    parts_d.length = parsed_i.ip_length + added;
-    if (verdict_i.reply != '0) parts_d = reply;
+    if (udp_q) parts_d.tail = {source_port, gue_port_i, udp_length, 16'd0};
+    parts_d.length = parsed_q.ip_length + added_q;
+    if (reply_q) parts_d = reply;
 
     plain_d = '0;
-    plain_d.source = parsed_i.source;
-    plain_d.inject = parsed_i.inject;
-    plain_d.payload = parsed_i.payload;
-    plain_d.when_whole = verdict_i.disposition;
-    plain_d.when_short = verdict_i.when_short;
-    plain_d.needed = verdict_i.needed;
-    plain_d.egress_class = verdict_i.egress_class;
-    plain_d.heartbeat_fallback = verdict_i.heartbeat_fallback;
-    plain_d.quic_unknown = verdict_i.quic_unknown;
-    plain_d.over_meter = verdict_i.over_meter;
-    plain_d.count_vip = verdict_i.count_vip;
-    plain_d.count_backend = verdict_i.count_backend;
-    plain_d.vip = verdict_i.vip;
-    plain_d.backend = verdict_i.backend;
-    plain_d.ip_bytes = parsed_i.ip_length + (parsed_i.ipv6 ? 16'(Ipv6Bytes) : 16'd0);
-    plain_d.reply = verdict_i.reply;
+    plain_d.source = parsed_q.source;
+    plain_d.inject = parsed_q.inject;
+    plain_d.payload = parsed_q.payload;
+    plain_d.when_whole = verdict_q.disposition;
+    plain_d.when_short = verdict_q.when_short;
+    plain_d.needed = verdict_q.needed;
+    plain_d.egress_class = verdict_q.egress_class;
+    plain_d.heartbeat_fallback = verdict_q.heartbeat_fallback;
+    plain_d.quic_unknown = verdict_q.quic_unknown;
+    plain_d.over_meter = verdict_q.over_meter;
+    plain_d.count_vip = verdict_q.count_vip;
+    plain_d.count_backend = verdict_q.count_backend;
+    plain_d.vip = verdict_q.vip;
+    plain_d.backend = verdict_q.backend;
+    plain_d.ip_bytes = parsed_q.ip_length + (parsed_q.ipv6 ? 16'(Ipv6Bytes) : 16'd0);
+    plain_d.reply = verdict_q.reply;
     plain_d.keep_to = '1;
-    if (verdict_i.encapsulate) begin
-      plain_d.checksum = parts_d.udp;
-      plain_d.header_bytes = 7'(EthernetBytes) + 7'(verdict_i.outer_bytes);
-      plain_d.keep_from = 7'(EthernetBytes) + {3'd0, parsed_i.tags, 2'd0};
-      plain_d.keep_to = verdict_i.needed;
+    if (verdict_q.encapsulate) begin
+      plain_d.checksum = udp_q;
+      plain_d.header_bytes = 7'(EthernetBytes) + 7'(verdict_q.outer_bytes);
+      plain_d.keep_from = 7'(EthernetBytes) + {3'd0, parsed_q.tags, 2'd0};
+      plain_d.keep_to = verdict_q.needed;
     end
-    if (verdict_i.reply != '0) begin
+    if (reply_q) begin
       plain_d.icmp_checksum = reply.icmp;
       plain_d.header_bytes = reply_header_bytes;
       plain_d.keep_from = reply_keep_from;
       plain_d.keep_to = reply_keep_to;
     end
-    plain_d.record = record_i;
+    plain_d.record = record_q;
   end
 
   always_ff @(posedge clk_i) begin
-    if (valid_i) begin
+    if (valid_q[0]) begin
       parts_q       <= parts_d;
-      received_q    <= '{count: parsed_i.tags, bytes: parsed_i.tag};
+      received_q    <= '{count: parsed_q.tags, bytes: parsed_q.tag};
       above_q       <= plain_d[$bits(gw_decision_t)-1-:AboveBits];
       below_q       <= plain_d[BelowBits-1:0];
       built_q       <= built_d;
     end
   end
 
-  // ---- stages 2 to 5: the IPv4 header's checksum ------------------------------------------------------------------
+  // ---- stages 3 to 6: the IPv4 header's checksum ------------------------------------------------------------------
   logic [16:0] sum_length_q, sum_source_q, sum_destination_q, sum_second_q;
   logic [17:0] sum_fields_q;
   logic [18:0] sum_addresses_q;
@@ -174,27 +202,27 @@ module gw_encap
   logic [ 7:0] protocol_q;
 
   always_ff @(posedge clk_i) begin
-    if (valid_q[0]) begin
+    if (valid_q[1]) begin
       sum_length_q      <= {9'h045, parts_q.traffic_class} + 17'(parts_q.length);
       sum_source_q      <= 17'(parts_q.source[31:16]) + 17'(parts_q.source[15:0]);
       sum_destination_q <= 17'(parts_q.destination[31:16]) + 17'(parts_q.destination[15:0]);
       sum_second_q      <= 17'(parts_q.second_word[31:16]) + 17'(parts_q.second_word[15:0]);
       protocol_q        <= parts_q.protocol;
     end
-    if (valid_q[1]) begin
+    if (valid_q[2]) begin
       sum_fields_q    <= 18'(sum_length_q) + {2'd0, Ttl, protocol_q};
       sum_addresses_q <= 19'(sum_source_q) + 19'(sum_destination_q) + 19'(sum_second_q);
     end
-    if (valid_q[2]) sum_q <= 20'(sum_fields_q) + 20'(sum_addresses_q);
-    if (valid_q[3]) folded_q <= 17'(sum_q[15:0]) + 17'(sum_q[19:16]);
+    if (valid_q[3]) sum_q <= 20'(sum_fields_q) + 20'(sum_addresses_q);
+    if (valid_q[4]) folded_q <= 17'(sum_q[15:0]) + 17'(sum_q[19:16]);
   end
 
-  // ---- stages 2 to 7: what a checksum of UDP or ICMP covers before what is carried -----------------------------------
+  // ---- stages 3 to 8: what a checksum of UDP or ICMP covers before what is carried -----------------------------------
   logic [15:0] checksum_part;
   gw_pseudo_sum u_pseudo_sum (
       .clk_i        (clk_i),
       .rst_ni       (rst_ni),
-      .valid_i      (valid_q[0] && built_q && (parts_q.udp || parts_q.icmp)),
+      .valid_i      (valid_q[1] && built_q && (parts_q.udp || parts_q.icmp)),
       .ipv6_i       (parts_q.outer_ipv6),
       .icmp_i       (parts_q.icmp),
       .source_i     (parts_q.source),
@@ -208,7 +236,7 @@ module gw_encap
   // ---- beside it: the next hop, and what waits ---------------------------------------------------------------------
   localparam int unsigned TagLatency = 1;
   localparam int unsigned HeaderStage = EncapLatency - TagLatency;  // the header's
-  localparam int unsigned BesideCycles = HeaderStage - 2;
+  localparam int unsigned BesideCycles = HeaderStage - 3;
   localparam int unsigned NextHopWait = HeaderStage - 1 - TableLatency;
 
   typedef struct packed {
@@ -249,7 +277,7 @@ module gw_encap
   ) u_plain_delay (
       .clk_i  (clk_i),
       .rst_ni (rst_ni),
-      .valid_i(valid_q[0]),
+      .valid_i(valid_q[1]),
       .data_i ({above_q, below_q}),
       .valid_o(parts_valid),
       .data_o ({above, below})
@@ -260,7 +288,7 @@ module gw_encap
   ) u_parts_delay (
       .clk_i  (clk_i),
       .rst_ni (rst_ni),
-      .valid_i(valid_q[0] && built_q),
+      .valid_i(valid_q[1] && built_q),
       .data_i ({parts_q, received_q}),
       .valid_o(built),
       .data_o ({parts, received})
@@ -278,7 +306,7 @@ module gw_encap
       .data_o ({macs, vlan})
   );
 
-  // ---- stage 6: the header -----------------------------------------------------------------------------------------
+  // ---- stage 7: the header -----------------------------------------------------------------------------------------
   typedef logic [HeaderBits-1:0] header_t;
 
   // `udp` and `icmp` are gw_pseudo_sum's
@@ -338,7 +366,7 @@ module gw_encap
     if (built) header_q <= header_of(parts, macs, checksum);
   end
 
-  // ---- stage 7: the tags -------------------------------------------------------------------------------------------
+  // ---- stage 8: the tags -------------------------------------------------------------------------------------------
   gw_decision_t with_tags;
 
   gw_tag u_tag (
