@@ -33,7 +33,7 @@ package gw_pkg;
   // ---- latencies of the stations from window to decision, in cycles from a station's input to its output -------
   localparam int unsigned ParseStepLatency = 2;  // one extension header: its length, then the window shifted
   localparam int unsigned ParseSteps = 3;
-  localparam int unsigned ParseLatency = 3 + ParseSteps * ParseStepLatency + 2;  // tags, view, fields; steps; lengths, rows
+  localparam int unsigned ParseLatency = 3 + ParseSteps * ParseStepLatency + 3;  // tags, view, fields; steps; lengths, ports, rows
   localparam int unsigned VipFoundLatency = 2 + TableLatency + 3;  // rows of the banks, match tables, compare, match, select
   localparam int unsigned VipEntryLatency = VipFoundLatency + TableLatency;
   localparam int unsigned VipPoolLatency = VipEntryLatency + TableLatency;

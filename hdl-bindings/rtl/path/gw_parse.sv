@@ -1,7 +1,7 @@
 // Reads a frame's window: tags, addresses, ports and lengths that the stations after it use, and the verdicts that need no
 // table (CARD.md 2, rows 4 to 15).
 //
-// Latency:    ParseLatency: tags; the view behind them; fields; a step an extension header; lengths; rows.
+// Latency:    ParseLatency: tags; the view behind them; fields; a step an extension header; lengths; ports; rows.
 // Throughput: one window a cycle; never stalls.
 // Drops when: never here; it decides drops, which gw_admit carries out.
 //
@@ -68,13 +68,14 @@ module gw_parse
   logic unused_complete;
   assign unused_complete = window_i.complete;
 
-  logic valid1_q, valid2_q, valid3_q, walked_valid, lengths_valid_q, rows_valid_q;
+  logic valid1_q, valid2_q, valid3_q, walked_valid, lengths_valid_q, ports_valid_q, rows_valid_q;
   always_ff @(posedge clk_i) begin
     valid1_q        <= valid_i && rst_ni;
     valid2_q        <= valid1_q && rst_ni;
     valid3_q        <= valid2_q && rst_ni;
     lengths_valid_q <= walked_valid && rst_ni;
-    rows_valid_q    <= lengths_valid_q && rst_ni;
+    ports_valid_q   <= lengths_valid_q && rst_ni;
+    rows_valid_q    <= ports_valid_q && rst_ni;
   end
   assign valid_o = rows_valid_q;
 
@@ -89,7 +90,23 @@ module gw_parse
     logic [7:0]    bytes;  // of the frame in the window
   } front_t;
 
+  // What begins behind the tags.
+  typedef struct packed {
+    logic ipv4;
+    logic ipv6;
+    logic link_control;
+  } kind_t;
+
+  function automatic kind_t kind_of(logic [15:0] ether_type);
+    return '{
+        ipv4: ether_type == EtherIpv4,
+        ipv6: ether_type == EtherIpv6,
+        link_control: ether_type inside {EtherArp, EtherSlow, EtherLldp}
+    };
+  endfunction
+
   front_t                   front1_d, front1_q, front2_q;
+  kind_t [2:0]              kinds_q;  // by the number of tags
   logic [WindowBytes*8-1:0] data_q;
   view_t                    start;
 
@@ -111,26 +128,28 @@ module gw_parse
     if (valid_i) begin
       front1_q <= front1_d;
       data_q   <= window_i.data;
+      for (int unsigned n = 0; n < 3; n++) kinds_q[n] <= kind_of(word16(start, 12 + Tag * n));
     end
   end
 
   // ---- stage 2: the view behind them -----------------------------------------------------------------------------
-  logic [15:0] ether_type_d, ether_type_q;
+  kind_t       kind_d, kind_q;
+  logic [7:0]  bytes_behind_tags_q;
   logic [63:0] tag_q;
   view_t       view_d, view_q;
 
   always_comb begin
     unique case (front1_q.tags)
       2'd0: begin
-        ether_type_d = word16(view_t'(data_q), 12);
+        kind_d = kinds_q[0];
         view_d = view_t'(data_q >> Ethernet * 8);
       end
       2'd1: begin
-        ether_type_d = word16(view_t'(data_q), 16);
+        kind_d = kinds_q[1];
         view_d = view_t'(data_q >> (Ethernet + Tag) * 8);
       end
       default: begin
-        ether_type_d = word16(view_t'(data_q), 20);
+        kind_d = kinds_q[2];
         view_d = view_t'(data_q >> (Ethernet + 2 * Tag) * 8);
       end
     endcase
@@ -139,7 +158,8 @@ module gw_parse
   always_ff @(posedge clk_i) begin
     if (valid1_q) begin
       front2_q     <= front1_q;
-      ether_type_q <= ether_type_d;
+      kind_q       <= kind_d;
+      bytes_behind_tags_q <= front1_q.bytes - {4'd0, front1_q.tags, 2'd0};
       tag_q        <= {word32(view_t'(data_q), 12), word32(view_t'(data_q), 16)};
       view_q       <= view_d;
     end
@@ -163,12 +183,10 @@ module gw_parse
   facts_t     facts_d, facts_q, facts;
   gw_parsed_t fields_d, fields_q, fields;  // ports, flags, protocol and lengths come later
   gw_walk_t   walk_d, walk_q;
-  logic [7:0] bytes_behind_tags;
   logic [3:0] header_words;
   logic       short_total;  // below the header without options
 
   always_comb begin
-    bytes_behind_tags = front2_q.bytes - {4'd0, front2_q.tags, 2'd0};
     header_words = view_q[3:0];
 
     fields_d = '0;
@@ -179,7 +197,7 @@ module gw_parse
     fields_d.source_mac = front2_q.source_mac;
     fields_d.tags = front2_q.tags;
     fields_d.tag = tag_q;
-    fields_d.ipv6 = ether_type_q == EtherIpv6;
+    fields_d.ipv6 = kind_q.ipv6;
 
     walk_d = '0;
     walk_d.ipv6 = fields_d.ipv6;
@@ -212,15 +230,15 @@ module gw_parse
     facts_d.raw = front2_q.source == SourceInject && front2_q.inject.op == TxOpRaw;
     facts_d.group = facts_d.wire_frame && front2_q.destination_mac[40];
     facts_d.mac_mismatch = facts_d.wire_frame && !facts_d.group && mac_filter_i && front2_q.destination_mac != mac_i;
-    facts_d.link_control = ether_type_q inside {EtherArp, EtherSlow, EtherLldp};
-    facts_d.ipv4 = ether_type_q == EtherIpv4;
+    facts_d.link_control = kind_q.link_control;
+    facts_d.ipv4 = kind_q.ipv4;
     facts_d.ipv6 = fields_d.ipv6;
-    facts_d.discovery = fields_d.ipv6 && bytes_behind_tags >= 8'(Ethernet + Ipv6 + 8) && walk_d.protocol == ProtocolIcmpv6 &&
+    facts_d.discovery = fields_d.ipv6 && bytes_behind_tags_q >= 8'(Ethernet + Ipv6 + 8) && walk_d.protocol == ProtocolIcmpv6 &&
         is_neighbour_discovery(walk_d.bytes[7:0]);
     if (fields_d.ipv6) begin
-      facts_d.malformed = bytes_behind_tags < 8'(Ethernet + Ipv6) || view_q[7:4] != 4'd6;
+      facts_d.malformed = bytes_behind_tags_q < 8'(Ethernet + Ipv6) || view_q[7:4] != 4'd6;
     end else begin
-      facts_d.malformed = bytes_behind_tags < 8'(Ethernet + Ipv4) || view_q[7:4] != 4'd4 || header_words < 4'd5 || short_total;
+      facts_d.malformed = bytes_behind_tags_q < 8'(Ethernet + Ipv4) || view_q[7:4] != 4'd4 || header_words < 4'd5 || short_total;
     end
     facts_d.plain = fields_d.ipv6 ? walk_d.protocol == ProtocolIcmpv6 : header_words == 4'd5;
     facts_d.fragment = facts_d.ipv4 && (word16(view_q, 6) & 16'h3fff) != '0;
@@ -279,12 +297,15 @@ module gw_parse
     logic icmp_error;
     logic icmp_discovery;
     logic icmp_echo;
+    logic bgp;  // a port of BGP
+    logic bfd;  // the destination port is one of BFD
   } lengths_t;
 
-  facts_t      facts2_q;
-  gw_parsed_t  fields2_q, fields2_d;
-  lengths_t    lengths_d, lengths_q;
-  logic [16:0] needed_d, needed_q;
+  facts_t      facts1_q, facts2_q;
+  gw_parsed_t  fields1_q, fields1_d, fields2_q, fields2_d;
+  lengths_t    lengths_d, lengths1_q, lengths_q;
+  logic [16:0] needed_d, needed1_q, needed_q;
+  gw_walk_t    walk1_q;
   logic [6:0]  ip_at;  // what the IP length counts from
   logic [7:0]  icmp_type;
   view_t       l4;
@@ -293,7 +314,7 @@ module gw_parse
 
   // of what layer 4 carries only gw_inner_flow and gw_connection_id read more, and malformed packets and fragments are known with the lengths
   logic unused_bits;
-  assign unused_bits = ^{walk.ipv6, walk.options, facts2_q.malformed, facts2_q.fragment, facts2_q.plain};
+  assign unused_bits = ^{walk1_q, front2_q.bytes, facts2_q.malformed, facts2_q.fragment, facts2_q.plain, lengths_q.bgp, lengths_q.bfd};
 
   always_comb begin
     l4 = view_t'(walk.bytes[14*8-1:0]);
@@ -313,25 +334,43 @@ module gw_parse
     ip_at = (facts.ipv6 ? 7'(Ethernet + Ipv6) : 7'(Ethernet)) + {3'd0, fields.tags, 2'd0};
     needed_d = {1'b0, fields.ip_length} + 17'(ip_at);
 
-    fields2_d = fields;
-    fields2_d.protocol = walk.protocol;
-    {fields2_d.ack, fields2_d.rst, fields2_d.syn, fields2_d.fin} = {l4[13*8+4], l4[13*8+2], l4[13*8+1], l4[13*8]};
-    if (!lengths_d.tcp || lengths_d.fragment) {fields2_d.ack, fields2_d.rst, fields2_d.syn, fields2_d.fin} = '0;
-    fields2_d.when_short = facts.ipv6 ? DispositionDropIpv6Malformed : DispositionDropIpv4Malformed;
-    fields2_d.control_port =
-        (lengths_d.tcp && (word16(l4, 0) == PortBgp || word16(l4, 2) == PortBgp)) ||
-        (lengths_d.udp && word16(l4, 2) inside {16'd3784, 16'd3785, 16'd4784});
+    lengths_d.bgp = word16(l4, 0) == PortBgp || word16(l4, 2) == PortBgp;
+    lengths_d.bfd = word16(l4, 2) inside {16'd3784, 16'd3785, 16'd4784};
+
+    fields1_d = fields;
+    fields1_d.protocol = walk.protocol;
+    {fields1_d.ack, fields1_d.rst, fields1_d.syn, fields1_d.fin} = {l4[13*8+4], l4[13*8+2], l4[13*8+1], l4[13*8]};
+    {fields1_d.source_port, fields1_d.destination_port} = {word16(l4, 0), word16(l4, 2)};
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (walked_valid) begin
+      facts1_q   <= facts;
+      fields1_q  <= fields1_d;
+      lengths1_q <= lengths_d;
+      needed1_q  <= needed_d;
+      walk1_q    <= walk;
+    end
+  end
+
+  // ---- which ports it has --------------------------------------------------------------------------------------------
+  always_comb begin
+    fields2_d = fields1_q;
+    if (!lengths1_q.tcp || lengths1_q.fragment) {fields2_d.ack, fields2_d.rst, fields2_d.syn, fields2_d.fin} = '0;
+    fields2_d.when_short = facts1_q.ipv6 ? DispositionDropIpv6Malformed : DispositionDropIpv4Malformed;
+    fields2_d.control_port = (lengths1_q.tcp && lengths1_q.bgp) || (lengths1_q.udp && lengths1_q.bfd);
     // fragments, ICMP errors and echo requests have no ports of their own
-    portless = lengths_d.fragment || lengths_d.icmp_error;
-    fields2_d.source_port = lengths_d.icmp_echo ? word16(l4, 2) : portless ? '0 : word16(l4, 0);
-    fields2_d.destination_port = portless || lengths_d.icmp_echo ? '0 : word16(l4, 2);
+    portless = lengths1_q.fragment || lengths1_q.icmp_error;
+    if (portless) fields2_d.source_port = '0;
+    if (lengths1_q.icmp_echo) fields2_d.source_port = fields1_q.destination_port;  // the checksum
+    if (portless || lengths1_q.icmp_echo) fields2_d.destination_port = '0;
   end
 
   gw_inner_flow_t inner;
   gw_inner_flow u_inner_flow (
       .clk_i        (clk_i),
       .valid_i      (walked_valid),
-      .error_i      (lengths_d.icmp_error && !lengths_d.fragment),
+      .error_i      (lengths1_q.icmp_error && !lengths1_q.fragment),
       .ipv6_i       (facts.ipv6),
       .destination_i(fields.destination_address),
       .walk_i       (walk),
@@ -340,18 +379,18 @@ module gw_parse
 
   gw_connection_id u_connection_id (
       .clk_i  (clk_i),
-      .valid_i(walked_valid),
-      .ask_i  (lengths_d.udp && facts.wire_frame),
-      .walk_i (walk),
+      .valid_i(lengths_valid_q),
+      .ask_i  (lengths1_q.udp && facts1_q.wire_frame),
+      .walk_i (walk1_q),
       .id_o   (connection_id_o)
   );
 
   always_ff @(posedge clk_i) begin
-    if (walked_valid) begin
-      facts2_q  <= facts;
+    if (lengths_valid_q) begin
+      facts2_q  <= facts1_q;
       fields2_q <= fields2_d;
-      lengths_q <= lengths_d;
-      needed_q  <= needed_d;
+      lengths_q <= lengths1_q;
+      needed_q  <= needed1_q;
     end
   end
 
@@ -408,7 +447,7 @@ module gw_parse
   end
 
   always_ff @(posedge clk_i) begin
-    if (lengths_valid_q) parsed_q <= parsed_d;
+    if (ports_valid_q) parsed_q <= parsed_d;
   end
   assign parsed_o = parsed_q;
 
