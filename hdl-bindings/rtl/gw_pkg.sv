@@ -41,7 +41,7 @@ package gw_pkg;
   localparam int unsigned FlowHashLatency = SourceHashLatency + 8;
   localparam int unsigned RingIndexLatency = 10;  // Barrett reduction and the ring's base
   localparam int unsigned RingLookupLatency = RingIndexLatency + RingLatency;
-  localparam int unsigned FlowLookupLatency = 2 + FlowLatency + 4;  // gw_flow_lookup: rows, tables, compare, select
+  localparam int unsigned FlowLookupLatency = 2 + FlowLatency + 5;  // gw_flow_lookup: rows, tables, compare, select, check, correct, judge
   localparam int unsigned QuicLatency = 2 + 2 + QuicIdLatency + 2;  // gw_quic: scheme, id, rows, table, compare, select
   localparam int unsigned BackendLatency = 1 + TableLatency;  // range check, backend entries
   localparam int unsigned VerdictLatency = 4;
@@ -303,6 +303,15 @@ package gw_pkg;
     logic              quic_exists;
     gw_backend_entry_t quic_entry;  // of the backend that the connection id names
   } gw_candidates_t;
+
+  // P(i) of the flow word's error correction (CARD.md 7): the code position of data bit i, the i-th number from 3 on that is no
+  // power of two.
+  function automatic logic [7:0] code_position(input int unsigned bit_index);
+    int unsigned p;
+    p = bit_index + 3;  // P(0); each power of two at or below moves it on by one
+    for (int unsigned k = 2; k < 8; k++) if (p >= (1 << k)) p = p + 1;
+    return 8'(p);
+  endfunction
 
   // A word of the flow table without its SECDED bits: the first fields of gw_flow_record_t.
   typedef struct packed {

@@ -7,7 +7,7 @@ from flow_bench import Bench, generator
 from flow_model import DATA_BITS, ECC_BITS, KEY_BITS, Entry, Key, secded
 
 TOP = "gw_flow_bench"
-LATENCY = 16  # FlowLookupLatency
+LATENCY = 17  # FlowLookupLatency
 VALID_BIT = KEY_BITS + 24
 
 

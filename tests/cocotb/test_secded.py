@@ -6,7 +6,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
-from flow_model import DATA_BITS, ECC_BITS, secded
+from flow_model import DATA_BITS, ECC_BITS, POSITIONS, secded
 
 TOP = "gw_secded"
 WORD_BITS = DATA_BITS + ECC_BITS
@@ -26,7 +26,7 @@ async def stream(dut, words):
         if 1 <= i <= len(words):
             codes.append(int(dut.ecc_o.value))
         if 2 <= i <= len(words) + 1:
-            flags = [int(signal.value) for signal in (dut.corrected_o, dut.uncorrectable_o, dut.flipped_o, dut.flip_o)]
+            flags = [int(signal.value) for signal in (dut.corrected_o, dut.uncorrectable_o, dut.flipped_o, dut.position_o)]
             results.append((int(dut.data_o.value), *flags))
     return codes, results
 
@@ -55,9 +55,9 @@ async def a_whole_word_passes(dut):
 async def every_wrong_bit_is_corrected(dut):
     cases = [(data, bit) for data in (0, random.getrandbits(DATA_BITS), random.getrandbits(DATA_BITS)) for bit in range(WORD_BITS)]
     _, results = await stream(dut, [(data | secded(data) << DATA_BITS) ^ 1 << bit for data, bit in cases])
-    for (data, bit), (shown, corrected, uncorrectable, flipped, flip) in zip(cases, results, strict=True):
+    for (data, bit), (shown, corrected, uncorrectable, flipped, position) in zip(cases, results, strict=True):
         assert (shown, corrected, uncorrectable, flipped) == (data, 1, 0, int(bit < DATA_BITS)), bit
-        assert bit >= DATA_BITS or flip == bit
+        assert bit >= DATA_BITS or position == POSITIONS[bit]
 
 
 @cocotb.test()

@@ -1,6 +1,6 @@
 // Purpose: finds a packet's flow: hashes the key for each bank, probes all places in one cycle, checks the word it chose; and
 //   finds the places where the flow could be learned.
-// Latency: FlowLookupLatency: rows 2, table FlowLatency, compare, select, check, correct.
+// Latency: FlowLookupLatency: rows 2, table FlowLatency, compare, select, check, correct, judge.
 // Throughput: one lookup each cycle.
 // Drops when: never. An uncorrectable word is a miss.
 //
@@ -32,11 +32,12 @@ module gw_flow_lookup
     output logic ecc_uncorrectable_o
 );
   localparam int unsigned RowLatency = 2;
-  localparam int unsigned AfterCompare = FlowLookupLatency - RowLatency - FlowLatency;  // compare, select, check, correct
+  localparam int unsigned AfterCompare = FlowLookupLatency - RowLatency - FlowLatency;  // compare, select, check, correct, judge
   localparam int unsigned PlaceBits = $clog2(FlowPlaces);
-  localparam int unsigned ValidIndex = FlowKeyBits + 24;  // `valid` in the word, after backend and generation
+  localparam logic [7:0] KeyEnd = code_position(FlowKeyBits);  // code positions below are the key's bits
+  localparam logic [7:0] ValidPosition = code_position(FlowKeyBits + 24);  // `valid`'s, after backend and generation
 
-  if (AfterCompare != 4) begin : gen_check
+  if (AfterCompare != 5) begin : gen_check
     $error("gw_flow_lookup: FlowLookupLatency does not fit the stages");
   end
 
@@ -77,9 +78,9 @@ module gw_flow_lookup
   logic [FlowKeyBits-1:0]   key_q;
   gw_flow_word_t            selected_q;
   logic [8:0]               selected_ecc_q;
-  flow_place_t              place_q, check_place_q, place_out_q;
-  logic                     check_found_q, found_out_q;
-  logic [AfterCompare-2:0]  valid_q;  // lookups in select, check, correct
+  flow_place_t              place_q, check_place_q, correct_place_q;
+  logic                     check_found_q, correct_found_q;
+  logic [AfterCompare-2:0]  valid_q;  // lookups in select, check, correct, judge
 
   always_comb begin
     found  = row_valid && match_i != '0;
@@ -88,17 +89,17 @@ module gw_flow_lookup
   end
 
   always_ff @(posedge clk_i) begin
-    hashing_q     <= RowLatency'({hashing_q, valid_i});
-    valid_q       <= (AfterCompare - 1)'({valid_q, row_valid});
-    found_q       <= found;
-    check_found_q <= found_q;
-    found_out_q   <= check_found_q;
+    hashing_q       <= RowLatency'({hashing_q, valid_i});
+    valid_q         <= (AfterCompare - 1)'({valid_q, row_valid});
+    found_q         <= found;
+    check_found_q   <= found_q;
+    correct_found_q <= check_found_q;
     if (!rst_ni) begin
-      hashing_q     <= '0;
-      valid_q       <= '0;
-      found_q       <= 1'b0;
-      check_found_q <= 1'b0;
-      found_out_q   <= 1'b0;
+      hashing_q       <= '0;
+      valid_q         <= '0;
+      found_q         <= 1'b0;
+      check_found_q   <= 1'b0;
+      correct_found_q <= 1'b0;
     end
   end
   always_ff @(posedge clk_i) begin
@@ -117,7 +118,7 @@ module gw_flow_lookup
       place_q        <= {lowest, row[lowest[PlaceBits-1-:$clog2(Banks)]]};
     end
     if (found_q) check_place_q <= place_q;
-    if (check_found_q) place_out_q <= check_place_q;
+    if (check_found_q) correct_place_q <= check_place_q;
   end
 
   // ---- room: places that are free, and those that would give way ----------------------------------------------------------
@@ -174,7 +175,7 @@ module gw_flow_lookup
   gw_flow_word_t               checked;
   logic [8:0]                  unused_syndrome;
   logic                        corrected, uncorrectable, flipped, other_key;
-  logic [7:0]                  flip;
+  logic [7:0]                  position;
 
   gw_secded #(.DataBits(FlowWordDataBits)) u_secded (
       .clk_i          (clk_i),
@@ -186,26 +187,32 @@ module gw_flow_lookup
       .corrected_o    (corrected),
       .uncorrectable_o(uncorrectable),
       .flipped_o      (flipped),
-      .flip_o         (flip)
+      .position_o     (position)
   );
   logic unused_checked;  // the key is the packet's, and `valid` is set
   assign unused_checked = ^{checked.valid, checked.key};
 
   // The bit that was wrong made this entry look like the packet's: it is another flow's, or none.
-  assign other_key = corrected && flipped && (flip < 8'(FlowKeyBits) || flip == 8'(ValidIndex));
+  assign other_key = corrected && flipped && (position < KeyEnd || position == ValidPosition);
 
-  assign valid_o             = valid_q[AfterCompare-2];
-  assign result_o.found      = found_out_q && !uncorrectable && !other_key;
-  assign result_o.backend    = checked.backend;
-  assign result_o.generation = checked.generation;
-  assign result_o.place      = place_out_q;
-  assign result_o.confirmed  = checked.confirmed;
-  assign result_o.pinned     = checked.pinned;
-  always_comb begin
-    result_o.room        = room3_q;
-    result_o.room.hidden = found_out_q && other_key;
-    result_o.room.same   = found_out_q && !other_key;  // also a word that cannot be corrected
+  // ---- judge --------------------------------------------------------------------------------------------------------------
+  gw_flow_result_t result_q;
+
+  always_ff @(posedge clk_i) begin
+    if (valid_q[AfterCompare-3]) begin
+      result_q.found       <= correct_found_q && !uncorrectable && !other_key;
+      result_q.backend     <= checked.backend;
+      result_q.generation  <= checked.generation;
+      result_q.place       <= correct_place_q;
+      result_q.confirmed   <= checked.confirmed;
+      result_q.pinned      <= checked.pinned;
+      result_q.room        <= room3_q;
+      result_q.room.hidden <= correct_found_q && other_key;
+      result_q.room.same   <= correct_found_q && !other_key;  // also a word that cannot be corrected
+    end
   end
+  assign valid_o  = valid_q[AfterCompare-2];
+  assign result_o = result_q;
 
   // ---- events -------------------------------------------------------------------------------------------------------------
   logic command_corrected_q, command_uncorrectable_q;  // waiting for a cycle of their own

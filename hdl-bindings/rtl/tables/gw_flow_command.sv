@@ -119,7 +119,7 @@ module gw_flow_command
   gw_flow_word_t corrected_word;
   logic          check, corrected, uncorrectable, unused_flipped;
   logic [8:0]    unused_syndrome;
-  logic [7:0]    unused_flip;
+  logic [7:0]    unused_position;
 
   assign record = rdata_i[$bits(gw_flow_record_t)-1:0];
   assign check  = state_q == Correct && wait_q == WaitBits'(SecdedLatency);
@@ -133,7 +133,7 @@ module gw_flow_command
       .corrected_o    (corrected),
       .uncorrectable_o(uncorrectable),
       .flipped_o      (unused_flipped),
-      .flip_o         (unused_flip)
+      .position_o     (unused_position)
   );
 
   always_ff @(posedge clk_i) begin

@@ -99,7 +99,7 @@ module gw_flow_table
 
   logic [FlowWordDataBits-1:0] unused_data;
   logic                        unused_corrected, unused_uncorrectable, unused_flipped;
-  logic [7:0]                  unused_flip;
+  logic [7:0]                  unused_position;
   gw_secded #(.DataBits(FlowWordDataBits)) u_secded (
       .clk_i          (clk_i),
       .valid_i        (write_word),
@@ -110,7 +110,7 @@ module gw_flow_table
       .corrected_o    (unused_corrected),
       .uncorrectable_o(unused_uncorrectable),
       .flipped_o      (unused_flipped),
-      .flip_o         (unused_flip)
+      .position_o     (unused_position)
   );
   assign access_word = clear_q ? '0 : {ecc, data_q};
 
