@@ -1,5 +1,5 @@
 // Purpose: the commands on one flow entry: INSERT, MOVE, DELETE. Reads what the place holds, compares, then writes.
-// Latency: about 36 cycles for a place that is read, DecisionLatency + 4 more when something had to leave (see below).
+// Latency: about 45 cycles for a place that is read, DecisionLatency + 4 more when something had to leave (see below).
 // Throughput: one command at a time.
 // Drops when: never.
 //

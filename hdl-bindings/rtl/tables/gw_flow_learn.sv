@@ -1,12 +1,17 @@
 // Purpose: does what packets ask of the flow table: learns new flows, confirms known ones, within the VIPs' quotas.
-// Latency: 4 cycles from request to write while nothing waits.
+// Latency: 7 or 8 cycles from request to write while nothing waits.
 // Throughput: one request each second cycle, which is the rate of the shortest frames: 161 M a second at 322.27 MHz. A flood of new
-//   flows at that rate is learned to 99 %: each request meets about 22 remembered places, each of which refuses one in 4,096.
+//   flows at that rate is learned to 99 %: each request meets about 24 remembered places, each of which refuses one in 4,096.
 // Drops when: `Waiting` requests wait, a place of its key's rows was written since its lookup, 32 places are remembered, or no place or
 //   quota is left: the request is refused; one that was to learn is counted.
 //
-//   Look:   the oldest request against the remembered places and the command's; its VIP's count
-//   Decide: refuse, or choose the place; the place is remembered and the write handed to the table
+//   Look:   the oldest request, each second cycle, against the remembered places and the command's; its VIP's count is read
+//   Weigh:  is it refused? against the place that the request before it takes in this cycle; its VIP's count against the quota
+//   Choose: the place, or none
+//   Commit: the place is remembered and counted, the write waits for the table
+//
+// Nothing stops on this way: a request begins it only while there is room for its write. One that is refused hands over a write of
+// nothing, so that all leave in the order in which they came, and counting them tells when those before a moment are written.
 //
 // A flow command first claims its places: from then on no request touches them, and what was accepted before is written. When it has
 // ended it releases them, which takes its turn here as a request would: its places are remembered, and the counts follow.
@@ -47,6 +52,9 @@ module gw_flow_learn
   localparam int unsigned TimeBits = 10;  // longer than requests wait and places are remembered together
   localparam int unsigned Recent = 32;
   localparam int unsigned LevelBits = $clog2(Waiting + 1);
+  localparam int unsigned Writes = 8;  // under way from Look to the table: four stages and what waits there
+  localparam int unsigned FlightBits = $clog2(Writes + 1);
+  localparam int unsigned CountBits = $clog2(Waiting + Writes + 1);
 
   typedef struct packed {
     logic [TimeBits-1:0] came;
@@ -56,7 +64,6 @@ module gw_flow_learn
   // ---- requests wait ---------------------------------------------------------------------------------------------------
   logic [TimeBits-1:0]  now_q;
   waiting_t             head;
-  gw_flow_request_t     request;
   logic [LevelBits-1:0] level;
   logic                 waits, pop, full, unused_almost_full;
 
@@ -77,47 +84,96 @@ module gw_flow_learn
       .full_o       (full),
       .almost_full_o(unused_almost_full)
   );
-  assign request = head.request;
-
   // ---- who has the turn ------------------------------------------------------------------------------------------------
-  logic           look, look_command, deciding_q, command_q, second_q, write_valid_q;
-  logic           claim_new, quota_busy, recent_full, stop;
-  logic [1:0]     claimed_q;
-  logic           draining_q;
-  logic [LevelBits-1:0] remaining_q;
+  gw_flow_claim_t        claim_q;
+  logic                  turn_q, room_q, left_q;
+  logic                  look, look_command, recent_spare, claim_new, claim_seen, last_place;
+  logic                  second_q, released_q;  // of a command's places, the first has had its turn; the last has
+  logic [1:0]            claimed_q;
+  logic [2:0]            stage_q;  // in Weigh, Choose, Commit
+  logic                  marking_q, draining_q;
+  logic [FlightBits-1:0] flight_q, flight_d, mark_q;  // begun and not yet written; those of them from before a claim
+  logic [CountBits-1:0]  remaining_q;  // those from before a FENCE's drain
 
-  assign claim_new    = (claim_i.from_valid && !claimed_q[0]) || (claim_i.into_valid && !claimed_q[1]);
-  assign stop         = claim_new || quota_busy || (draining_q && remaining_q == '0);
-  assign look_command = release_valid_i && !recent_full;
-  assign look         = !deciding_q && !stop && (look_command || waits);
+  assign last_place   = !claim_q.into_valid || second_q;
+  assign look_command = turn_q && room_q && release_valid_i && !released_q && recent_spare;
+  assign pop          = turn_q && room_q && !look_command && waits;
+  assign look         = look_command || pop;
+  assign flight_d     = flight_q + FlightBits'(look) - FlightBits'(left_q);
 
-  assign claimed_o = (claim_i.from_valid || claim_i.into_valid) && !claim_new;
-  assign drained_o = draining_q && remaining_q == '0 && !deciding_q && !write_valid_q;
+  assign claim_new  = (claim_i.from_valid && !claimed_q[0]) || (claim_i.into_valid && !claimed_q[1]);
+  assign claim_seen = (claim_q.from_valid && !claimed_q[0]) || (claim_q.into_valid && !claimed_q[1]);
+  assign claimed_o  = (claim_i.from_valid || claim_i.into_valid) && !claim_new;
+  assign drained_o  = draining_q && remaining_q == '0;
+
+  logic hold_q;
+  always_ff @(posedge clk_i) begin
+    turn_q       <= !turn_q;
+    stage_q      <= {stage_q[1:0], look};
+    flight_q     <= flight_d;
+    room_q       <= flight_d != FlightBits'(Writes);
+    second_q     <= release_valid_i && (second_q || look_command);
+    released_q   <= release_valid_i && (released_q || (look_command && last_place));
+    hold_q       <= !hold_q && (waits || flight_q != '0);
+    claim_q      <= claim_i;
+    marking_q    <= claim_seen && !(marking_q && mark_q == '0);
+    mark_q       <= (marking_q ? mark_q : flight_q) - FlightBits'(left_q);
+    claimed_q[0] <= claim_i.from_valid && (claimed_q[0] || (claim_q.from_valid && marking_q && mark_q == '0));
+    claimed_q[1] <= claim_i.into_valid && (claimed_q[1] || (claim_q.into_valid && marking_q && mark_q == '0));
+    draining_q   <= drain_i;
+    remaining_q  <= (draining_q ? remaining_q : CountBits'(level) + CountBits'(flight_q)) - CountBits'(left_q);
+    if (!rst_ni) begin
+      turn_q     <= 1'b0;
+      stage_q    <= '0;
+      flight_q   <= '0;
+      room_q     <= 1'b1;
+      second_q   <= 1'b0;
+      released_q <= 1'b0;
+      hold_q     <= 1'b0;
+      claim_q.from_valid <= 1'b0;
+      claim_q.into_valid <= 1'b0;
+      marking_q  <= 1'b0;
+      claimed_q  <= '0;
+      draining_q <= 1'b0;
+    end
+  end
 
   // ---- Look --------------------------------------------------------------------------------------------------------------
-  logic [Recent-1:0]  recent_match;
-  logic [Recent+1:0]  match_d, match_q;
-  logic               over, gain, loss;
-  logic [11:0]        loss_vip;
-  logic               insert, written;
-  gw_flow_row_t       insert_row;
+  gw_flow_request_t    request_q;
+  logic                command_q, first_q, last_q;  // a command's place; its first, its last
+  logic [1:0]          claim_match_q;
+  logic [TimeBits-1:0] horizon_q;
+  logic                recent_match, recent_full, over, written_q;
+  logic                remember_q, gain_q, loss_q;  // in Commit
+  gw_flow_row_t        row_q;
 
-  assign match_d[Recent-1:0] = recent_match;
-  assign match_d[Recent]     = claim_i.from_valid && request.room.rows[claim_i.from.bank] == claim_i.from.row;
-  assign match_d[Recent+1]   = claim_i.into_valid && request.room.rows[claim_i.into.bank] == claim_i.into.row;
+  always_ff @(posedge clk_i) begin
+    horizon_q <= waits ? head.came : now_q;
+    if (look) begin
+      command_q <= look_command;
+      first_q   <= !second_q;
+      last_q    <= last_place;
+    end
+    if (pop) begin
+      request_q        <= head.request;
+      claim_match_q[0] <= claim_q.from_valid && head.request.room.rows[claim_q.from.bank] == claim_q.from.row;
+      claim_match_q[1] <= claim_q.into_valid && head.request.room.rows[claim_q.into.bank] == claim_q.into.row;
+    end
+  end
 
   gw_flow_recent #(.Entries(Recent), .TimeBits(TimeBits)) u_recent (
-      .clk_i           (clk_i),
-      .rst_ni          (rst_ni),
-      .now_i           (now_q),
-      .horizon_i       (waits ? head.came : now_q),
-      .rows_i          (request.room.rows),
-      .match_o         (recent_match),
-      .full_o          (recent_full),
-      .insert_i        (insert),
-      .insert_row_i    (insert_row),
-      .insert_written_i(command_q),
-      .written_i       (written)
+      .clk_i       (clk_i),
+      .rst_ni      (rst_ni),
+      .now_i       (now_q),
+      .horizon_i   (horizon_q),
+      .look_i      (pop),
+      .rows_i      (head.request.room.rows),
+      .match_o     (recent_match),
+      .full_o      (recent_full),
+      .spare_o     (recent_spare),
+      .insert_i    (remember_q),
+      .insert_row_i(row_q),
+      .written_i   (written_q)
   );
 
   gw_flow_quota u_quota (
@@ -125,120 +181,133 @@ module gw_flow_learn
       .rst_ni     (rst_ni),
       .table_req_i(table_req_i),
       .ask_i      (look),
-      .vip_i      (look_command ? change_i.gain_vip : request.key[FlowKeyBits-1-:12]),
-      .quota_i    (request.quota),
-      .busy_o     (quota_busy),
+      .vip_i      (look_command ? change_i.gain_vip : head.request.key[FlowKeyBits-1-:12]),
+      .other_vip_i(look_command ? change_i.loss_vip : head.request.room.open_vip),
+      .quota_i    (request_q.quota),
       .over_o     (over),
-      .gain_i     (gain),
-      .loss_i     (loss),
-      .loss_vip_i (loss_vip)
+      .gain_i     (gain_q),
+      .loss_i     (loss_q)
   );
 
-  // ---- Decide ------------------------------------------------------------------------------------------------------------
-  logic           refuse, write_free, accept, learn, displace, release_one, last_place;
-  flow_way_t      way;
-  gw_flow_write_t write_d, write_q;
+  // ---- Weigh -------------------------------------------------------------------------------------------------------------
+  logic refuse_q, open_own_q;
 
-  assign write_free = !write_valid_q || write_ready_i;
-  assign written    = write_valid_q && write_ready_i;
-  assign last_place = !claim_i.into_valid || second_q;
-  assign release_one = deciding_q && command_q && write_free;
+  always_ff @(posedge clk_i) begin
+    if (stage_q[0]) begin
+      refuse_q <= recent_match || claim_match_q != '0 || (!request_q.confirm && request_q.room.hidden)
+          || (remember_q && request_q.room.rows[row_q.bank] == row_q.row);
+      open_own_q <= request_q.room.open_vip == request_q.key[FlowKeyBits-1-:12];
+    end
+  end
+
+  // ---- Choose ------------------------------------------------------------------------------------------------------------
+  logic         refuse, accept, learn, displace, gain;
+  flow_way_t    way;
+  gw_flow_row_t way_row;
 
   always_comb begin
-    learn    = !request.confirm;
+    learn    = !request_q.confirm;
     displace = 1'b0;
-    refuse   = match_q != '0 || recent_full || (learn && request.room.hidden);
-    way      = request.way;
-    if (learn && !request.room.same) begin
-      if (!over && request.room.free) begin
-        way = request.room.free_way;
-      end else if (over ? request.room.own : request.room.open) begin
-        way      = over ? request.room.own_way : request.room.open_way;
-        displace = 1'b1;
+    refuse   = refuse_q || recent_full;
+    way      = request_q.way;
+    if (learn && !request_q.room.same) begin
+      if (!over && request_q.room.free) begin
+        way = request_q.room.free_way;
       end else begin
-        refuse = 1'b1;
+        way      = over ? request_q.room.own_way : request_q.room.open_way;
+        displace = 1'b1;
+        if (!(over ? request_q.room.own : request_q.room.open)) refuse = 1'b1;
       end
     end
-    accept   = deciding_q && !command_q && !refuse && write_free;
-    pop      = deciding_q && !command_q && (refuse || write_free);
-    gain     = accept && learn && !request.room.same && !over
-        && !(displace && request.room.open_vip == request.key[FlowKeyBits-1-:12]);
-    loss     = gain && displace;
-    loss_vip = request.room.open_vip;
-    insert   = accept;
-    insert_row.bank = way[$bits(flow_way_t)-1-:$clog2(Banks)];
-    insert_row.row  = request.room.rows[insert_row.bank];
-    if (command_q) begin
-      gain       = release_one && !second_q && change_i.gain;
-      loss       = release_one && !second_q && change_i.loss;
-      loss_vip   = change_i.loss_vip;
-      insert     = release_one;
-      insert_row = second_q ? claim_i.into : claim_i.from;
-    end
-    release_ready_o = release_one && last_place;
-
-    write_d           = '0;
-    write_d.word      = 1'b1;
-    write_d.stamp     = learn;
-    write_d.replace   = learn;
-    write_d.close     = !learn && (request.fin || request.rst);
-    write_d.place     = {way, request.room.rows[way[$bits(flow_way_t)-1-:$clog2(Banks)]]};
-    write_d.data      = '{
-      confirmed: !learn,
-      pinned: !learn && request.pinned,
-      valid: 1'b1,
-      generation: request.generation,
-      backend: request.backend,
-      key: request.key
-    };
-    write_d.last_seen = time_i;
-    write_d.fin       = !learn && request.fin;
-    write_d.rst       = !learn && request.rst;
+    accept       = stage_q[1] && !command_q && !refuse;
+    gain         = learn && !request_q.room.same && !over && !(displace && open_own_q);
+    way_row.bank = way[$bits(flow_way_t)-1-:$clog2(Banks)];
+    way_row.row  = request_q.room.rows[way_row.bank];
   end
 
-  logic       learned_q, displaced_q, hold_q;
-  logic [1:0] refused_q;
+  // ---- Commit ------------------------------------------------------------------------------------------------------------
+  gw_flow_write_t write_q;
+  logic           ready_q, learned_q, displaced_q;
+  logic [1:0]     refused_q;
+
   always_ff @(posedge clk_i) begin
-    deciding_q    <= look || (deciding_q && !pop && !release_one);
-    second_q      <= (release_one && !last_place) || (second_q && !release_ready_o);
-    write_valid_q <= accept || (write_valid_q && !write_ready_i);
-    learned_q     <= accept && learn;
-    refused_q     <= 2'(pop && refuse && learn) + 2'(request_valid_i && full && !request_i.confirm);
-    hold_q        <= !hold_q && (waits || write_valid_q);
-    claimed_q[0]  <= claim_i.from_valid && (claimed_q[0] || (!deciding_q && !write_valid_q));
-    claimed_q[1]  <= claim_i.into_valid && (claimed_q[1] || (!deciding_q && !write_valid_q));
-    draining_q    <= drain_i;
-    remaining_q   <= (draining_q ? remaining_q : level) - LevelBits'(pop);
+    remember_q <= accept || (stage_q[1] && command_q);
+    gain_q     <= command_q ? stage_q[1] && first_q && change_i.gain : accept && gain;
+    loss_q     <= command_q ? stage_q[1] && first_q && change_i.loss : accept && gain && displace;
+    ready_q    <= stage_q[1] && command_q && last_q;
+    learned_q  <= accept && learn;
+    refused_q  <= 2'(stage_q[1] && !command_q && refuse && learn) + 2'(request_valid_i && full && !request_i.confirm);
     if (!rst_ni) begin
-      deciding_q    <= 1'b0;
-      second_q      <= 1'b0;
-      write_valid_q <= 1'b0;
-      learned_q     <= 1'b0;
-      refused_q     <= '0;
-      hold_q        <= 1'b0;
-      claimed_q     <= '0;
-      draining_q    <= 1'b0;
+      remember_q <= 1'b0;
+      gain_q     <= 1'b0;
+      loss_q     <= 1'b0;
+      ready_q    <= 1'b0;
+      learned_q  <= 1'b0;
+      refused_q  <= '0;
     end
   end
   always_ff @(posedge clk_i) begin
-    if (look) begin
-      match_q   <= match_d;
-      command_q <= look_command;
-    end
-    if (accept) begin
-      write_q     <= write_d;
-      displaced_q <= displace;
+    if (stage_q[1]) begin
+      row_q <= way_row;
+      if (command_q) row_q <= first_q ? claim_q.from : claim_q.into;
+      write_q.word    <= accept;
+      write_q.stamp   <= accept && learn;
+      write_q.replace <= accept && learn;
+      write_q.close   <= accept && !learn && (request_q.fin || request_q.rst);
+      if (!command_q) begin
+        displaced_q   <= displace;
+        write_q.place <= {way, way_row.row};
+        write_q.data  <= '{
+          confirmed: !learn,
+          pinned: !learn && request_q.pinned,
+          valid: 1'b1,
+          generation: request_q.generation,
+          backend: request_q.backend,
+          key: request_q.key
+        };
+        write_q.last_seen <= time_i;
+        write_q.fin       <= !learn && request_q.fin;
+        write_q.rst       <= !learn && request_q.rst;
+      end
     end
   end
 
-  assign hold_o        = hold_q;
-  assign write_valid_o = write_valid_q;
-  assign write_o       = write_q;
-  assign learned_o     = learned_q;
-  assign displaced_o   = learned_q && displaced_q;
-  assign refused_o     = refused_q;
-  assign event_valid_o = learned_q;
-  assign event_o       = '{
+  // ---- the writes wait for the table -------------------------------------------------------------------------------------
+  typedef struct packed {
+    logic           remembered;
+    gw_flow_write_t write;
+  } leaving_t;
+  leaving_t              leaving;
+  logic                  left, unused_writes_full, unused_writes_almost_full;
+  logic [FlightBits-1:0] unused_writes;
+
+  gw_fifo #(.Width($bits(leaving_t)), .Depth(Writes)) u_writes (
+      .clk_i        (clk_i),
+      .rst_ni       (rst_ni),
+      .push_i       (stage_q[2]),
+      .data_i       ({remember_q, write_q}),
+      .valid_o      (write_valid_o),
+      .pop_i        (left),
+      .data_o       (leaving),
+      .level_o      (unused_writes),
+      .full_o       (unused_writes_full),
+      .almost_full_o(unused_writes_almost_full)
+  );
+  assign left    = write_valid_o && write_ready_i;
+  assign write_o = leaving.write;
+
+  always_ff @(posedge clk_i) begin
+    left_q    <= left && rst_ni;
+    written_q <= left && leaving.remembered && rst_ni;
+  end
+
+  assign release_ready_o = ready_q;
+  assign hold_o          = hold_q;
+  assign learned_o       = learned_q;
+  assign displaced_o     = learned_q && displaced_q;
+  assign refused_o       = refused_q;
+  assign event_valid_o   = learned_q;
+  assign event_o         = '{
     key: write_q.data.key,
     place: write_q.place,
     backend: write_q.data.backend,
@@ -250,8 +319,7 @@ module gw_flow_learn
   always_ff @(posedge clk_i) begin
     if (rst_ni) begin
       assert (!release_valid_i || claimed_o) else $error("gw_flow_learn: what is released was not claimed");
-      assert (!(write_valid_q && !write_ready_i && $past(write_valid_q) && !$past(write_ready_i)) || $stable(write_q))
-      else $error("gw_flow_learn: a write changed while it waited");
+      assert (!(look && stage_q[0])) else $error("gw_flow_learn: two requests in two cycles that follow one another");
     end
   end
 `endif

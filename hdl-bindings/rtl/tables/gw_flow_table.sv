@@ -1,5 +1,5 @@
 // Purpose: the flow entries, their stamps and closing bits, and the arbiter of their writes.
-// Latency: probe to match FlowLatency + 1; reads by commands TableAccessLatency; a write is seen by probes from its third cycle on.
+// Latency: probe to match FlowLatency + 1; reads by commands TableAccessLatency; a write is seen by probes from its fourth cycle on.
 // Throughput: one probe, one hit and one access by commands each cycle.
 // Drops when: never. A hit's stamp gives way to a command's that waited long (see gw_flow_stamp).
 //
@@ -27,10 +27,10 @@ module gw_flow_table
     input  gw_table_req_t table_req_i,
     output logic table_rvalid_o,
     output logic [BeatBits-1:0] table_rdata_o,
-    input  logic write_valid_i,
-    output logic write_ready_o,
+    input  logic write_valid_i,  // held, with `write_i`, until `write_ready_o`
+    output logic write_ready_o,  // pulse: it was taken in the cycle before
     input  gw_flow_write_t write_i,
-    // gw_flow_learn
+    // gw_flow_learn; what writes nothing is taken in its turn
     input  logic learn_valid_i,
     output logic learn_ready_o,
     input  gw_flow_write_t learn_i
@@ -39,7 +39,7 @@ module gw_flow_table
   localparam int unsigned WordBits = FlowWordDataBits + EccBits;
   localparam int unsigned PlaceBits = $clog2(FlowPlaces);
   localparam int unsigned WayLatency = 2;  // row to word in gw_flow_way
-  localparam int unsigned AccessLatency = 1 + WayLatency + 1;  // request to word: port register, way, selection
+  localparam int unsigned AccessLatency = 2 + WayLatency + 1;  // request to word: choice, port register, way, selection
   localparam int unsigned StampLatency = 1;
   localparam int unsigned RecordBits = $bits(gw_flow_record_t) - 40;  // without reserved_top
 
@@ -58,8 +58,16 @@ module gw_flow_table
   always_ff @(posedge clk_i) read_out_q <= row_valid;
 
   // ---- the second port: clear, then command, then learn (which makes DUMPs leave it every second cycle); the sweep after them ------------------------------------------
-  logic                  read_request, writing, port_free, ready, write_word, stamp_write, stamp_ready;
+  //   choice         who has the port; the entry's write is chosen
+  //   code           its SECDED bits
+  //   port register  the array is written, or read
+  logic                  read_request, port_free, stamp_ready, write_word;
+  logic                  command_q, command_stamp, command_ready, command_taken_q;  // a command's write
+  logic                  learn_stamp, learn_nothing, stamp_write, writing;
   gw_flow_write_t        write;
+  logic                  clear_next_q, read_next_q, write_next_q;
+  flow_place_t           place_next_q;
+  gw_flow_word_t         data_next_q;
   logic                  clear_q, read_q, write_q, read_array_q, read_out_access_q;
   flow_place_t           place_q, array_place_q, out_place_q;
   gw_flow_word_t         data_q;
@@ -68,27 +76,35 @@ module gw_flow_table
   logic [WordBits-1:0]   word_q;
 
   assign read_request  = table_req_i.read && table_req_i.table_id == TableFlow;
-  assign write         = write_valid_i ? write_i : learn_i;
-  assign writing       = write_valid_i || learn_valid_i;
-  assign stamp_write   = write.stamp || write.replace || write.close;
   assign port_free     = !table_req_i.clear && !read_request;
-  assign ready         = port_free && (!stamp_write || stamp_ready);
-  assign write_ready_o = ready;
-  assign learn_ready_o = ready && !write_valid_i;
-  assign write_word    = writing && ready && write.word;
+  assign command_stamp = write_i.stamp || write_i.replace || write_i.close;
+  assign learn_stamp   = learn_i.stamp || learn_i.replace || learn_i.close;
+  assign learn_nothing = !learn_i.word && !learn_stamp;
+  assign command_ready = port_free && (!command_stamp || stamp_ready);
+  assign learn_ready_o = !command_q && (learn_nothing || (port_free && (!learn_stamp || stamp_ready)));
+  assign write_ready_o = command_taken_q;
+  assign write         = command_q ? write_i : learn_i;
+  assign writing       = command_q || learn_valid_i;
+  assign stamp_write   = command_q ? command_stamp : learn_stamp;
+  assign write_word    = writing && write.word && (command_q ? command_ready : learn_ready_o);
 
   always_ff @(posedge clk_i) begin
-    clear_q           <= table_req_i.clear && table_req_i.index < 20'(1 << FlowRowBits);
-    read_q            <= read_request;
-    write_q           <= write_word;
+    command_q         <= write_valid_i && !command_taken_q && !(command_q && command_ready);
+    command_taken_q   <= command_q && command_ready;
+    clear_next_q      <= table_req_i.clear && table_req_i.index < 20'(1 << FlowRowBits);
+    read_next_q       <= read_request;
+    write_next_q      <= write_word;
+    clear_q           <= clear_next_q;
+    read_q            <= read_next_q;
+    write_q           <= write_next_q;
     read_array_q      <= read_q;
     read_out_access_q <= read_array_q;
-    if (table_req_i.clear || read_request) place_q <= flow_place_t'(table_req_i.index);
-    else if (write_word) place_q <= write.place;
-    if (write_word) data_q <= write.data;
-    if (read_q) array_place_q <= place_q;
-    if (read_array_q) out_place_q <= array_place_q;
     if (!rst_ni) begin
+      command_q         <= 1'b0;
+      command_taken_q   <= 1'b0;
+      clear_next_q      <= 1'b0;
+      read_next_q       <= 1'b0;
+      write_next_q      <= 1'b0;
       clear_q           <= 1'b0;
       read_q            <= 1'b0;
       write_q           <= 1'b0;
@@ -96,14 +112,23 @@ module gw_flow_table
       read_out_access_q <= 1'b0;
     end
   end
+  always_ff @(posedge clk_i) begin
+    if (!port_free) place_next_q <= flow_place_t'(table_req_i.index);
+    else if (writing) place_next_q <= write.place;
+    if (writing) data_next_q <= write.data;
+    if (clear_next_q || read_next_q || write_next_q) place_q <= place_next_q;
+    if (write_next_q) data_q <= data_next_q;
+    if (read_q) array_place_q <= place_q;
+    if (read_array_q) out_place_q <= array_place_q;
+  end
 
   logic [FlowWordDataBits-1:0] unused_data;
   logic                        unused_corrected, unused_uncorrectable, unused_flipped;
   logic [7:0]                  unused_position;
   gw_secded #(.DataBits(FlowWordDataBits)) u_secded (
       .clk_i          (clk_i),
-      .valid_i        (write_word),
-      .data_i         (write.data),
+      .valid_i        (write_next_q),
+      .data_i         (data_next_q),
       .ecc_i          ('0),
       .ecc_o          (ecc),
       .data_o         (unused_data),
