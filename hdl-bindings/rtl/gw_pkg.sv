@@ -535,7 +535,7 @@ package gw_pkg;
   // ---- table access by commands ------------------------------------------------------------------------------------
   // One port for all tables, driven by gw_command. `write` takes effect in one cycle. A `read` is answered by the table's
   // `rvalid` TableAccessLatency cycles later for every table (tables with shorter latency pad). `clear` (after a card reset)
-  // writes zero at `index` of every table at once, where the table is that long.
+  // writes zero, which `wdata` then is, at `index` of every table at once, where the table is that long.
   localparam int unsigned TableAccessLatency = 16;
   typedef struct packed {
     logic              write;

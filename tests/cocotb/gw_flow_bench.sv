@@ -306,6 +306,7 @@ module gw_flow_bench
         .a_read_i (1'b0),
         .a_index_i('0),
         .a_data_o (unused_a),
+        .b_load_i (table_req.write || table_req.read),
         .b_write_i(table_req.write && here),
         .b_read_i (table_req.read && here),
         .b_index_i(table_req.index[$clog2(RamDepth[t])-1:0]),

@@ -106,6 +106,7 @@ module gw_meter_refill
       .a_read_i (visit),
       .a_index_i(round_q[VipBits-1:0]),
       .a_data_o (meter),
+      .b_load_i (table_req_i.clear || table_req_i.write),
       .b_write_i(here),
       .b_read_i (1'b0),
       .b_index_i(table_req_i.index[VipBits-1:0]),

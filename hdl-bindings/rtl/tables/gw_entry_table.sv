@@ -29,11 +29,13 @@ module gw_entry_table
   localparam int unsigned RowBits = $clog2(Entries);
 
   logic here;
+  logic load;  // any table's access, known early for the wide registers
   logic write;
   logic read;
 
   always_comb begin
-    here  = table_req_i.index < 20'(Entries);
+    load  = table_req_i.clear || table_req_i.write || table_req_i.read;
+    here  = Entries == 1 << RowBits ? table_req_i.index >> RowBits == '0 : table_req_i.index < 20'(Entries);  // mostly without an adder
     write = here && (table_req_i.clear || (table_req_i.write && table_req_i.table_id == Id));
     read  = here && table_req_i.read && table_req_i.table_id == Id;
   end
@@ -53,10 +55,11 @@ module gw_entry_table
         .a_read_i (read_i[r]),
         .a_index_i(index_i[r][RowBits-1:0]),
         .a_data_o (entry),
+        .b_load_i (load),
         .b_write_i(write),
         .b_read_i (read && r == 0),
         .b_index_i(table_req_i.index[RowBits-1:0]),
-        .b_data_i (table_req_i.clear ? '0 : table_req_i.wdata[Width-1:0]),
+        .b_data_i (table_req_i.wdata[Width-1:0]),  // zero with `clear`
         .b_data_o (command_data)
     );
 

@@ -50,7 +50,7 @@ module gw_flow_quota
   end
 
   always_ff @(posedge clk_i) begin
-    clear_q       <= table_req_i.clear && table_req_i.index < 20'(Vips);
+    clear_q       <= table_req_i.clear && table_req_i.index >> VipBits == '0;
     clear_index_q <= table_req_i.index[VipBits-1:0];
     loss_q        <= loss_i && rst_ni;
     if (loss_i) begin

@@ -91,7 +91,7 @@ module gw_flow_table
   always_ff @(posedge clk_i) begin
     command_q         <= write_valid_i && !command_taken_q && !(command_q && command_ready);
     command_taken_q   <= command_q && command_ready;
-    clear_next_q      <= table_req_i.clear && table_req_i.index < 20'(1 << FlowRowBits);
+    clear_next_q      <= table_req_i.clear && table_req_i.index >> FlowRowBits == '0;
     read_next_q       <= read_request;
     write_next_q      <= write_word;
     clear_q           <= clear_next_q;

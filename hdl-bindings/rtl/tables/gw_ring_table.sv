@@ -46,7 +46,7 @@ module gw_ring_table
   logic [          15:0]                  slot_q;
 
   always_comb begin
-    here  = table_req_i.index < 20'(Beats);
+    here  = Beats == 1 << BeatIndexBits ? table_req_i.index >> BeatIndexBits == '0 : table_req_i.index < 20'(Beats);  // mostly without an adder
     write = here && (table_req_i.clear || (table_req_i.write && table_req_i.table_id == TableRing));
     read  = here && table_req_i.read && table_req_i.table_id == TableRing;
   end
@@ -74,10 +74,11 @@ module gw_ring_table
         .a_read_i (arrived && slot_index[4:2] == 3'(b)),
         .a_index_i(slot_index[SlotBits-1:5]),
         .a_data_o (bank_data[b]),
+        .b_load_i (table_req_i.clear || table_req_i.write || table_req_i.read),
         .b_write_i(write),
         .b_read_i (read),
         .b_index_i(table_req_i.index[BeatIndexBits-1:0]),
-        .b_data_i (table_req_i.clear ? '0 : table_req_i.wdata[b*BankWidth+:BankWidth]),
+        .b_data_i (table_req_i.wdata[b*BankWidth+:BankWidth]),  // zero with `clear`
         .b_data_o (command_data[b])
     );
   end

@@ -16,6 +16,7 @@ module gw_table_ram #(
     input  logic                 a_read_i,
     input  logic [IndexBits-1:0] a_index_i,
     output logic [    Width-1:0] a_data_o,   // holds its last value while no read is due
+    input  logic                 b_load_i,   // with each read and write, or more often: index and data are taken
     input  logic                 b_write_i,
     input  logic                 b_read_i,
     input  logic [IndexBits-1:0] b_index_i,
@@ -61,7 +62,7 @@ module gw_table_ram #(
     end
   end
   always_ff @(posedge clk_i) begin
-    if (b_read_i || b_write_i) begin
+    if (b_load_i) begin
       b_index_q <= b_index_i;
       b_data_q  <= b_data_i;
     end
@@ -74,7 +75,10 @@ module gw_table_ram #(
 
 `ifdef VERILATOR
   always_ff @(posedge clk_i) begin
-    if (rst_ni) assert (!(b_read_i && b_write_i)) else $error("gw_table_ram: port B reads and writes at once");
+    if (rst_ni) begin
+      assert (!(b_read_i && b_write_i)) else $error("gw_table_ram: port B reads and writes at once");
+      assert (b_load_i || !(b_read_i || b_write_i)) else $error("gw_table_ram: an access without its index");
+    end
   end
 `endif
 endmodule
