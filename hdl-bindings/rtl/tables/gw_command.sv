@@ -1,5 +1,5 @@
 // Purpose: executes the host's commands on the tables, one after another.
-// Latency: 3 cycles from a command to its check, then a table access or two.
+// Latency: 4 cycles from a command to its check, then a table access or two.
 // Throughput: WRITE, DUMP, DIGEST an entry each cycle; COPY each second (its table's second port carries one access a cycle).
 // Drops when: never. What is wrong ends with a status.
 //

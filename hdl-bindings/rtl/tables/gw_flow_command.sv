@@ -1,9 +1,10 @@
 // Purpose: the commands on one flow entry: INSERT, MOVE, DELETE. Reads what the place holds, compares, then writes.
-// Latency: about 45 cycles for a place that is read, DecisionLatency + 4 more when something had to leave (see below).
+// Latency: about 50 cycles for a place that is read, DecisionLatency + 4 more when something had to leave (see below).
 // Throughput: one command at a time.
 // Drops when: never.
 //
 //   From: row of the place -> claim it -> its record -> correct   Into (MOVE): the same for the destination
+//   Judge: is it the command's key, which status
 //   Decide: a status, or
 //     INSERT into a free place or over the same key: entry, stamp and closing bits in one cycle
 //     INSERT over another key:                       Vacate, Quiet, then the same
@@ -42,17 +43,19 @@ module gw_flow_command
     output logic                              ecc_uncorrectable_o
 );
   localparam int unsigned QuietCycles = DecisionLatency + 4;
-  localparam int unsigned WaitBits = $clog2(QuietCycles);
+  localparam int unsigned WaitBits = $clog2(QuietCycles) + 1;  // counts down to -1: its sign ends the wait
   localparam int unsigned RowLatency = 2;
   localparam int unsigned SecdedLatency = 2;
+  localparam int unsigned JudgeLatency = 2;
 
-  typedef enum logic [3:0] {
+  typedef enum logic [4:0] {
     Idle,
-    Row,      // hash
+    Row,      // its bank's secret, hash
     Claim,    // keep learning away from the place
     Ask,      // read
     Answer,   // wait for the record
     Correct,
+    Judge,    // compare the key, then weigh the status: 2 cycles
     Decide,
     Vacate,   // INSERT over another key, MOVE onto a word that cannot be corrected
     Put,      // write the entry
@@ -68,7 +71,6 @@ module gw_flow_command
   typedef struct packed {
     flow_place_t place;
     logic        known;  // the word could be read
-    logic        same;   // it holds the command's key
     logic        rst;
     logic        fin;
     logic [29:0] last_seen;
@@ -78,8 +80,9 @@ module gw_flow_command
   state_e              state_q, state_d;
   logic                into_q, into_d;  // the place being read is MOVE's destination
   logic                vacated_q, vacated_d;
-  logic [WaitBits-1:0] wait_q, wait_d;
+  logic [WaitBits-1:0] wait_q, wait_d;  // one less than the cycles between a state's first and last
   gw_status_e          status_q, status_d;
+  logic                recall_q;  // Recall has begun
   gw_flow_record_t     record, record_q;  // as stored
   place_t              from_q;
   flow_place_t         into_place_q;
@@ -91,7 +94,7 @@ module gw_flow_command
 
   assign is_insert = command_i.opcode == 8'(OpcodeInsert);
   assign is_move   = command_i.opcode == 8'(OpcodeMove);
-  assign waited    = wait_q == '0;
+  assign waited    = wait_q[WaitBits-1];
 
   // ---- the place: bank and way from the command, row from the key --------------------------------------------------------
   logic [1:0]                    bank, way;
@@ -105,7 +108,7 @@ module gw_flow_command
   assign way  = into_q ? command_i.to_way : command_i.way;
   assign key  = {command_i.vip, command_i.source, command_i.source_port, command_i.destination_port};
   assign place = flow_place_t'({32'(bank) * FlowWays + 32'(way), row});
-  assign hash = state_q == Row && wait_q == WaitBits'(RowLatency);
+  assign hash = state_q == Row && wait_q == WaitBits'(RowLatency - 1);
 
   gw_bank_row #(.KeyBits(FlowKeyBits), .RowBits(FlowRowBits), .Banks(1)) u_row (
       .clk_i   (clk_i),
@@ -122,7 +125,7 @@ module gw_flow_command
   logic [7:0]    unused_position;
 
   assign record = rdata_i[$bits(gw_flow_record_t)-1:0];
-  assign check  = state_q == Correct && wait_q == WaitBits'(SecdedLatency);
+  assign check  = state_q == Correct && wait_q == WaitBits'(SecdedLatency - 1);
   gw_secded #(.DataBits(FlowWordDataBits)) u_secded (
       .clk_i          (clk_i),
       .valid_i        (check),
@@ -137,7 +140,7 @@ module gw_flow_command
   );
 
   always_ff @(posedge clk_i) begin
-    if (start_i || (state_q == Correct && waited)) secret_q <= secret_i[into_d ? command_i.to_bank : command_i.bank];
+    if (state_q == Row && wait_q == WaitBits'(RowLatency)) secret_q <= secret_i[bank];
     if (rvalid_i && (state_q == Answer || state_q == Recall)) record_q <= record;
     if (state_q == Correct && waited) begin
       if (into_q) begin
@@ -150,7 +153,6 @@ module gw_flow_command
         from_q <= '{
           place: place,
           known: !uncorrectable,
-          same: !uncorrectable && corrected_word.valid && corrected_word.key == key,
           rst: record_q.rst,
           fin: record_q.fin,
           last_seen: record_q.last_seen,
@@ -161,8 +163,10 @@ module gw_flow_command
   end
 
   // ---- the decision -----------------------------------------------------------------------------------------------------
-  logic            from_free, from_held;
-  gw_status_e      verdict;
+  logic       from_free, from_held;
+  logic       same_q;  // the place holds the command's key
+  logic       ready_place_q;  // what is written needs no Vacate before it
+  gw_status_e verdict, verdict_q;
 
   always_comb begin
     from_free = !from_q.known || !from_q.data.valid;
@@ -171,13 +175,20 @@ module gw_flow_command
     if (is_insert) begin
       unique case (command_i.expectation)
         2'(ExpectFree): if (!from_free) verdict = StatusOccupied;
-        2'(ExpectSame): if (!from_q.same) verdict = StatusNotFound;
+        2'(ExpectSame): if (!same_q) verdict = StatusNotFound;
         default:        if (!from_free && from_held) verdict = StatusOccupied;
       endcase
-    end else if (!from_q.same) begin
+    end else if (!same_q) begin
       verdict = StatusNotFound;
     end else if (is_move && !into_free_q) begin
       verdict = StatusOccupied;
+    end
+  end
+  always_ff @(posedge clk_i) begin
+    if (state_q == Judge) begin
+      same_q        <= from_q.known && from_q.data.valid && from_q.data.key == key;
+      verdict_q     <= verdict;
+      ready_place_q <= is_insert ? from_q.known && (!from_q.data.valid || same_q) : into_known_q;
     end
   end
 
@@ -185,14 +196,17 @@ module gw_flow_command
   gw_flow_write_t write_q;
   logic           writing;
 
-  // Each write is made ready as its state begins.
+  // Each write is made ready in its state's first cycle.
+  logic prepared_q;
+
   always_ff @(posedge clk_i) begin
-    if (state_d != state_q) begin
-      unique case (state_d)
+    prepared_q <= writing && !write_ready_i && rst_ni;
+    if (writing && !prepared_q) begin
+      unique case (state_q)
         Vacate, Leave:
         write_q <= '{
           word: 1'b1,
-          place: is_move && state_d == Vacate ? into_place_q : from_q.place,
+          place: is_move && state_q == Vacate ? into_place_q : from_q.place,
           default: '0
         };
         Put:
@@ -225,14 +239,14 @@ module gw_flow_command
   end
   assign writing       = state_q == Vacate || state_q == Put || state_q == Leave || state_q == Late;
   assign write_o       = write_q;
-  assign write_valid_o = writing;
+  assign write_valid_o = prepared_q;
 
   // ---- its places, and what changes ----------------------------------------------------------------------------------------
   logic [1:0] claim_q;  // from, into
 
   always_ff @(posedge clk_i) begin
-    if (state_d == Claim) claim_q <= {into_q, 1'b1};
-    if (state_d == Done || !rst_ni) claim_q <= '0;
+    if (state_q == Row && waited) claim_q <= {into_q, 1'b1};
+    if (state_q == Done || !rst_ni) claim_q <= '0;
   end
   assign claim_o.from_valid = claim_q[0];
   assign claim_o.from.bank  = into_q ? from_q.place[FlowPlaceBits-1-:2] : bank;
@@ -244,14 +258,14 @@ module gw_flow_command
   // Entries of VIPs. A word that cannot be corrected is taken at its word.
   logic        overwritten;
   logic [11:0] old_vip;
-  assign overwritten = from_q.data.valid && !from_q.same;
+  assign overwritten = from_q.data.valid && !same_q;
   assign old_vip     = from_q.data.key[FlowKeyBits-1-:12];
   always_comb begin
     change_o          = '0;
     change_o.gain_vip = command_i.vip;
     change_o.loss_vip = command_i.vip;
     if (is_insert) begin
-      change_o.gain     = !from_q.same && !(overwritten && old_vip == command_i.vip);
+      change_o.gain     = !same_q && !(overwritten && old_vip == command_i.vip);
       change_o.loss     = overwritten && old_vip != command_i.vip;
       change_o.loss_vip = old_vip;
     end else if (is_move) begin
@@ -283,12 +297,13 @@ module gw_flow_command
       Answer: begin
         if (rvalid_i) begin
           state_d = Correct;
-          wait_d  = WaitBits'(SecdedLatency);
+          wait_d  = WaitBits'(SecdedLatency - 1);
         end
       end
       Correct: begin
         if (waited) begin
-          state_d = Decide;
+          state_d = Judge;
+          wait_d  = WaitBits'(JudgeLatency - 2);
           if (is_move && !into_q) begin
             into_d  = 1'b1;
             state_d = Row;
@@ -296,18 +311,18 @@ module gw_flow_command
           end
         end
       end
+      Judge: if (waited) state_d = Decide;
       Decide: begin
-        status_d = verdict;
-        if (verdict != StatusOk) state_d = Done;
-        else if (is_insert) state_d = from_q.known && (!from_q.data.valid || from_q.same) ? Put : Vacate;
-        else if (is_move) state_d = into_known_q ? Put : Vacate;
+        status_d = verdict_q;
+        if (verdict_q != StatusOk) state_d = Done;
+        else if (is_insert || is_move) state_d = ready_place_q ? Put : Vacate;
         else state_d = Leave;
       end
       Vacate: begin
         if (write_ready_i) begin
           state_d   = Quiet;
           vacated_d = 1'b1;
-          wait_d    = WaitBits'(QuietCycles - 1);
+          wait_d    = WaitBits'(QuietCycles - 2);
         end
       end
       Put: begin
@@ -317,7 +332,7 @@ module gw_flow_command
       Leave: begin
         if (write_ready_i) begin
           state_d = Quiet;
-          wait_d  = WaitBits'(QuietCycles - 1);
+          wait_d  = WaitBits'(QuietCycles - 2);
         end
       end
       Quiet: begin
@@ -342,6 +357,7 @@ module gw_flow_command
     vacated_q <= vacated_d;
     wait_q    <= wait_d;
     status_q  <= status_d;
+    recall_q  <= state_q == Quiet && state_d == Recall;
     if (!rst_ni) state_q <= Idle;
   end
 
@@ -354,7 +370,7 @@ module gw_flow_command
   };
 
   // A read at Ask, and one as Recall begins.
-  assign read_o              = state_q == Ask || (state_q == Quiet && state_d == Recall);
+  assign read_o              = state_q == Ask || recall_q;
   assign read_place_o        = state_q == Ask ? place : from_q.place;
   assign done_o              = state_q == Done;
   assign status_o            = status_q;
