@@ -60,10 +60,11 @@ cocotb: deps ## the RTL's module benches alone
 	$(PYTHON) tests/cocotb/run.py
 
 synth: deps ## what the card takes of a U55C, module by module (yosys)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tools/requirements-synth.txt
 	nice -n 19 $(PYTHON) hdl-bindings/synth/synth.py
 
 fmax: deps ## the clock at which the path routes on an ECP5-85K, and its worst paths (nextpnr; hours)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tools/requirements-fmax.txt
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tools/requirements-synth.txt -r tools/requirements-fmax.txt
 	nice -n 19 $(PYTHON) hdl-bindings/synth/fmax.py
 
 clean: ## remove what was built (not .deps)

