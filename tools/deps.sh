@@ -21,6 +21,7 @@ PROBE
 missing=()
 command -v gcc >/dev/null || missing+=(gcc)
 command -v g++ >/dev/null || missing+=(g++)
+command -v clang++ >/dev/null || missing+=(clang)
 command -v make >/dev/null || missing+=(make)
 command -v ip >/dev/null || [ -x /sbin/ip ] || missing+=(iproute2)
 command -v ethtool >/dev/null || [ -x /sbin/ethtool ] || missing+=(ethtool)
