@@ -52,6 +52,8 @@ pub struct Queues {
     pub tx: TxRing,
     /// The record ring, while somebody wants records.
     pub records: Option<RecordRing>,
+    /// The record ring before: the card may have been writing there when it was stopped.
+    stopped_records: Option<RecordRing>,
     /// Nothing came the last time that somebody waited: the next time begins with sleep, not with spinning.
     quiet: bool,
     // After the rings: they stop before others may take them, and before the card closes.
@@ -118,6 +120,7 @@ impl Queues {
             rx,
             tx,
             records: None,
+            stopped_records: None,
             quiet: false,
             taken,
         })
@@ -134,9 +137,22 @@ impl Queues {
     /// # Errors
     /// When the size is out of range, or the card cannot be reached.
     pub fn start_records(&mut self, size_log2: u8) -> Result<(), CardError> {
+        self.stopped_records = None; // stopped long ago
+        self.stop_records()?;
         let card = &self.taken.0;
-        self.records = None; // one that runs stops first
         self.records = Some(RecordRing::start(&card.device, &card.bar, size_log2)?);
+        Ok(())
+    }
+
+    /// Stops the record ring, if one runs. Its memory stays until another one starts.
+    ///
+    /// # Errors
+    /// When the card cannot be reached.
+    pub fn stop_records(&mut self) -> Result<(), CardError> {
+        if let Some(mut ring) = self.records.take() {
+            ring.stop()?;
+            self.stopped_records = Some(ring);
+        }
         Ok(())
     }
 

@@ -36,6 +36,7 @@ pub struct RecordRing {
     due: [u32; 2],
     lost: [u64; 2],
     armed: bool,
+    stopped: bool,
 }
 
 impl RecordRing {
@@ -61,6 +62,7 @@ impl RecordRing {
             due: [0; 2],
             lost: [0; 2],
             armed: false,
+            stopped: false,
         };
         let registers = registers(bar).card().record();
         let (low, high) = halves(ring.region.iova());
@@ -72,6 +74,22 @@ impl RecordRing {
             r.set_enable(true);
         })?;
         Ok(ring)
+    }
+
+    /// Stops the ring: no more records are made. What the card is writing may still come, for some microseconds: the memory has to
+    /// stay that long.
+    ///
+    /// # Errors
+    /// When the card cannot be reached.
+    pub(super) fn stop(&mut self) -> Result<(), CardError> {
+        if std::mem::replace(&mut self.stopped, true) {
+            return Ok(());
+        }
+        let ring = registers(&self.bar).card().record();
+        ring.config().try_write(|_| ())?;
+        // behind the answer: the card has seen the write
+        ring.config().try_read()?;
+        Ok(())
     }
 
     fn offset(&self) -> usize {
@@ -118,24 +136,35 @@ impl RecordRing {
         Ok(records)
     }
 
-    /// Counts as lost what the card made after the last record that it wrote. Only when it makes no more, and all that it wrote was received.
+    /// The numbers that the card's next records would have: traces, flow events.
     ///
     /// # Errors
     /// When the card cannot be reached.
-    pub fn settle(&mut self) -> Result<(), CardError> {
+    pub fn made(&self) -> Result<[u32; 2], CardError> {
         let ring = registers(&self.bar).card().record();
-        let made = [
+        Ok([
             ring.traces().try_read()?.count(),
             ring.flow_events().try_read()?.count(),
-        ];
-        for ((lost, due), made) in self.lost.iter_mut().zip(&mut self.due).zip(made) {
-            *lost += u64::from(missing(*due, made));
-            *due = made & SEQUENCE_MASK;
-        }
-        Ok(())
+        ])
     }
 
-    /// Records that the card made and lost, as far as those received or [`RecordRing::settle`] tell: traces, flow events.
+    /// Whether all that was made before `made` was received, or is known to be lost.
+    #[must_use]
+    pub fn has_reached(&self, made: [u32; 2]) -> bool {
+        let mut kinds = self.due.iter().zip(made);
+        kinds.all(|(due, made)| ahead(*due, made) == 0)
+    }
+
+    /// Counts as lost what was made before `made` and was not received. Only when all of it that the card wrote was received.
+    pub fn settle(&mut self, made: [u32; 2]) {
+        for ((lost, due), made) in self.lost.iter_mut().zip(&mut self.due).zip(made) {
+            let missing = ahead(*due, made);
+            *lost += u64::from(missing);
+            *due = due.wrapping_add(missing) & SEQUENCE_MASK;
+        }
+    }
+
+    /// Records that the card made and lost, as far as those received, or [`RecordRing::settle`], tell: traces, flow events.
     #[must_use]
     pub fn lost(&self) -> [u64; 2] {
         self.lost
@@ -172,6 +201,12 @@ fn missing(due: u32, number: u32) -> u32 {
     number.wrapping_sub(due) & SEQUENCE_MASK
 }
 
+/// As [`missing`], but 0 when the number lies behind the one that is due.
+fn ahead(due: u32, number: u32) -> u32 {
+    let ahead = missing(due, number);
+    if ahead > SEQUENCE_MASK / 2 { 0 } else { ahead }
+}
+
 /// Records that are missing before the one of this number; the next one is then due.
 fn gap(due: &mut u32, number: u32) -> u32 {
     let missing = missing(*due, number);
@@ -181,13 +216,7 @@ fn gap(due: &mut u32, number: u32) -> u32 {
 
 impl Drop for RecordRing {
     fn drop(&mut self) {
-        let ring = registers(&self.bar).card().record();
-        // The read makes sure that the card has seen the write before the memory goes.
-        let stopped = ring
-            .config()
-            .try_write(|_| ())
-            .and_then(|()| ring.config().try_read());
-        if let Err(error) = stopped
+        if let Err(error) = self.stop()
             && !self.device.is_gone()
         {
             tracing::warn!(%error, "the record ring was not stopped");
@@ -205,5 +234,16 @@ mod tests {
         let numbers = [0, 1, 5, SEQUENCE_MASK, 0, 2];
         let gaps = numbers.map(|number| gap(&mut due, number));
         assert_eq!(gaps, [0, 0, 3, SEQUENCE_MASK - 6, 0, 1]);
+    }
+
+    #[test]
+    fn what_lies_behind_is_not_ahead() {
+        assert_eq!(ahead(5, 5), 0);
+        assert_eq!(ahead(5, 9), 4);
+        assert_eq!(ahead(9, 5), 0);
+        assert_eq!(ahead(SEQUENCE_MASK, 2), 3);
+        assert_eq!(ahead(2, SEQUENCE_MASK), 0);
+        // the card's count has more bits than a record's number
+        assert_eq!(ahead(1, (1 << 20) + 3), 2);
     }
 }

@@ -48,6 +48,15 @@ fn masked(prefix: Option<(IpAddr, u8)>) -> (u128, u128) {
 }
 
 impl Card {
+    /// Whether a filter is on.
+    ///
+    /// # Errors
+    /// When the card cannot be reached.
+    pub fn is_tracing(&self) -> Result<bool, CardError> {
+        let filter = registers(self.bar()).core().trace_filter().try_read()?;
+        Ok(filter.enable())
+    }
+
     /// Traces these packets from now on, or none. Records come only while a record ring runs.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod replay;
 mod run;
 mod table;
 mod trace;
+mod trace_filter;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -38,6 +39,8 @@ enum Command {
     Replay(replay::ReplayCommand),
     /// Print what a running daemon does.
     Status(run::Status),
+    /// Watch packets on their way through a running daemon's card.
+    Trace(trace::Trace),
     /// Find cards, look at them, give them to guideway and back.
     #[command(subcommand)]
     Device(device::Device),
@@ -77,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.run(),
         Command::Replay(command) => command.run(),
         Command::Status(command) => command.run(),
+        Command::Trace(command) => command.run(),
         Command::Device(command) => command.run(),
         Command::Decap(command) => command.run(),
     };

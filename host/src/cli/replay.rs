@@ -7,8 +7,12 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 
-use super::{ConfigFile, house_table, print, trace::Trace};
+use super::trace_filter::ReplayFilterArguments;
+use super::{ConfigFile, house_table, print};
+use crate::card::TraceFilter;
+use crate::config::Config;
 use crate::control::replay::{Replay, run};
+use crate::control::state::State;
 
 /// Play a capture through a card of one's own, and write what leaves on the wire. Same input, same output, always.
 #[derive(Debug, Args)]
@@ -36,8 +40,13 @@ pub struct ReplayCommand {
     /// Write a waveform (FST) of the RTL.
     #[arg(long, value_name = "FILE.fst")]
     wave: Option<PathBuf>,
+    /// Trace packets, all or those of the `--trace-...` arguments, and write what every station of the card said of them: pcapng when
+    /// the name ends so (headers made from the record, which is the packet's comment), else JSON lines. The wire stands still while
+    /// records are taken, so that none is lost: the run's cycles are not those of a run without.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
     #[command(flatten)]
-    trace: Trace,
+    filter: ReplayFilterArguments,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -72,7 +81,7 @@ impl ReplayCommand {
                 Model::Reference => "reference",
             },
             wave: self.wave.clone(),
-            trace: self.trace.wanted(&config)?,
+            trace: self.traced(&config)?,
         };
         // drawn on a terminal only
         let progress =
@@ -86,6 +95,20 @@ impl ReplayCommand {
                 .with_context(|| format!("{}: writing the statistics", path.display()))?;
         }
         print(&summary(&stats))
+    }
+}
+
+impl ReplayCommand {
+    /// The filter and the file, when packets are to be traced. VIPs have the indices that a card which starts with this configuration
+    /// gives them.
+    fn traced(&self, config: &Config) -> anyhow::Result<Option<(TraceFilter, PathBuf)>> {
+        let Some(path) = &self.trace else {
+            return Ok(None);
+        };
+        let state = State::default().next(config)?;
+        let filter = self.filter.wanted();
+        let filter = filter.on_card(&state, ReplayFilterArguments::FLAG)?;
+        Ok(Some((filter, path.clone())))
     }
 }
 

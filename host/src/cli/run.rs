@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::ConfigFile;
 use crate::config::Config;
 use crate::control::host::{Caller, Found, Host, Order};
+use crate::control::trace::session;
 use crate::device::sim::SimOptions;
 use crate::device::{self, Device, DeviceError};
 use crate::slow_path::poll::NoSink;
@@ -59,7 +60,15 @@ impl Run {
             .enable_all()
             .build()
             .context("starting the control plane")?;
-        control.block_on(self.serve(&config, &caller, &packets))?;
+        control.block_on(async {
+            match session::bind(&self.runtime_dir) {
+                Ok(listener) => drop(tokio::spawn(session::serve(listener, caller.clone()))),
+                Err(error) => {
+                    tracing::warn!(%error, "{}: no packets can be traced", session::SOCKET)
+                }
+            }
+            self.serve(&config, &caller, &packets).await
+        })?;
         caller.order(Order::Stop);
         match packets.join() {
             Ok(result) => Ok(result?),

@@ -1,129 +1,245 @@
-//! Which packets are traced, as arguments.
+//! `guideway trace`: packets on their way through a running daemon's card.
 
-use std::net::IpAddr;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{sleep, timeout};
 
-use crate::card::TraceFilter;
-use crate::config::Config;
-use crate::control::state::State;
+use super::trace_filter::TraceFilterArguments;
+use crate::card::Record;
+use crate::control::trace::Losses;
+use crate::control::trace::client::{Client, ClientError, Heard};
+use crate::control::trace::json::to_json;
+use crate::control::trace::line::to_line;
+use crate::control::trace::names::Names;
+use crate::control::trace::output::RecordFile;
+use crate::control::trace::session::Request;
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
+/// How long the daemon may take to tell the rest.
+const REST: Duration = Duration::from_secs(5);
 
-/// Trace packets: where to, and which.
+/// Watch packets on their way through a running daemon's card: what each of its stations said of them, as they pass. Ctrl-C ends it.
+///
+/// The card tells of the packets that the arguments name, of all without any, and never slows down for it: what is not read soon enough
+/// is lost, and counted. On a busy card name the packets, or sample them. One trace at a time.
 #[derive(Debug, Args)]
+#[command(after_help = LEGEND)]
 pub struct Trace {
-    /// Trace packets, all or those of the `--trace-...` arguments, and write what every station of the card said of them: pcapng when
-    /// the name ends so (headers made from the record, which is the packet's comment), else JSON lines. The wire stands still while
-    /// records are taken, so that none is lost: the run's cycles are not those of a run without.
-    #[arg(long, value_name = "FILE")]
-    trace: Option<PathBuf>,
-    /// Only packets from this address or prefix.
-    #[arg(long, value_name = "ADDRESS[/BITS]", value_parser = prefix, requires = "trace")]
-    trace_source: Option<(IpAddr, u8)>,
-    /// Only packets to this address or prefix.
-    #[arg(long, value_name = "ADDRESS[/BITS]", value_parser = prefix, requires = "trace")]
-    trace_destination: Option<(IpAddr, u8)>,
-    /// Only packets from this port.
-    #[arg(long, value_name = "PORT", requires = "trace")]
-    trace_source_port: Option<u16>,
-    /// Only packets to this port.
-    #[arg(long, value_name = "PORT", requires = "trace")]
-    trace_destination_port: Option<u16>,
-    /// Only packets of this VIP, by its name in the configuration.
-    #[arg(long, value_name = "NAME", requires = "trace")]
-    trace_vip: Option<String>,
-    /// Only packets of this protocol: tcp, udp or a number.
-    #[arg(long, value_name = "PROTOCOL", value_parser = protocol, requires = "trace")]
-    trace_protocol: Option<u8>,
-    /// Only the first of each 2^N of these packets, 0 to 15.
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..16), requires = "trace")]
-    trace_sample_log2: u8,
+    #[command(flatten)]
+    filter: TraceFilterArguments,
+    /// Tell of the flows that the card learns, too, whoever's they are.
+    #[arg(long)]
+    events: bool,
+    /// End after so many records.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// End after this time: 500ms, 10s, 5m.
+    #[arg(long = "for", value_name = "TIME", value_parser = time)]
+    time: Option<Duration>,
+    /// Print JSON lines.
+    #[arg(long)]
+    json: bool,
+    /// Write a file instead of printing: pcapng when its name ends so (headers made from the records, which are the packets' comments),
+    /// else JSON lines.
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    write: Option<PathBuf>,
+    /// The daemon's runtime directory.
+    #[arg(long, value_name = "DIR", default_value = "/run/guideway")]
+    runtime_dir: PathBuf,
+}
+
+const LEGEND: &str = "A line: card time in seconds | the packet | the VIP that it matched | the ring's slot and its backend | the flow's entry | \
+where it goes, and by which encapsulation | its disposition, as guideway status counts it | cycles from its first beat to the parser + \
+cycles that the decision, 70 after that, waited for its end.
+
+Examples:
+  guideway trace --vip web-v4 --count 20                        # the next 20 packets of a VIP
+  guideway trace --source 192.0.2.7 --for 10s                   # a client's, for ten seconds
+  guideway trace --sample 1024 --json | jq .disposition         # one of 1,024, for programs
+  guideway trace --destination 2001:db8::/32 --write out.pcapng # for Wireshark";
+
+fn time(text: &str) -> Result<Duration, String> {
+    let units = [("ms", 1), ("s", 1000), ("m", 60_000)];
+    units
+        .iter()
+        .find_map(|(unit, millis)| {
+            let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+            number.checked_mul(*millis).filter(|millis| *millis > 0)
+        })
+        .map(Duration::from_millis)
+        .ok_or_else(|| format!("{text:?} is no time like 500ms, 10s or 5m"))
+}
+
+/// Where records go.
+enum Output {
+    Lines,
+    Json,
+    File(RecordFile),
+}
+
+impl Output {
+    fn record(&mut self, record: &Record, names: &Names) -> io::Result<()> {
+        match self {
+            Self::Lines => put(to_line(record, names)),
+            Self::Json => put(to_json(record, names)),
+            Self::File(file) => file.write(record, names),
+        }
+    }
+
+    fn losses(&mut self, losses: &Losses) -> io::Result<()> {
+        match self {
+            Self::Lines => put(format_args!("-- {}", lost(losses))),
+            Self::Json => put(losses.to_json()),
+            Self::File(file) => file.write_losses(losses),
+        }
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.finish(),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn put(line: impl std::fmt::Display) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{line}")
+}
+
+fn lost(losses: &Losses) -> String {
+    let mut text = format!(
+        "lost so far: {} traces in the card, {} records on the way here",
+        losses.traces, losses.dropped
+    );
+    if losses.flow_events > 0 {
+        text += &format!(", {} flow events in the card", losses.flow_events);
+    }
+    text
+}
+
+/// What a trace came to.
+#[derive(Default)]
+struct Seen {
+    records: u64,
+    losses: Losses,
+    ended: bool,
+    /// Why it ended, when nobody here asked for it.
+    because: Option<String>,
 }
 
 impl Trace {
-    /// The filter and the file, when packets are to be traced.
-    ///
-    /// # Errors
-    /// When no packet can match, or there is no such VIP.
-    pub(super) fn wanted(&self, config: &Config) -> anyhow::Result<Option<(TraceFilter, PathBuf)>> {
-        let Some(path) = &self.trace else {
-            return Ok(None);
+    pub(super) fn run(&self) -> anyhow::Result<()> {
+        let wanted = self.filter.wanted();
+        wanted.check(TraceFilterArguments::FLAG)?;
+        let request = Request {
+            filter: wanted,
+            events: self.events,
         };
-        if let (Some((source, _)), Some((destination, _))) =
-            (self.trace_source, self.trace_destination)
-        {
-            anyhow::ensure!(
-                source.is_ipv6() == destination.is_ipv6(),
-                "--trace-source {source} and --trace-destination {destination} are of different families and no packet has both: leave one out"
-            );
+        let seen = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(self.watch(&request))?;
+        eprintln!(
+            "{} records; {}",
+            seen.records,
+            lost(&seen.losses).replace(" so far", "")
+        );
+        match seen.because {
+            Some(reason) => Err(anyhow::anyhow!(reason)),
+            None => Ok(()),
         }
-        if let Some(protocol) = self.trace_protocol
-            && (self.trace_source_port.or(self.trace_destination_port)).is_some_and(|port| port > 0)
-        {
-            anyhow::ensure!(
-                matches!(protocol, TCP | UDP),
-                "packets of --trace-protocol {protocol} have no ports: leave out --trace-source-port and --trace-destination-port, or say tcp or udp"
-            );
-        }
-        let filter = TraceFilter {
-            source: self.trace_source,
-            destination: self.trace_destination,
-            source_port: self.trace_source_port,
-            destination_port: self.trace_destination_port,
-            protocol: self.trace_protocol,
-            vip: self.vip(config)?,
-            sample_log2: self.trace_sample_log2,
-        };
-        Ok(Some((filter, path.clone())))
     }
 
-    /// The index that a card which starts with this configuration gives the VIP.
-    fn vip(&self, config: &Config) -> anyhow::Result<Option<u16>> {
-        let Some(name) = &self.trace_vip else {
-            return Ok(None);
+    async fn watch(&self, request: &Request) -> anyhow::Result<Seen> {
+        let mut client = Client::open(&self.runtime_dir, request).await?;
+        let mut output = match &self.write {
+            Some(path) => {
+                Output::File(RecordFile::create(path).with_context(|| path.display().to_string())?)
+            }
+            None if self.json => Output::Json,
+            None => Output::Lines,
         };
-        let state = State::default().next(config)?;
-        if let Some(vip) = state.vips.iter().find(|vip| vip.name == *name) {
-            return Ok(Some(vip.id));
+        tracing::info!("tracing; Ctrl-C ends it");
+        let mut seen = Seen::default();
+        let written = self.listen(&mut client, &mut output, &mut seen).await?;
+        let written = written.and_then(|()| output.finish());
+        match (written, &self.write) {
+            // who reads has had enough
+            (Err(error), None) if error.kind() == io::ErrorKind::BrokenPipe => Ok(seen),
+            (Err(error), Some(path)) => Err(error).context(path.display().to_string()),
+            (result, _) => Ok(result.map(|()| seen)?),
         }
-        let names: Vec<&str> = state.vips.iter().map(|vip| vip.name.as_str()).collect();
-        anyhow::bail!(
-            "--trace-vip {name}: the configuration has no VIP of this name, but {}",
-            names.join(", ")
-        )
     }
-}
 
-fn prefix(text: &str) -> Result<(IpAddr, u8), String> {
-    let (address, bits) = match text.split_once('/') {
-        Some((address, bits)) => (address, Some(bits)),
-        None => (text, None),
-    };
-    let address: IpAddr = address
-        .parse()
-        .map_err(|_| format!("{address:?} is no IPv4 or IPv6 address"))?;
-    let longest = if address.is_ipv6() { 128 } else { 32 };
-    let bits = match bits {
-        None => longest,
-        Some(bits) => bits
-            .parse()
-            .ok()
-            .filter(|bits| *bits <= longest)
-            .ok_or_else(|| format!("{bits:?} is no number of bits: 0 to {longest}"))?,
-    };
-    Ok((address, bits))
-}
+    /// Passes records on until the end; the inner error is the output's.
+    async fn listen(
+        &self,
+        client: &mut Client,
+        output: &mut Output,
+        seen: &mut Seen,
+    ) -> anyhow::Result<io::Result<()>> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let over = sleep(self.time.unwrap_or(Duration::MAX));
+        tokio::pin!(over);
+        loop {
+            let heard = tokio::select! {
+                heard = client.next() => heard,
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
+                () = &mut over => break,
+            };
+            let noted = self.note(heard, &client.names, output, seen);
+            if noted.is_err() || seen.ended || Some(seen.records) == self.count {
+                return Ok(noted);
+            }
+        }
+        client.end();
+        let rest = async {
+            loop {
+                let heard = client.next().await;
+                let noted = self.note(heard, &client.names, output, seen);
+                if noted.is_err() || seen.ended {
+                    return noted;
+                }
+            }
+        };
+        tokio::select! {
+            rest = timeout(REST, rest) => Ok(rest.unwrap_or(Ok(()))),
+            // asked a second time: now
+            _ = interrupt.recv() => Ok(Ok(())),
+        }
+    }
 
-fn protocol(text: &str) -> Result<u8, String> {
-    match text {
-        "tcp" => Ok(TCP),
-        "udp" => Ok(UDP),
-        number => number
-            .parse()
-            .map_err(|_| format!("{number:?} is neither tcp nor udp, nor a number up to 255")),
+    fn note(
+        &self,
+        heard: Result<Heard, ClientError>,
+        names: &Names,
+        output: &mut Output,
+        seen: &mut Seen,
+    ) -> io::Result<()> {
+        match heard {
+            Ok(Heard::Record(record)) => {
+                seen.records += 1;
+                output.record(&record, names)
+            }
+            Ok(Heard::Lost(losses)) => {
+                seen.losses = losses;
+                output.losses(&losses)
+            }
+            Ok(Heard::End(losses, because)) => {
+                (seen.losses, seen.ended, seen.because) = (losses, true, because);
+                Ok(())
+            }
+            Err(error) => {
+                (seen.ended, seen.because) = (true, Some(error.to_string()));
+                Ok(())
+            }
+        }
     }
 }
 
@@ -132,14 +248,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prefixes_and_protocols_are_read_or_refused_by_name() {
-        assert_eq!(prefix("10.0.0.0/8"), Ok(("10.0.0.0".parse().unwrap(), 8)));
-        assert_eq!(prefix("10.0.0.1"), Ok(("10.0.0.1".parse().unwrap(), 32)));
-        assert_eq!(prefix("2001:db8::/32").unwrap().1, 32);
-        for bad in ["10.0.0.0/33", "10.0.0/8", "x", "::/129", "::/", "/8"] {
-            assert!(prefix(bad).is_err(), "{bad}");
+    fn times_are_read_or_refused() {
+        assert_eq!(time("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(time("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(time("5m"), Ok(Duration::from_secs(300)));
+        for bad in ["10", "s", "0s", "-1s", "1h", "99999999999999999999s"] {
+            assert!(time(bad).is_err(), "{bad}");
         }
-        assert_eq!((protocol("tcp"), protocol("47")), (Ok(6), Ok(47)));
-        assert!(protocol("icmp").is_err() && protocol("256").is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! A host on its card: taking it over or programming it anew, and the loop that then serves it.
 //!
-//! Owns the order of work in the loop: packets first, then one step of a plan, then what is due now and then, and when nothing is to
-//! do, sleep. What a running card is believed is [`super::recovery`]'s.
+//! Owns the order of work in the loop: packets first, then records of a trace, then one step of a plan, then what is due now and then,
+//! and when nothing is to do, sleep. What a running card is believed is [`super::recovery`]'s.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -21,6 +21,7 @@ use super::state::{State, StateError};
 use super::status;
 use super::store::Store;
 use super::sweep::{Sweep, without_drained};
+use super::trace::tap::{Opening, Tap};
 use crate::card::{Card, CardError, Control, QueueOptions, Queues, Scratch};
 use crate::config::Config;
 use crate::device::{Device, DeviceError};
@@ -65,6 +66,10 @@ pub enum HostError {
 pub enum Order {
     /// Bring the card to this configuration.
     Apply(Box<Config>),
+    /// Trace packets.
+    Trace(Box<Opening>),
+    /// End the trace, if there is one.
+    TraceEnd,
     /// End.
     Stop,
 }
@@ -141,6 +146,7 @@ pub struct Host {
     queues: Queues,
     store: Store,
     sweep: Sweep,
+    tap: Tap,
     takeovers: u32,
     orders: mpsc::Receiver<Order>,
     bell: Arc<OwnedFd>,
@@ -205,6 +211,10 @@ impl Host {
             }
         };
         let queues = card.start_queues(&QueueOptions::default())?;
+        if card.is_tracing()? {
+            // the host that traced was killed
+            card.set_trace_filter(None)?;
+        }
         let turns = Arc::default();
         let heart = Heart::start(&card, &turns)?;
         card.set_control(Control {
@@ -230,6 +240,7 @@ impl Host {
             queues,
             store,
             sweep: Sweep::default(),
+            tap: Tap::default(),
             orders,
             bell,
             wanted: running.then(|| Box::new(config.clone())),
@@ -266,7 +277,10 @@ impl Host {
             match self.turn()? {
                 Turn::Busy => {}
                 Turn::Idle => self.rest()?,
-                Turn::Ended => return self.publish(),
+                Turn::Ended => {
+                    self.tap.end(&self.card, &self.queues, None)?;
+                    return self.publish();
+                }
             }
         }
     }
@@ -279,6 +293,7 @@ impl Host {
         self.turns.fetch_add(1, Ordering::Relaxed);
         self.slow_path.now = wall_seconds();
         let frames = self.slow_path.serve(&mut self.queues)?;
+        let traces = self.tap.take(&self.card, &mut self.queues)?;
         if !self.take_orders()? {
             return Ok(Turn::Ended);
         }
@@ -295,7 +310,7 @@ impl Host {
             self.slow_path.age_fragments(self.card.time_us()? as u32);
             self.publish()?;
         }
-        Ok(if frames > 0 || worked {
+        Ok(if frames > 0 || traces || worked {
             Turn::Busy
         } else {
             Turn::Idle
@@ -325,6 +340,9 @@ impl Host {
         if !self.is_settled() {
             until = until.min(self.patient_until);
         }
+        if let Some(due) = self.tap.due() {
+            until = until.min(due);
+        }
         let bell = Arc::clone(&self.bell);
         let nap = until.saturating_duration_since(Instant::now());
         self.queues.wait(nap, Some(bell.as_fd()))?;
@@ -338,6 +356,12 @@ impl Host {
         loop {
             match self.orders.try_recv() {
                 Ok(Order::Apply(config)) => self.wanted = Some(config),
+                Ok(Order::Trace(opening)) => {
+                    let state = self.deployment.state();
+                    let queues = &mut self.queues;
+                    self.tap.open(&self.card, queues, state, *opening)?;
+                }
+                Ok(Order::TraceEnd) => self.tap.end(&self.card, &self.queues, None)?,
                 Ok(Order::Stop) | Err(mpsc::TryRecvError::Disconnected) => return Ok(false),
                 Err(mpsc::TryRecvError::Empty) => return Ok(true),
             }
@@ -355,6 +379,8 @@ impl Host {
                     pinned = self.deployment.pinned.moved,
                     "the configuration is on the card"
                 );
+                let state = self.deployment.state();
+                self.tap.follow(&self.card, &self.queues, state)?;
                 self.publish()?;
             }
             return Ok(true);
@@ -373,6 +399,7 @@ impl Host {
         });
         match next {
             Ok(next) => {
+                self.tap.name(&next);
                 let steps = self.deployment.begin(next)?;
                 tracing::info!(steps, "a new configuration");
             }

@@ -4,8 +4,7 @@
 //! punt a turn, and no access to the card that a clock triggers.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -18,7 +17,8 @@ use super::carry_out::{CarryOutError, Deployment};
 use super::pcap::PcapSink;
 use super::state::{State, StateError};
 use super::status;
-use super::trace::{TraceCapture, to_json};
+use super::trace::names::Names;
+use super::trace::output::RecordFile;
 use crate::card::{
     Card, CardError, CardOptions, Control, Imbalance, QueueOptions, Queues, Scratch, SecretSource,
     TraceFilter, Waiting, Wake,
@@ -58,42 +58,19 @@ pub struct Replay {
 /// log2 of the record ring's entries.
 const RECORDS_LOG2: u8 = 12;
 
-/// Where records go: a capture when the file's name ends with `pcapng`, else JSON lines.
-enum Traces {
-    Capture(TraceCapture<BufWriter<File>>),
-    Lines(BufWriter<File>),
-}
-
-impl Traces {
-    fn create(path: &Path) -> io::Result<Self> {
-        let file = BufWriter::new(File::create(path)?);
-        if path.extension().is_some_and(|name| name == "pcapng") {
-            Ok(Self::Capture(TraceCapture::new(file)?))
-        } else {
-            Ok(Self::Lines(file))
+/// Writes all records that have come.
+fn take_records(
+    queues: &mut Queues,
+    file: &mut RecordFile,
+    names: &Names,
+) -> Result<io::Result<()>, CardError> {
+    for record in queues.receive_records(usize::MAX)? {
+        let written = file.write(&record, names);
+        if written.is_err() {
+            return Ok(written);
         }
     }
-
-    /// Writes all records that have come.
-    fn take(&mut self, queues: &mut Queues) -> Result<io::Result<()>, CardError> {
-        for record in queues.receive_records(usize::MAX)? {
-            let written = match self {
-                Self::Capture(capture) => capture.write(&record),
-                Self::Lines(lines) => writeln!(lines, "{}", to_json(&record)),
-            };
-            if written.is_err() {
-                return Ok(written);
-            }
-        }
-        Ok(Ok(()))
-    }
-
-    fn finish(self) -> io::Result<()> {
-        match self {
-            Self::Capture(capture) => capture.finish().map(drop),
-            Self::Lines(mut lines) => lines.flush(),
-        }
-    }
+    Ok(Ok(()))
 }
 
 /// Why a replay failed.
@@ -139,7 +116,7 @@ pub fn run(config: &Config, replay: &Replay) -> Result<Value, ReplayError> {
         move |error| ReplayError::File { path, error }
     };
     let mut traces = match &replay.trace {
-        Some((_, path)) => Some(Traces::create(path).map_err(in_file(path))?),
+        Some((_, path)) => Some(RecordFile::create(path).map_err(in_file(path))?),
         None => None,
     };
     let simulator = SimulatedCard::start(options(config, replay))?;
@@ -173,6 +150,7 @@ pub fn run(config: &Config, replay: &Replay) -> Result<Value, ReplayError> {
     )?;
     deployment.begin(State::default().next(config)?)?;
     deployment.finish(&mut slow_path)?;
+    let names = Names::of(deployment.state());
     let mut queues = card.start_queues(&QueueOptions::default())?;
     if let Some((filter, _)) = &replay.trace {
         queues.start_records(RECORDS_LOG2)?;
@@ -184,14 +162,16 @@ pub fn run(config: &Config, replay: &Replay) -> Result<Value, ReplayError> {
         ..card.control()?
     })?;
     let mut take = |queues: &mut Queues| match (&mut traces, &replay.trace) {
-        (Some(traces), Some((_, path))) => traces.take(queues)?.map_err(in_file(path)),
+        (Some(traces), Some((_, path))) => {
+            take_records(queues, traces, &names)?.map_err(in_file(path))
+        }
         _ => Ok(()),
     };
     let drained = play(&simulator, &mut slow_path, &mut queues, &mut take)?;
     let mut stats = statistics(&card, &slow_path, &deployment, &drained)?;
     take(&mut queues)?;
     if let Some(records) = &mut queues.records {
-        records.settle()?;
+        records.settle(records.made()?);
         let [traces, flow_events] = records.lost();
         stats["records_lost"] = json!({ "traces": traces, "flow_events": flow_events });
     }

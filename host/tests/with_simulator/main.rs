@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)] // a test's helpers, too, fail by panicking
 
 mod fragments;
+mod trace;
 mod vips;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -167,7 +168,7 @@ fn a_replay_traces_the_packets_that_are_asked_for() {
     assert_eq!(one[2]["flow"]["backend"], one[1]["backend"]);
     assert!(traced(3, &["--trace-protocol", "udp"]).is_empty());
     assert_eq!(traced(4, &["--trace-vip", "v"]).len(), 20 * 4);
-    assert_eq!(traced(5, &["--trace-sample-log2", "3"]).len(), 11);
+    assert_eq!(traced(5, &["--trace-sample", "8"]).len(), 11);
     assert_eq!(traced(6, &[]), all, "the same every time");
 }
 
@@ -189,7 +190,8 @@ fn a_trace_that_no_packet_matches_is_refused() {
         ("--trace-vip w", "no VIP of this name, but v"),
         ("--trace-source 192.0.2.0/33", "0 to 32"),
         ("--trace-protocol icmp", "neither tcp nor udp"),
-        ("--trace-sample-log2 16", "0..16"),
+        ("--trace-sample 65536", "up to 32768 packets"),
+        ("--trace-sample 3", "not one of 3"),
     ];
     for (arguments, reason) in refused {
         let output = Command::new(GUIDEWAY)
