@@ -198,6 +198,23 @@ impl Queues {
                 std::hint::spin_loop();
             }
         }
+        self.arm_all()?;
+        let wake = self.sleep(begun + timeout, call)?;
+        self.quiet = wake == Wake::Timeout;
+        Ok(wake)
+    }
+
+    /// Arms every interrupt, and returns when the card knows it: whatever it then has for the host ends the next [`Queues::wait`], however
+    /// late that begins.
+    ///
+    /// # Errors
+    /// When a ring has stopped, or the card cannot be reached.
+    pub fn arm(&mut self) -> Result<(), CardError> {
+        self.arm_all()?;
+        stopped("transmit", self.tx.status()?) // an answer: the card has seen what was written before
+    }
+
+    fn arm_all(&mut self) -> Result<(), CardError> {
         for queue in &mut self.rx {
             queue.arm()?;
         }
@@ -208,9 +225,7 @@ impl Queues {
         if let Some(records) = &mut self.records {
             records.arm()?;
         }
-        let wake = self.sleep(begun + timeout, call)?;
-        self.quiet = wake == Wake::Timeout;
-        Ok(wake)
+        Ok(())
     }
 
     fn has_work(&self) -> bool {

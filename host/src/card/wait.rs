@@ -26,8 +26,8 @@ pub enum Waiting {
     /// One command at a time; arm and sleep always, whatever is there already. What the card sees then does not depend on how fast the
     /// host is: for runs that must repeat exactly.
     ///
-    /// Such a run begins with a wait that arms every interrupt, and then opens the port, as its last request of its own: from then on
-    /// the host only answers.
+    /// Such a run begins with [`super::Queues::arm`], and then opens the port, as its last request of its own: from then on the host only
+    /// answers.
     Lockstep,
 }
 

@@ -157,6 +157,8 @@ pub fn run(config: &Config, replay: &Replay) -> Result<Value, ReplayError> {
         card.set_trace_filter(Some(filter))?;
     }
     card.heartbeat(HEARTBEAT)?;
+    // Before the first frame: the wire stands still for what a host has armed, and no frame may pass before that.
+    queues.arm()?;
     card.set_control(Control {
         port_enable: true,
         ..card.control()?
