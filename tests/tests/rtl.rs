@@ -168,12 +168,12 @@ fn traces_tell_the_cycles() {
         assert_eq!(usize::from(trace.length), bytes);
         assert_eq!(
             trace.window_cycles,
-            if beats == 1 { 2 } else { 3 },
+            if beats == 1 { 3 } else { 4 },
             "{bytes}"
         );
         assert_eq!(
             usize::from(trace.end_cycles),
-            beats.saturating_sub(73),
+            beats.saturating_sub(77),
             "{bytes}"
         );
     }
