@@ -45,7 +45,7 @@ module gw_quic_bench
     table_req.clear    = clear_i;
     table_req.table_id = gw_table_e'(table_i);
     table_req.index    = index_i;
-    table_req.wdata    = wdata_i;
+    table_req.wdata    = clear_i ? '0 : wdata_i;  // as gw_clear gives it
     walk = '0;
     walk.left = left_i;
     walk.room = room_i;
