@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use guideway_hdl::descriptors::{Command, Completion, Opcode, RING_ENTRY_BYTES, Status};
 
 use super::CardError;
+use super::stop::stop;
 use super::wait::{VECTOR_COMMAND, Vectors, Waiting, sleep};
-use crate::device::{Bar, Device, DeviceError, DmaMem, DmaRegion, halves, registers};
+use crate::device::{Bar, Device, DmaMem, DmaRegion, halves, registers};
 
 /// log2 of the ring's entries.
 const SIZE_LOG2: u8 = 8;
@@ -317,17 +318,9 @@ fn check(completion: &Completion, index: u16) -> Result<Outcome, CardError> {
 
 impl Drop for CommandRing {
     fn drop(&mut self) {
-        let ring = registers(&self.bar).card().command();
-        // The read makes sure that the card has seen the write before the memory goes.
-        let stopped: Result<_, DeviceError> = ring
-            .config()
-            .try_write(|_| ())
-            .and_then(|()| ring.config().try_read());
-        if let Err(error) = stopped
-            && !self.device.is_gone()
-        {
-            tracing::warn!(%error, "the command ring was not stopped");
-        }
+        let config = registers(&self.bar).card().command().config();
+        let clear = || config.try_write(|_| ());
+        stop(&*self.device, "command", clear, || config.try_read());
     }
 }
 

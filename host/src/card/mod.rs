@@ -38,6 +38,7 @@ mod ring;
 mod rx_queue;
 mod scratch;
 mod secrets;
+mod stop;
 mod trace;
 mod transfer;
 mod tx_ring;

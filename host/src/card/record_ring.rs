@@ -9,6 +9,7 @@ use guideway_hdl::records::{FlowEventRecord, RecordKind, TraceRecord};
 
 use super::CardError;
 use super::command_ring::phase;
+use super::stop::stop;
 use crate::device::{Bar, Device, DmaRegion, halves, registers};
 
 /// Its name in messages.
@@ -216,11 +217,12 @@ fn gap(due: &mut u32, number: u32) -> u32 {
 
 impl Drop for RecordRing {
     fn drop(&mut self) {
-        if let Err(error) = self.stop()
-            && !self.device.is_gone()
-        {
-            tracing::warn!(%error, "the record ring was not stopped");
+        if self.stopped {
+            return;
         }
+        let config = registers(&self.bar).card().record().config();
+        let clear = || config.try_write(|_| ());
+        stop(&*self.device, NAME, clear, || config.try_read());
     }
 }
 

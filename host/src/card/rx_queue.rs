@@ -7,6 +7,7 @@ use guideway_hdl::verdict::{Disposition, HostClass};
 
 use super::CardError;
 use super::command_ring::phase;
+use super::stop::stop;
 use crate::device::{Bar, Device, DmaRegion, halves, registers};
 
 /// A received frame in the queue's buffer, until the queue returns it.
@@ -242,16 +243,10 @@ pub(super) fn ring_name(class: HostClass) -> &'static str {
 impl Drop for RxQueue {
     fn drop(&mut self) {
         let queue = registers(&self.bar).card().rx()[usize::from(self.class.raw())];
-        // The read makes sure that the card has seen the write before the memory goes.
-        let stopped = queue
-            .config()
-            .try_write(|_| ())
-            .and_then(|()| queue.config().try_read());
-        if let Err(error) = stopped
-            && !self.device.is_gone()
-        {
-            tracing::warn!(%error, class = self.class.name(), "a receive queue was not stopped");
-        }
+        let config = queue.config();
+        let clear = || config.try_write(|_| ());
+        let name = ring_name(self.class);
+        stop(&*self.device, name, clear, || config.try_read());
     }
 }
 

@@ -6,6 +6,7 @@ use guideway_hdl::descriptors::{Completion, RING_ENTRY_BYTES, Status, TxDescript
 use guideway_hdl::tables::FRAME_MAX;
 
 use super::command_ring::phase;
+use super::stop::stop;
 use super::{BackendId, CardError, VipId};
 use crate::device::{Bar, Device, DmaRegion, halves, registers};
 
@@ -282,16 +283,8 @@ fn check(completion: &Completion, index: u16) -> Result<TxCompletion, CardError>
 
 impl Drop for TxRing {
     fn drop(&mut self) {
-        let ring = registers(&self.bar).card().tx();
-        // The read makes sure that the card has seen the write before the memory goes.
-        let stopped = ring
-            .config()
-            .try_write(|_| ())
-            .and_then(|()| ring.config().try_read());
-        if let Err(error) = stopped
-            && !self.device.is_gone()
-        {
-            tracing::warn!(%error, "the transmit ring was not stopped");
-        }
+        let config = registers(&self.bar).card().tx().config();
+        let clear = || config.try_write(|_| ());
+        stop(&*self.device, "transmit", clear, || config.try_read());
     }
 }
