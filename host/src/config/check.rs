@@ -1,9 +1,9 @@
 //! What contradicts what: from the file's keys to a [`Config`].
 //!
-//! Owns ranges, names, references and limits of the card. Every problem is found in one pass, not only the first.
+//! Owns names, references and limits of the card, and what the files of the keys (`node`, `pool`, `vip`, ...) check with. Every problem is
+//! found in one pass, not only the first.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -11,19 +11,8 @@ use guideway_hdl::tables;
 
 use super::problem::Problem;
 use super::schema::{self, At};
-use super::{Backend, Card, Config, Encap, Mac, Node, Pool, Unmatched, Vip};
-use crate::card::Vlan;
+use super::{Card, Config, Mac, Pool, Vip};
 use crate::device::{AddressError, DeviceAddress};
-use crate::maglev::Algorithm;
-
-/// The smallest MTU of `node.mtu`: what IPv4 hosts must take.
-const MTU_MIN: i64 = 576;
-/// The largest MTU of `node.mtu`: a jumbo frame's IP packet.
-const MTU_MAX: i64 = 9202;
-/// The largest VLAN id: 4095 is reserved (IEEE 802.1Q 9.6).
-const VLAN_MAX: i64 = 4094;
-/// The largest weight.
-const WEIGHT_MAX: i64 = 65_535;
 
 /// Problems found so far.
 #[derive(Default)]
@@ -151,242 +140,6 @@ impl Checker {
         DeviceAddress::Sim
     }
 
-    fn node(&mut self, node: schema::Node) -> Node {
-        let mac = node.mac.as_ref().and_then(|mac| self.mac("node.mac", mac));
-        let (next_hop, vlan) = self.next_hop(&node.next_hop);
-        let unmatched = match node.unmatched.as_ref().map(|text| text.get_ref().as_str()) {
-            None | Some("host") => Unmatched::Host,
-            Some("drop") => Unmatched::Drop,
-            Some(other) => {
-                let span = node.unmatched.as_ref().map_or(0..0, At::span);
-                self.problem(
-                    "node.unmatched",
-                    span,
-                    format!("{other:?} is not known"),
-                    "write \"host\" or \"drop\"",
-                );
-                Unmatched::Host
-            }
-        };
-        let name = match &node.name {
-            Some(name) => self.name("node.name", name),
-            None => "guideway".to_owned(),
-        };
-        Node {
-            name,
-            mac,
-            source_v4: node
-                .source_v4
-                .as_ref()
-                .and_then(|text| self.parsed("node.source_v4", text, "an IPv4 address")),
-            source_v6: node
-                .source_v6
-                .as_ref()
-                .and_then(|text| self.parsed("node.source_v6", text, "an IPv6 address")),
-            ipip_source_v4: self.prefix_v4(node.ipip_source_v4.as_ref()),
-            ipip_source_v6: self.prefix_v6(node.ipip_source_v6.as_ref()),
-            gue_port: u16::try_from(self.number(
-                "node.gue_port",
-                node.gue_port.as_ref(),
-                1,
-                u16::MAX.into(),
-                tables::GUE_PORT.into(),
-            ))
-            .unwrap_or_default(),
-            unmatched,
-            mtu: u16::try_from(self.number("node.mtu", node.mtu.as_ref(), MTU_MIN, MTU_MAX, 1500))
-                .unwrap_or_default(),
-            next_hop,
-            vlan,
-            compute_only: node.compute_only.is_some_and(At::into_inner),
-            icmp_limit: self.icmp_limit(node.icmp_limit.as_ref()),
-            quic_lb: self.quic_lb(node.quic_lb.as_deref().unwrap_or_default()),
-        }
-    }
-
-    fn next_hop(&mut self, hops: &[At<schema::NextHop>]) -> (Option<Mac>, Vlan) {
-        let mut found = (None, Vlan::Keep);
-        for (i, hop) in hops.iter().enumerate() {
-            let keys = hop.get_ref();
-            if let Some(address) = &keys.address {
-                self.problem(
-                    "node.next_hop.address",
-                    address.span(),
-                    "not supported yet",
-                    "give the next hop's mac",
-                );
-            }
-            let mac = match &keys.mac {
-                Some(mac) => self.mac("node.next_hop.mac", mac),
-                None => {
-                    self.problem(
-                        "node.next_hop.mac",
-                        hop.span(),
-                        "the next hop has no MAC address",
-                        "add mac = \"02:...\"",
-                    );
-                    None
-                }
-            };
-            let vlan = self.vlan(keys);
-            if i == 0 {
-                found = (mac, vlan);
-            }
-            if i == 1 {
-                self.problem(
-                    "node.next_hop",
-                    hop.span(),
-                    "more than one next hop is not supported yet",
-                    "keep one [[node.next_hop]]",
-                );
-            }
-        }
-        found
-    }
-
-    fn vlan(&mut self, keys: &schema::NextHop) -> Vlan {
-        let id = match &keys.vlan {
-            None => None,
-            Some(value) => match (value.get_ref().as_str(), value.get_ref().as_integer()) {
-                (Some("keep"), _) => None,
-                (Some("remove"), _) => {
-                    self.priority_without_id(keys);
-                    return Vlan::Remove;
-                }
-                (_, Some(id @ 0..=VLAN_MAX)) => Some(id),
-                _ => {
-                    self.problem(
-                        "node.next_hop.vlan",
-                        value.span(),
-                        format!("{} is not a VLAN", value.get_ref()),
-                        "write \"keep\", \"remove\", or a VLAN id from 0 to 4094",
-                    );
-                    return Vlan::Keep;
-                }
-            },
-        };
-        let Some(id) = id else {
-            self.priority_without_id(keys);
-            return Vlan::Keep;
-        };
-        let key = "node.next_hop.vlan_priority";
-        let priority = self.number(key, keys.vlan_priority.as_ref(), 0, 7, 0);
-        Vlan::Set(u16::try_from(priority << 13 | id).unwrap_or_default())
-    }
-
-    /// A priority belongs to the tag that is set.
-    fn priority_without_id(&mut self, keys: &schema::NextHop) {
-        if let Some(priority) = &keys.vlan_priority {
-            self.problem(
-                "node.next_hop.vlan_priority",
-                priority.span(),
-                "there is no tag that could carry the priority",
-                "give the VLAN id too: vlan = 42",
-            );
-        }
-    }
-
-    fn pools(&mut self, pools: &[At<schema::Pool>]) -> Vec<Pool> {
-        let mut names = HashMap::new();
-        let mut checked = Vec::with_capacity(pools.len());
-        for pool in pools {
-            let pool = pool.get_ref();
-            let name = self.name("pool.name", &pool.name);
-            if names.insert(name.clone(), ()).is_some() {
-                self.problem(
-                    "pool.name",
-                    pool.name.span(),
-                    format!("there are two pools {name:?}"),
-                    "give each pool its own name",
-                );
-            }
-            let table = match pool.table.as_ref().map(|table| table.get_ref().as_str()) {
-                None | Some("maglev-v2") => Algorithm::V2,
-                Some("maglev-v1") => Algorithm::V1,
-                Some(other) => {
-                    let span = pool.table.as_ref().map_or(0..0, At::span);
-                    self.problem(
-                        "pool.table",
-                        span,
-                        format!("{other:?} is not a table"),
-                        "write \"maglev-v2\" or \"maglev-v1\"",
-                    );
-                    Algorithm::V2
-                }
-            };
-            let table_size = self.table_size(pool.table_size.as_ref());
-            let encaps = self.encapsulations(pool);
-            let backends = self.backends(&pool.backend, &encaps);
-            let source_routes = self.source_routes(&pool.source_route, &backends);
-            checked.push(Pool {
-                name,
-                table,
-                table_size,
-                backends,
-                source_routes,
-            });
-        }
-        checked
-    }
-
-    fn table_size(&mut self, size: Option<&At<i64>>) -> u32 {
-        let checked = u32::try_from(self.number(
-            "pool.table_size",
-            size,
-            2,
-            i64::from(tables::RING_SIZE_MAX),
-            i64::from(tables::RING_SIZE_MAX),
-        ))
-        .unwrap_or_default();
-        if let (Some(size), false) = (size, is_prime(checked)) {
-            let next = (checked..=tables::RING_SIZE_MAX)
-                .find(|&n| is_prime(n))
-                .unwrap_or(tables::RING_SIZE_MAX);
-            self.problem(
-                "pool.table_size",
-                size.span(),
-                format!("{checked} is not a prime: some backends could not reach every slot"),
-                format!("the next prime is {next}; 65537 fits every pool"),
-            );
-        }
-        checked
-    }
-
-    fn backends(&mut self, backends: &[At<schema::Backend>], encaps: &[Encap]) -> Vec<Backend> {
-        let mut seen = HashMap::new();
-        let mut checked = Vec::with_capacity(backends.len());
-        let server_ids = self.server_ids(backends);
-        for ((backend, &encap), server_id) in backends.iter().zip(encaps).zip(server_ids) {
-            let backend = backend.get_ref();
-            let weight = u32::try_from(self.number(
-                "pool.backend.weight",
-                backend.weight.as_ref(),
-                0,
-                WEIGHT_MAX,
-                1,
-            ))
-            .unwrap_or_default();
-            let Some(address) = self.unicast("pool.backend.address", &backend.address) else {
-                continue;
-            };
-            if seen.insert(address, ()).is_some() {
-                self.problem(
-                    "pool.backend.address",
-                    backend.address.span(),
-                    format!("the pool has the backend {address} twice"),
-                    "keep one, with the sum of the weights",
-                );
-            }
-            checked.push(Backend {
-                address,
-                weight,
-                encap,
-                server_id,
-            });
-        }
-        checked
-    }
-
     /// What the card can hold.
     fn limits(
         &mut self,
@@ -507,7 +260,7 @@ impl Checker {
         value
     }
 
-    fn unicast(&mut self, key: &str, text: &At<String>) -> Option<IpAddr> {
+    pub(super) fn unicast(&mut self, key: &str, text: &At<String>) -> Option<IpAddr> {
         let address: IpAddr = self.parsed(key, text, "an IP address")?;
         let mapped = matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
         let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
@@ -549,53 +302,4 @@ impl Checker {
         }
         Some(mac)
     }
-
-    fn prefix_v4(&mut self, text: Option<&At<String>>) -> Ipv4Addr {
-        let default = Ipv4Addr::new(172, 16, 0, 0);
-        let Some(text) = text else { return default };
-        let parsed = text
-            .get_ref()
-            .strip_suffix("/16")
-            .and_then(|address| address.parse::<Ipv4Addr>().ok());
-        match parsed.filter(|address| address.to_bits().trailing_zeros() >= 16) {
-            Some(address) => address,
-            None => {
-                self.problem(
-                    "node.ipip_source_v4",
-                    text.span(),
-                    format!("{:?} is not a /16", text.get_ref()),
-                    "write the prefix with its host bits 0, as \"172.16.0.0/16\"",
-                );
-                default
-            }
-        }
-    }
-
-    fn prefix_v6(&mut self, text: Option<&At<String>>) -> Ipv6Addr {
-        let default = Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 0);
-        let Some(text) = text else { return default };
-        let parsed = text
-            .get_ref()
-            .strip_suffix("/96")
-            .and_then(|address| address.parse::<Ipv6Addr>().ok());
-        match parsed.filter(|address| address.to_bits().trailing_zeros() >= 32) {
-            Some(address) => address,
-            None => {
-                self.problem(
-                    "node.ipip_source_v6",
-                    text.span(),
-                    format!("{:?} is not a /96", text.get_ref()),
-                    "write the prefix with its host bits 0, as \"0100::/96\"",
-                );
-                default
-            }
-        }
-    }
-}
-
-fn is_prime(n: u32) -> bool {
-    n >= 2
-        && (2..)
-            .take_while(|d| d * d <= n)
-            .all(|d| !n.is_multiple_of(d))
 }

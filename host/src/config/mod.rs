@@ -6,6 +6,8 @@
 pub mod check;
 pub mod encap;
 mod icmp;
+mod node;
+mod pool;
 pub mod problem;
 mod quic;
 pub mod route;
