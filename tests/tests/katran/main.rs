@@ -3,7 +3,7 @@
 //! Each case gives Katran's bytes and verdict, or stands in the README's table of differences and in [`SETS`] beside it, with what happens
 //! instead. The fixtures are not part of the project: `GUIDEWAY_KATRAN_FIXTURES` names their folder, and without it the tests say so.
 
-#![allow(clippy::unwrap_used)] // helpers of tests
+#![allow(clippy::print_stdout, clippy::unwrap_used)] // helpers of tests
 
 mod configuration;
 mod fixtures;
