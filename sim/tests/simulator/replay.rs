@@ -422,6 +422,8 @@ fn a_live_wire_is_flushed_until_the_port_is_enabled() {
     count("flushed", 10);
     count("frames_in", 0);
     client.write32(core::CONTROL, 3);
+    // The write is posted: the answer to a read says that the card has it, before a frame comes.
+    assert_eq!(client.read32(core::CONTROL), 3);
     for _ in 0..7 {
         peer.send(vec![0; 60]);
     }
