@@ -49,15 +49,8 @@ fn port(n: u8) -> u16 {
 
 /// The backend of a client's flow to VIP `i`.
 fn backend(i: usize, n: u8) -> IpAddr {
-    let members: Vec<Member> = (BACKENDS.iter())
-        .map(|(address, weight)| Member {
-            address: address.parse().unwrap(),
-            weight: *weight,
-        })
-        .collect();
-    let ring = Ring::build(Algorithm::V2, 1009, &members);
     let hash = flow_hash::of(client(vip(i).is_ipv6(), n), port(n), VIPS[i].3);
-    members[ring.slots()[(hash % 1009) as usize] as usize].address
+    backend_of_hash(hash)
 }
 
 const ETHERNET: ([u8; 6], [u8; 6]) = ([2; 6], [2, 0, 0, 0, 0, 1]);

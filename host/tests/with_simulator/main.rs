@@ -42,6 +42,18 @@ fn config(device: &str, backends: &[(&str, u32)]) -> String {
 
 const BACKENDS: &[(&str, u32)] = &[("10.0.0.1", 1), ("10.0.0.2", 2), ("10.0.0.3", 3)];
 
+/// Where a packet that hashes to `hash` goes: its slot of the ring of `BACKENDS`.
+fn backend_of_hash(hash: u32) -> IpAddr {
+    let members: Vec<Member> = (BACKENDS.iter())
+        .map(|(address, weight)| Member {
+            address: address.parse().unwrap(),
+            weight: *weight,
+        })
+        .collect();
+    let ring = Ring::build(Algorithm::V2, 1009, &members);
+    members[ring.slots()[(hash % 1009) as usize] as usize].address
+}
+
 /// A SYN and two more packets of each of `clients` clients, then an ARP-like broadcast.
 fn frames(clients: u8) -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
@@ -233,14 +245,6 @@ fn a_replay_follows_the_ring_and_repeats_exactly() {
     assert_eq!(stats["dispositions"]["host_group"], 1);
     assert_eq!(stats["host"]["installs"], 60);
     assert_eq!(stats["vips"][0]["packets"], 180);
-    let members: Vec<Member> = BACKENDS
-        .iter()
-        .map(|(address, weight)| Member {
-            address: address.parse().unwrap(),
-            weight: *weight,
-        })
-        .collect();
-    let ring = Ring::build(Algorithm::V2, 1009, &members);
     let sent = read_pcap(&folder.path().join("out1"));
     assert_eq!(sent.len(), 180);
     for frame in sent {
@@ -250,8 +254,7 @@ fn a_replay_follows_the_ring_and_repeats_exactly() {
         let inner = &frame[34..];
         let client = Ipv4Addr::new(inner[12], inner[13], inner[14], inner[15]);
         let port = u16::from_be_bytes([inner[20], inner[21]]);
-        let slot = flow_hash::of(client.into(), port, 80) % 1009;
-        let expected = members[ring.slots()[slot as usize] as usize].address;
+        let expected = backend_of_hash(flow_hash::of(client.into(), port, 80));
         assert_eq!(
             IpAddr::from(outer.header().destination_addr()),
             expected,
@@ -387,6 +390,28 @@ impl Drop for Running {
     }
 }
 
+/// A simulator whose wire plays in.pcap: when a host enables the port, or, if it `waits`, when control.sock says start.
+fn start_simulator(folder: &Path, waits: bool) -> Running {
+    let at = |name: &str| folder.join(name);
+    let mut wire = std::ffi::OsString::from("pcap:");
+    wire.push(at("in.pcap"));
+    wire.push(",");
+    wire.push(at("out.pcap"));
+    let mut command = Command::new(guideway::device::sim::find(None).unwrap());
+    command.arg("--socket").arg(at("card.sock"));
+    command.arg("--wire").arg(wire);
+    command.args(["--model", "reference", "--time", "wall"]);
+    if waits {
+        command.arg("--control").arg(at("control.sock"));
+    }
+    let simulator = Running(command.stderr(Stdio::null()).spawn().unwrap());
+    let begun = Instant::now();
+    while !at("card.sock").exists() && begun.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    simulator
+}
+
 fn start_daemon(folder: &Path) -> Running {
     let log = std::fs::File::options()
         .append(true)
@@ -444,24 +469,7 @@ fn a_killed_host_s_card_is_taken_over_and_then_changed() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     write_pcap(&at("in.pcap"), &frames(60));
-    let mut wire = std::ffi::OsString::from("pcap:");
-    wire.push(at("in.pcap"));
-    wire.push(",");
-    wire.push(at("out.pcap"));
-    let simulator = Command::new(guideway::device::sim::find(None).unwrap())
-        .arg("--socket")
-        .arg(at("card.sock"))
-        .arg("--wire")
-        .arg(wire)
-        .args(["--model", "reference", "--time", "wall"])
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let _simulator = Running(simulator);
-    let begun = Instant::now();
-    while !at("card.sock").exists() && begun.elapsed() < Duration::from_secs(20) {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let _simulator = start_simulator(folder.path(), false);
     let device = format!("vfio-user:{}", at("card.sock").display());
     std::fs::write(at("lb.toml"), config(&device, BACKENDS)).unwrap();
     let blank = &info(folder.path())["card"];

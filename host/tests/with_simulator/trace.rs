@@ -37,17 +37,9 @@ fn packet(client: u8, port: u16) -> Vec<u8> {
 
 /// Where a client's packets go.
 fn backend(client: u8, port: u16) -> String {
-    let members: Vec<Member> = (BACKENDS.iter())
-        .map(|(address, weight)| Member {
-            address: address.parse().unwrap(),
-            weight: *weight,
-        })
-        .collect();
-    let ring = Ring::build(Algorithm::V2, 1009, &members);
     let source = Ipv4Addr::new(192, 0, 2, client);
-    let slot = flow_hash::of(source.into(), 1024 + u16::from(client), port) % 1009;
-    let member = ring.slots()[slot as usize] as usize;
-    members[member].address.to_string()
+    let hash = flow_hash::of(source.into(), 1024 + u16::from(client), port);
+    backend_of_hash(hash).to_string()
 }
 
 /// A daemon on a simulator whose wire waits.
@@ -65,26 +57,7 @@ impl World {
             .flat_map(|client| PORTS.map(|port| packet(client, port)))
             .collect();
         write_pcap(&at("in.pcap"), &sent);
-        let mut wire = std::ffi::OsString::from("pcap:");
-        wire.push(at("in.pcap"));
-        wire.push(",");
-        wire.push(at("out.pcap"));
-        let simulator = Command::new(guideway::device::sim::find(None).unwrap())
-            .arg("--socket")
-            .arg(at("card.sock"))
-            .arg("--control")
-            .arg(at("control.sock"))
-            .arg("--wire")
-            .arg(wire)
-            .args(["--model", "reference", "--time", "wall"])
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let simulator = Running(simulator);
-        let begun = Instant::now();
-        while !at("card.sock").exists() && begun.elapsed() < Duration::from_secs(20) {
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let simulator = start_simulator(folder.path(), true);
         let device = format!("vfio-user:{}", at("card.sock").display());
         std::fs::write(at("lb.toml"), two_vips(&device)).unwrap();
         let daemon = start_daemon(folder.path());
