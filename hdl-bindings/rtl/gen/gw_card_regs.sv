@@ -5,25 +5,18 @@ module gw_card_regs (
         input wire clk,
         input wire rst_n,
 
-        output logic s_axil_awready,
-        input wire s_axil_awvalid,
-        input wire [8:0] s_axil_awaddr,
-        input wire [2:0] s_axil_awprot,
-        output logic s_axil_wready,
-        input wire s_axil_wvalid,
-        input wire [31:0] s_axil_wdata,
-        input wire [3:0]s_axil_wstrb,
-        input wire s_axil_bready,
-        output logic s_axil_bvalid,
-        output logic [1:0] s_axil_bresp,
-        output logic s_axil_arready,
-        input wire s_axil_arvalid,
-        input wire [8:0] s_axil_araddr,
-        input wire [2:0] s_axil_arprot,
-        input wire s_axil_rready,
-        output logic s_axil_rvalid,
-        output logic [31:0] s_axil_rdata,
-        output logic [1:0] s_axil_rresp,
+        input wire s_cpuif_req,
+        input wire s_cpuif_req_is_wr,
+        input wire [8:0] s_cpuif_addr,
+        input wire [31:0] s_cpuif_wr_data,
+        input wire [31:0] s_cpuif_wr_biten,
+        output wire s_cpuif_req_stall_wr,
+        output wire s_cpuif_req_stall_rd,
+        output wire s_cpuif_rd_ack,
+        output wire s_cpuif_rd_err,
+        output wire [31:0] s_cpuif_rd_data,
+        output wire s_cpuif_wr_ack,
+        output wire s_cpuif_wr_err,
 
         input gw_card_regs_pkg::gw_card_regs__in_t hwif_in,
         output gw_card_regs_pkg::gw_card_regs__out_t hwif_out
@@ -47,176 +40,34 @@ module gw_card_regs (
     logic cpuif_wr_ack;
     logic cpuif_wr_err;
 
-    // Max Outstanding Transactions: 2
-    logic [1:0] axil_n_in_flight;
-    logic axil_prev_was_rd;
-    logic axil_arvalid;
-    logic [8:0] axil_araddr;
-    logic axil_ar_accept;
-    logic axil_awvalid;
-    logic [8:0] axil_awaddr;
-    logic axil_wvalid;
-    logic [31:0] axil_wdata;
-    logic [3:0] axil_wstrb;
-    logic axil_aw_accept;
-    logic axil_resp_acked;
-
-    // Transaction request acceptance
-    always_ff @(posedge clk) begin
-        if(~rst_n) begin
-            axil_prev_was_rd <= '0;
-            axil_arvalid <= '0;
-            axil_araddr <= '0;
-            axil_awvalid <= '0;
-            axil_awaddr <= '0;
-            axil_wvalid <= '0;
-            axil_wdata <= '0;
-            axil_wstrb <= '0;
-            axil_n_in_flight <= '0;
-        end else begin
-            // AR* acceptance register
-            if(axil_ar_accept) begin
-                axil_prev_was_rd <= '1;
-                axil_arvalid <= '0;
-            end
-            if(s_axil_arvalid && s_axil_arready) begin
-                axil_arvalid <= '1;
-                axil_araddr <= s_axil_araddr;
-            end
-
-            // AW* & W* acceptance registers
-            if(axil_aw_accept) begin
-                axil_prev_was_rd <= '0;
-                axil_awvalid <= '0;
-                axil_wvalid <= '0;
-            end
-            if(s_axil_awvalid && s_axil_awready) begin
-                axil_awvalid <= '1;
-                axil_awaddr <= s_axil_awaddr;
-            end
-            if(s_axil_wvalid && s_axil_wready) begin
-                axil_wvalid <= '1;
-                axil_wdata <= s_axil_wdata;
-                axil_wstrb <= s_axil_wstrb;
-            end
-
-            // Keep track of in-flight transactions
-            if((axil_ar_accept || axil_aw_accept) && !axil_resp_acked) begin
-                axil_n_in_flight <= axil_n_in_flight + 1'b1;
-            end else if(!(axil_ar_accept || axil_aw_accept) && axil_resp_acked) begin
-                axil_n_in_flight <= axil_n_in_flight - 1'b1;
-            end
-        end
-    end
-
-    always_comb begin
-        s_axil_arready = (!axil_arvalid || axil_ar_accept);
-        s_axil_awready = (!axil_awvalid || axil_aw_accept);
-        s_axil_wready = (!axil_wvalid || axil_aw_accept);
-    end
-
-    // Request dispatch
-    always_comb begin
-        cpuif_wr_data = axil_wdata;
-        for(int i=0; i<4; i++) begin
-            cpuif_wr_biten[i*8 +: 8] = {8{axil_wstrb[i]}};
-        end
-        cpuif_req = '0;
-        cpuif_req_is_wr = '0;
-        cpuif_addr = '0;
-        axil_ar_accept = '0;
-        axil_aw_accept = '0;
-
-        if(axil_n_in_flight < 2'd2) begin
-            // Can safely issue more transactions without overwhelming response buffer
-            if(axil_arvalid && !axil_prev_was_rd) begin
-                cpuif_req = '1;
-                cpuif_req_is_wr = '0;
-                cpuif_addr = {axil_araddr[8:2], 2'b0};
-                if(!cpuif_req_stall_rd) axil_ar_accept = '1;
-            end else if(axil_awvalid && axil_wvalid) begin
-                cpuif_req = '1;
-                cpuif_req_is_wr = '1;
-                cpuif_addr = {axil_awaddr[8:2], 2'b0};
-                if(!cpuif_req_stall_wr) axil_aw_accept = '1;
-            end else if(axil_arvalid) begin
-                cpuif_req = '1;
-                cpuif_req_is_wr = '0;
-                cpuif_addr = {axil_araddr[8:2], 2'b0};
-                if(!cpuif_req_stall_rd) axil_ar_accept = '1;
-            end
-        end
-    end
-
-
-    // AXI4-Lite Response Logic
-    logic axil_resp_buffer_is_wr[2];
-    logic axil_resp_buffer_err[2];
-    logic [31:0] axil_resp_buffer_rdata[2];
-
-    logic [1:0] axil_resp_wptr;
-    logic [1:0] axil_resp_rptr;
-
-    always_ff @(posedge clk) begin
-        if(~rst_n) begin
-            for(int i=0; i<2; i++) begin
-                axil_resp_buffer_is_wr[i] <= '0;
-                axil_resp_buffer_err[i] <= '0;
-                axil_resp_buffer_rdata[i] <= '0;
-            end
-            axil_resp_wptr <= '0;
-            axil_resp_rptr <= '0;
-        end else begin
-            // Store responses in buffer until AXI response channel accepts them
-            if(cpuif_rd_ack || cpuif_wr_ack) begin
-                if(cpuif_rd_ack) begin
-                    axil_resp_buffer_is_wr[axil_resp_wptr[0:0]] <= '0;
-                    axil_resp_buffer_err[axil_resp_wptr[0:0]] <= cpuif_rd_err;
-                    axil_resp_buffer_rdata[axil_resp_wptr[0:0]] <= cpuif_rd_data;
-
-                end else if(cpuif_wr_ack) begin
-                    axil_resp_buffer_is_wr[axil_resp_wptr[0:0]] <= '1;
-                    axil_resp_buffer_err[axil_resp_wptr[0:0]] <= cpuif_wr_err;
-                end
-                axil_resp_wptr <= axil_resp_wptr + 1'b1;
-            end
-
-            // Advance read pointer when acknowledged
-            if(axil_resp_acked) begin
-                axil_resp_rptr <= axil_resp_rptr + 1'b1;
-            end
-        end
-    end
-
-    always_comb begin
-        axil_resp_acked = '0;
-        s_axil_bvalid = '0;
-        s_axil_rvalid = '0;
-        if(axil_resp_rptr != axil_resp_wptr) begin
-            if(axil_resp_buffer_is_wr[axil_resp_rptr[0:0]]) begin
-                s_axil_bvalid = '1;
-                if(s_axil_bready) axil_resp_acked = '1;
-            end else begin
-                s_axil_rvalid = '1;
-                if(s_axil_rready) axil_resp_acked = '1;
-            end
-        end
-
-        s_axil_rdata = axil_resp_buffer_rdata[axil_resp_rptr[0:0]];
-        if(axil_resp_buffer_err[axil_resp_rptr[0:0]]) begin
-            s_axil_bresp = 2'b10;
-            s_axil_rresp = 2'b10;
-        end else begin
-            s_axil_bresp = 2'b00;
-            s_axil_rresp = 2'b00;
-        end
-    end
+    assign cpuif_req = s_cpuif_req;
+    assign cpuif_req_is_wr = s_cpuif_req_is_wr;
+    assign cpuif_addr = s_cpuif_addr;
+    assign cpuif_wr_data = s_cpuif_wr_data;
+    assign cpuif_wr_biten = s_cpuif_wr_biten;
+    assign s_cpuif_req_stall_wr = cpuif_req_stall_wr;
+    assign s_cpuif_req_stall_rd = cpuif_req_stall_rd;
+    assign s_cpuif_rd_ack = cpuif_rd_ack;
+    assign s_cpuif_rd_err = cpuif_rd_err;
+    assign s_cpuif_rd_data = cpuif_rd_data;
+    assign s_cpuif_wr_ack = cpuif_wr_ack;
+    assign s_cpuif_wr_err = cpuif_wr_err;
 
     logic cpuif_req_masked;
 
-    // Read & write latencies are balanced. Stalls not required
+    // Read latency > write latency. May need to delay next write that follows a read
+    logic [0:0] cpuif_req_stall_sr;
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            cpuif_req_stall_sr <= '0;
+        end else if(cpuif_req && !cpuif_req_is_wr) begin
+            cpuif_req_stall_sr <= '1;
+        end else begin
+            cpuif_req_stall_sr <= (cpuif_req_stall_sr >> 'd1);
+        end
+    end
     assign cpuif_req_stall_rd = '0;
-    assign cpuif_req_stall_wr = '0;
+    assign cpuif_req_stall_wr = cpuif_req_stall_sr[0];
     assign cpuif_req_masked = cpuif_req
                             & !(!cpuif_req_is_wr & cpuif_req_stall_rd)
                             & !(cpuif_req_is_wr & cpuif_req_stall_wr);
@@ -1424,132 +1275,166 @@ module gw_card_regs (
     logic readback_err;
     logic readback_done;
     logic [31:0] readback_data;
+    function automatic bit [4:0] ad_low(bit [8:0] addr);
+        return addr[4:0];
+    endfunction
+    function automatic bit [3:0] ad_hi(bit [8:0] addr);
+        return addr[8:5];
+    endfunction
+
+    // readback stage 1
+    logic [31:0] readback_data_rt_c[16];
     always_comb begin
-        automatic logic [31:0] readback_data_var;
-        readback_data_var = '0;
+        automatic logic [31:0] readback_data_var[16];
+        for(int i=0; i<16; i++) readback_data_var[i] = '0;
         for(int i0=0; i0<4; i0++) begin
-            if(rd_mux_addr == 9'h0 + (9)'(i0) * 9'h40) begin
-                readback_data_var[31:0] = field_storage.rx[i0].base_low.value.value;
+            if(ad_low(rd_mux_addr) == ad_low(9'h0 + (9)'(i0) * 9'h40)) begin
+                readback_data_var[ad_hi(9'h0 + (9)'(i0) * 9'h40)][31:0] = field_storage.rx[i0].base_low.value.value;
             end
-            if(rd_mux_addr == 9'h4 + (9)'(i0) * 9'h40) begin
-                readback_data_var[31:0] = field_storage.rx[i0].base_high.value.value;
+            if(ad_low(rd_mux_addr) == ad_low(9'h4 + (9)'(i0) * 9'h40)) begin
+                readback_data_var[ad_hi(9'h4 + (9)'(i0) * 9'h40)][31:0] = field_storage.rx[i0].base_high.value.value;
             end
-            if(rd_mux_addr == 9'h8 + (9)'(i0) * 9'h40) begin
-                readback_data_var[31:0] = field_storage.rx[i0].buffer_low.value.value;
+            if(ad_low(rd_mux_addr) == ad_low(9'h8 + (9)'(i0) * 9'h40)) begin
+                readback_data_var[ad_hi(9'h8 + (9)'(i0) * 9'h40)][31:0] = field_storage.rx[i0].buffer_low.value.value;
             end
-            if(rd_mux_addr == 9'hc + (9)'(i0) * 9'h40) begin
-                readback_data_var[31:0] = field_storage.rx[i0].buffer_high.value.value;
+            if(ad_low(rd_mux_addr) == ad_low(9'hc + (9)'(i0) * 9'h40)) begin
+                readback_data_var[ad_hi(9'hc + (9)'(i0) * 9'h40)][31:0] = field_storage.rx[i0].buffer_high.value.value;
             end
-            if(rd_mux_addr == 9'h10 + (9)'(i0) * 9'h40) begin
-                readback_data_var[3:0] = field_storage.rx[i0].config_.size_log2.value;
-                readback_data_var[11:8] = field_storage.rx[i0].config_.stride_log2.value;
-                readback_data_var[31] = field_storage.rx[i0].config_.enable.value;
+            if(ad_low(rd_mux_addr) == ad_low(9'h10 + (9)'(i0) * 9'h40)) begin
+                readback_data_var[ad_hi(9'h10 + (9)'(i0) * 9'h40)][3:0] = field_storage.rx[i0].config_.size_log2.value;
+                readback_data_var[ad_hi(9'h10 + (9)'(i0) * 9'h40)][11:8] = field_storage.rx[i0].config_.stride_log2.value;
+                readback_data_var[ad_hi(9'h10 + (9)'(i0) * 9'h40)][31] = field_storage.rx[i0].config_.enable.value;
             end
-            if(rd_mux_addr == 9'h14 + (9)'(i0) * 9'h40) begin
-                readback_data_var[15:0] = field_storage.rx[i0].consumer.index.value;
+            if(ad_low(rd_mux_addr) == ad_low(9'h14 + (9)'(i0) * 9'h40)) begin
+                readback_data_var[ad_hi(9'h14 + (9)'(i0) * 9'h40)][15:0] = field_storage.rx[i0].consumer.index.value;
             end
-            if(rd_mux_addr == 9'h18 + (9)'(i0) * 9'h40) begin
-                readback_data_var[15:0] = hwif_in.rx[i0].producer.index.next;
+            if(ad_low(rd_mux_addr) == ad_low(9'h18 + (9)'(i0) * 9'h40)) begin
+                readback_data_var[ad_hi(9'h18 + (9)'(i0) * 9'h40)][15:0] = hwif_in.rx[i0].producer.index.next;
             end
-            if(rd_mux_addr == 9'h1c + (9)'(i0) * 9'h40) begin
-                readback_data_var[7:0] = hwif_in.rx[i0].status.code.next;
+            if(ad_low(rd_mux_addr) == ad_low(9'h1c + (9)'(i0) * 9'h40)) begin
+                readback_data_var[ad_hi(9'h1c + (9)'(i0) * 9'h40)][7:0] = hwif_in.rx[i0].status.code.next;
             end
-            if(rd_mux_addr == 9'h20 + (9)'(i0) * 9'h40) begin
-                readback_data_var[15:0] = field_storage.rx[i0].arm.index.value;
+            if(ad_low(rd_mux_addr) == ad_low(9'h20 + (9)'(i0) * 9'h40)) begin
+                readback_data_var[ad_hi(9'h20 + (9)'(i0) * 9'h40)][15:0] = field_storage.rx[i0].arm.index.value;
             end
         end
-        if(rd_mux_addr == 9'h100) begin
-            readback_data_var[31:0] = field_storage.tx.base_low.value.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h100)) begin
+            readback_data_var[ad_hi(9'h100)][31:0] = field_storage.tx.base_low.value.value;
         end
-        if(rd_mux_addr == 9'h104) begin
-            readback_data_var[31:0] = field_storage.tx.base_high.value.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h104)) begin
+            readback_data_var[ad_hi(9'h104)][31:0] = field_storage.tx.base_high.value.value;
         end
-        if(rd_mux_addr == 9'h108) begin
-            readback_data_var[31:0] = field_storage.tx.completion_low.value.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h108)) begin
+            readback_data_var[ad_hi(9'h108)][31:0] = field_storage.tx.completion_low.value.value;
         end
-        if(rd_mux_addr == 9'h10c) begin
-            readback_data_var[31:0] = field_storage.tx.completion_high.value.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h10c)) begin
+            readback_data_var[ad_hi(9'h10c)][31:0] = field_storage.tx.completion_high.value.value;
         end
-        if(rd_mux_addr == 9'h110) begin
-            readback_data_var[3:0] = field_storage.tx.config_.size_log2.value;
-            readback_data_var[31] = field_storage.tx.config_.enable.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h110)) begin
+            readback_data_var[ad_hi(9'h110)][3:0] = field_storage.tx.config_.size_log2.value;
+            readback_data_var[ad_hi(9'h110)][31] = field_storage.tx.config_.enable.value;
         end
-        if(rd_mux_addr == 9'h114) begin
-            readback_data_var[15:0] = field_storage.tx.producer.index.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h114)) begin
+            readback_data_var[ad_hi(9'h114)][15:0] = field_storage.tx.producer.index.value;
         end
-        if(rd_mux_addr == 9'h118) begin
-            readback_data_var[15:0] = hwif_in.tx.completed.index.next;
+        if(ad_low(rd_mux_addr) == ad_low(9'h118)) begin
+            readback_data_var[ad_hi(9'h118)][15:0] = hwif_in.tx.completed.index.next;
         end
-        if(rd_mux_addr == 9'h11c) begin
-            readback_data_var[7:0] = hwif_in.tx.status.code.next;
+        if(ad_low(rd_mux_addr) == ad_low(9'h11c)) begin
+            readback_data_var[ad_hi(9'h11c)][7:0] = hwif_in.tx.status.code.next;
         end
-        if(rd_mux_addr == 9'h120) begin
-            readback_data_var[15:0] = field_storage.tx.arm.index.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h120)) begin
+            readback_data_var[ad_hi(9'h120)][15:0] = field_storage.tx.arm.index.value;
         end
-        if(rd_mux_addr == 9'h140) begin
-            readback_data_var[31:0] = field_storage.command.base_low.value.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h140)) begin
+            readback_data_var[ad_hi(9'h140)][31:0] = field_storage.command.base_low.value.value;
         end
-        if(rd_mux_addr == 9'h144) begin
-            readback_data_var[31:0] = field_storage.command.base_high.value.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h144)) begin
+            readback_data_var[ad_hi(9'h144)][31:0] = field_storage.command.base_high.value.value;
         end
-        if(rd_mux_addr == 9'h148) begin
-            readback_data_var[31:0] = field_storage.command.completion_low.value.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h148)) begin
+            readback_data_var[ad_hi(9'h148)][31:0] = field_storage.command.completion_low.value.value;
         end
-        if(rd_mux_addr == 9'h14c) begin
-            readback_data_var[31:0] = field_storage.command.completion_high.value.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h14c)) begin
+            readback_data_var[ad_hi(9'h14c)][31:0] = field_storage.command.completion_high.value.value;
         end
-        if(rd_mux_addr == 9'h150) begin
-            readback_data_var[3:0] = field_storage.command.config_.size_log2.value;
-            readback_data_var[31] = field_storage.command.config_.enable.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h150)) begin
+            readback_data_var[ad_hi(9'h150)][3:0] = field_storage.command.config_.size_log2.value;
+            readback_data_var[ad_hi(9'h150)][31] = field_storage.command.config_.enable.value;
         end
-        if(rd_mux_addr == 9'h154) begin
-            readback_data_var[15:0] = field_storage.command.producer.index.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h154)) begin
+            readback_data_var[ad_hi(9'h154)][15:0] = field_storage.command.producer.index.value;
         end
-        if(rd_mux_addr == 9'h158) begin
-            readback_data_var[15:0] = hwif_in.command.completed.index.next;
+        if(ad_low(rd_mux_addr) == ad_low(9'h158)) begin
+            readback_data_var[ad_hi(9'h158)][15:0] = hwif_in.command.completed.index.next;
         end
-        if(rd_mux_addr == 9'h15c) begin
-            readback_data_var[7:0] = hwif_in.command.status.code.next;
+        if(ad_low(rd_mux_addr) == ad_low(9'h15c)) begin
+            readback_data_var[ad_hi(9'h15c)][7:0] = hwif_in.command.status.code.next;
         end
-        if(rd_mux_addr == 9'h160) begin
-            readback_data_var[15:0] = field_storage.command.arm.index.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h160)) begin
+            readback_data_var[ad_hi(9'h160)][15:0] = field_storage.command.arm.index.value;
         end
-        if(rd_mux_addr == 9'h180) begin
-            readback_data_var[31:0] = hwif_in.dma_read_errors.value.next;
+        if(ad_low(rd_mux_addr) == ad_low(9'h180)) begin
+            readback_data_var[ad_hi(9'h180)][31:0] = hwif_in.dma_read_errors.value.next;
         end
-        if(rd_mux_addr == 9'h184) begin
-            readback_data_var[31:0] = hwif_in.dma_write_errors.value.next;
+        if(ad_low(rd_mux_addr) == ad_low(9'h184)) begin
+            readback_data_var[ad_hi(9'h184)][31:0] = hwif_in.dma_write_errors.value.next;
         end
-        if(rd_mux_addr == 9'h1c0) begin
-            readback_data_var[31:0] = field_storage.record.base_low.value.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h1c0)) begin
+            readback_data_var[ad_hi(9'h1c0)][31:0] = field_storage.record.base_low.value.value;
         end
-        if(rd_mux_addr == 9'h1c4) begin
-            readback_data_var[31:0] = field_storage.record.base_high.value.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h1c4)) begin
+            readback_data_var[ad_hi(9'h1c4)][31:0] = field_storage.record.base_high.value.value;
         end
-        if(rd_mux_addr == 9'h1c8) begin
-            readback_data_var[31:0] = hwif_in.record.traces.count.next;
+        if(ad_low(rd_mux_addr) == ad_low(9'h1c8)) begin
+            readback_data_var[ad_hi(9'h1c8)][31:0] = hwif_in.record.traces.count.next;
         end
-        if(rd_mux_addr == 9'h1cc) begin
-            readback_data_var[31:0] = hwif_in.record.flow_events.count.next;
+        if(ad_low(rd_mux_addr) == ad_low(9'h1cc)) begin
+            readback_data_var[ad_hi(9'h1cc)][31:0] = hwif_in.record.flow_events.count.next;
         end
-        if(rd_mux_addr == 9'h1d0) begin
-            readback_data_var[3:0] = field_storage.record.config_.size_log2.value;
-            readback_data_var[31] = field_storage.record.config_.enable.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h1d0)) begin
+            readback_data_var[ad_hi(9'h1d0)][3:0] = field_storage.record.config_.size_log2.value;
+            readback_data_var[ad_hi(9'h1d0)][31] = field_storage.record.config_.enable.value;
         end
-        if(rd_mux_addr == 9'h1d4) begin
-            readback_data_var[15:0] = field_storage.record.consumer.index.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h1d4)) begin
+            readback_data_var[ad_hi(9'h1d4)][15:0] = field_storage.record.consumer.index.value;
         end
-        if(rd_mux_addr == 9'h1d8) begin
-            readback_data_var[15:0] = hwif_in.record.producer.index.next;
+        if(ad_low(rd_mux_addr) == ad_low(9'h1d8)) begin
+            readback_data_var[ad_hi(9'h1d8)][15:0] = hwif_in.record.producer.index.next;
         end
-        if(rd_mux_addr == 9'h1dc) begin
-            readback_data_var[7:0] = hwif_in.record.status.code.next;
+        if(ad_low(rd_mux_addr) == ad_low(9'h1dc)) begin
+            readback_data_var[ad_hi(9'h1dc)][7:0] = hwif_in.record.status.code.next;
         end
-        if(rd_mux_addr == 9'h1e0) begin
-            readback_data_var[15:0] = field_storage.record.arm.index.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h1e0)) begin
+            readback_data_var[ad_hi(9'h1e0)][15:0] = field_storage.record.arm.index.value;
         end
-        readback_data = readback_data_var;
-        readback_done = decoded_req & ~decoded_req_is_wr;
+        readback_data_rt_c = readback_data_var;
+    end
+
+    logic [31:0] readback_data_rt[16];
+    logic readback_done_rt;
+    logic readback_err_rt;
+    logic [8:0] readback_addr_rt;
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            for(int i=0; i<16; i++) readback_data_rt[i] <= '0;
+            readback_done_rt <= '0;
+            readback_err_rt <= '0;
+            readback_addr_rt <= '0;
+        end else begin
+            readback_data_rt <= readback_data_rt_c;
+            readback_err_rt <= decoded_err;
+            readback_done_rt <= decoded_req & ~decoded_req_is_wr;
+            readback_addr_rt <= rd_mux_addr;
+        end
+    end
+
+
+
+    // readback stage 2
+    always_comb begin
+        readback_data = readback_data_rt[readback_addr_rt[8:5]];
+        readback_done = readback_done_rt;
         readback_err = '0;
     end
 

@@ -5,25 +5,18 @@ module gw_core_regs (
         input wire clk,
         input wire rst_n,
 
-        output logic s_axil_awready,
-        input wire s_axil_awvalid,
-        input wire [8:0] s_axil_awaddr,
-        input wire [2:0] s_axil_awprot,
-        output logic s_axil_wready,
-        input wire s_axil_wvalid,
-        input wire [31:0] s_axil_wdata,
-        input wire [3:0]s_axil_wstrb,
-        input wire s_axil_bready,
-        output logic s_axil_bvalid,
-        output logic [1:0] s_axil_bresp,
-        output logic s_axil_arready,
-        input wire s_axil_arvalid,
-        input wire [8:0] s_axil_araddr,
-        input wire [2:0] s_axil_arprot,
-        input wire s_axil_rready,
-        output logic s_axil_rvalid,
-        output logic [31:0] s_axil_rdata,
-        output logic [1:0] s_axil_rresp,
+        input wire s_cpuif_req,
+        input wire s_cpuif_req_is_wr,
+        input wire [8:0] s_cpuif_addr,
+        input wire [31:0] s_cpuif_wr_data,
+        input wire [31:0] s_cpuif_wr_biten,
+        output wire s_cpuif_req_stall_wr,
+        output wire s_cpuif_req_stall_rd,
+        output wire s_cpuif_rd_ack,
+        output wire s_cpuif_rd_err,
+        output wire [31:0] s_cpuif_rd_data,
+        output wire s_cpuif_wr_ack,
+        output wire s_cpuif_wr_err,
 
         input gw_core_regs_pkg::gw_core_regs__in_t hwif_in,
         output gw_core_regs_pkg::gw_core_regs__out_t hwif_out
@@ -47,176 +40,34 @@ module gw_core_regs (
     logic cpuif_wr_ack;
     logic cpuif_wr_err;
 
-    // Max Outstanding Transactions: 2
-    logic [1:0] axil_n_in_flight;
-    logic axil_prev_was_rd;
-    logic axil_arvalid;
-    logic [8:0] axil_araddr;
-    logic axil_ar_accept;
-    logic axil_awvalid;
-    logic [8:0] axil_awaddr;
-    logic axil_wvalid;
-    logic [31:0] axil_wdata;
-    logic [3:0] axil_wstrb;
-    logic axil_aw_accept;
-    logic axil_resp_acked;
-
-    // Transaction request acceptance
-    always_ff @(posedge clk) begin
-        if(~rst_n) begin
-            axil_prev_was_rd <= '0;
-            axil_arvalid <= '0;
-            axil_araddr <= '0;
-            axil_awvalid <= '0;
-            axil_awaddr <= '0;
-            axil_wvalid <= '0;
-            axil_wdata <= '0;
-            axil_wstrb <= '0;
-            axil_n_in_flight <= '0;
-        end else begin
-            // AR* acceptance register
-            if(axil_ar_accept) begin
-                axil_prev_was_rd <= '1;
-                axil_arvalid <= '0;
-            end
-            if(s_axil_arvalid && s_axil_arready) begin
-                axil_arvalid <= '1;
-                axil_araddr <= s_axil_araddr;
-            end
-
-            // AW* & W* acceptance registers
-            if(axil_aw_accept) begin
-                axil_prev_was_rd <= '0;
-                axil_awvalid <= '0;
-                axil_wvalid <= '0;
-            end
-            if(s_axil_awvalid && s_axil_awready) begin
-                axil_awvalid <= '1;
-                axil_awaddr <= s_axil_awaddr;
-            end
-            if(s_axil_wvalid && s_axil_wready) begin
-                axil_wvalid <= '1;
-                axil_wdata <= s_axil_wdata;
-                axil_wstrb <= s_axil_wstrb;
-            end
-
-            // Keep track of in-flight transactions
-            if((axil_ar_accept || axil_aw_accept) && !axil_resp_acked) begin
-                axil_n_in_flight <= axil_n_in_flight + 1'b1;
-            end else if(!(axil_ar_accept || axil_aw_accept) && axil_resp_acked) begin
-                axil_n_in_flight <= axil_n_in_flight - 1'b1;
-            end
-        end
-    end
-
-    always_comb begin
-        s_axil_arready = (!axil_arvalid || axil_ar_accept);
-        s_axil_awready = (!axil_awvalid || axil_aw_accept);
-        s_axil_wready = (!axil_wvalid || axil_aw_accept);
-    end
-
-    // Request dispatch
-    always_comb begin
-        cpuif_wr_data = axil_wdata;
-        for(int i=0; i<4; i++) begin
-            cpuif_wr_biten[i*8 +: 8] = {8{axil_wstrb[i]}};
-        end
-        cpuif_req = '0;
-        cpuif_req_is_wr = '0;
-        cpuif_addr = '0;
-        axil_ar_accept = '0;
-        axil_aw_accept = '0;
-
-        if(axil_n_in_flight < 2'd2) begin
-            // Can safely issue more transactions without overwhelming response buffer
-            if(axil_arvalid && !axil_prev_was_rd) begin
-                cpuif_req = '1;
-                cpuif_req_is_wr = '0;
-                cpuif_addr = {axil_araddr[8:2], 2'b0};
-                if(!cpuif_req_stall_rd) axil_ar_accept = '1;
-            end else if(axil_awvalid && axil_wvalid) begin
-                cpuif_req = '1;
-                cpuif_req_is_wr = '1;
-                cpuif_addr = {axil_awaddr[8:2], 2'b0};
-                if(!cpuif_req_stall_wr) axil_aw_accept = '1;
-            end else if(axil_arvalid) begin
-                cpuif_req = '1;
-                cpuif_req_is_wr = '0;
-                cpuif_addr = {axil_araddr[8:2], 2'b0};
-                if(!cpuif_req_stall_rd) axil_ar_accept = '1;
-            end
-        end
-    end
-
-
-    // AXI4-Lite Response Logic
-    logic axil_resp_buffer_is_wr[2];
-    logic axil_resp_buffer_err[2];
-    logic [31:0] axil_resp_buffer_rdata[2];
-
-    logic [1:0] axil_resp_wptr;
-    logic [1:0] axil_resp_rptr;
-
-    always_ff @(posedge clk) begin
-        if(~rst_n) begin
-            for(int i=0; i<2; i++) begin
-                axil_resp_buffer_is_wr[i] <= '0;
-                axil_resp_buffer_err[i] <= '0;
-                axil_resp_buffer_rdata[i] <= '0;
-            end
-            axil_resp_wptr <= '0;
-            axil_resp_rptr <= '0;
-        end else begin
-            // Store responses in buffer until AXI response channel accepts them
-            if(cpuif_rd_ack || cpuif_wr_ack) begin
-                if(cpuif_rd_ack) begin
-                    axil_resp_buffer_is_wr[axil_resp_wptr[0:0]] <= '0;
-                    axil_resp_buffer_err[axil_resp_wptr[0:0]] <= cpuif_rd_err;
-                    axil_resp_buffer_rdata[axil_resp_wptr[0:0]] <= cpuif_rd_data;
-
-                end else if(cpuif_wr_ack) begin
-                    axil_resp_buffer_is_wr[axil_resp_wptr[0:0]] <= '1;
-                    axil_resp_buffer_err[axil_resp_wptr[0:0]] <= cpuif_wr_err;
-                end
-                axil_resp_wptr <= axil_resp_wptr + 1'b1;
-            end
-
-            // Advance read pointer when acknowledged
-            if(axil_resp_acked) begin
-                axil_resp_rptr <= axil_resp_rptr + 1'b1;
-            end
-        end
-    end
-
-    always_comb begin
-        axil_resp_acked = '0;
-        s_axil_bvalid = '0;
-        s_axil_rvalid = '0;
-        if(axil_resp_rptr != axil_resp_wptr) begin
-            if(axil_resp_buffer_is_wr[axil_resp_rptr[0:0]]) begin
-                s_axil_bvalid = '1;
-                if(s_axil_bready) axil_resp_acked = '1;
-            end else begin
-                s_axil_rvalid = '1;
-                if(s_axil_rready) axil_resp_acked = '1;
-            end
-        end
-
-        s_axil_rdata = axil_resp_buffer_rdata[axil_resp_rptr[0:0]];
-        if(axil_resp_buffer_err[axil_resp_rptr[0:0]]) begin
-            s_axil_bresp = 2'b10;
-            s_axil_rresp = 2'b10;
-        end else begin
-            s_axil_bresp = 2'b00;
-            s_axil_rresp = 2'b00;
-        end
-    end
+    assign cpuif_req = s_cpuif_req;
+    assign cpuif_req_is_wr = s_cpuif_req_is_wr;
+    assign cpuif_addr = s_cpuif_addr;
+    assign cpuif_wr_data = s_cpuif_wr_data;
+    assign cpuif_wr_biten = s_cpuif_wr_biten;
+    assign s_cpuif_req_stall_wr = cpuif_req_stall_wr;
+    assign s_cpuif_req_stall_rd = cpuif_req_stall_rd;
+    assign s_cpuif_rd_ack = cpuif_rd_ack;
+    assign s_cpuif_rd_err = cpuif_rd_err;
+    assign s_cpuif_rd_data = cpuif_rd_data;
+    assign s_cpuif_wr_ack = cpuif_wr_ack;
+    assign s_cpuif_wr_err = cpuif_wr_err;
 
     logic cpuif_req_masked;
 
-    // Read & write latencies are balanced. Stalls not required
+    // Read latency > write latency. May need to delay next write that follows a read
+    logic [0:0] cpuif_req_stall_sr;
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            cpuif_req_stall_sr <= '0;
+        end else if(cpuif_req && !cpuif_req_is_wr) begin
+            cpuif_req_stall_sr <= '1;
+        end else begin
+            cpuif_req_stall_sr <= (cpuif_req_stall_sr >> 'd1);
+        end
+    end
     assign cpuif_req_stall_rd = '0;
-    assign cpuif_req_stall_wr = '0;
+    assign cpuif_req_stall_wr = cpuif_req_stall_sr[0];
     assign cpuif_req_masked = cpuif_req
                             & !(!cpuif_req_is_wr & cpuif_req_stall_rd)
                             & !(cpuif_req_is_wr & cpuif_req_stall_wr);
@@ -1538,156 +1389,190 @@ module gw_core_regs (
     logic readback_err;
     logic readback_done;
     logic [31:0] readback_data;
+    function automatic bit [4:0] ad_low(bit [8:0] addr);
+        return addr[4:0];
+    endfunction
+    function automatic bit [3:0] ad_hi(bit [8:0] addr);
+        return addr[8:5];
+    endfunction
+
+    // readback stage 1
+    logic [31:0] readback_data_rt_c[16];
     always_comb begin
-        automatic logic [31:0] readback_data_var;
-        readback_data_var = '0;
-        if(rd_mux_addr == 9'h0) begin
-            readback_data_var[31:0] = 32'h47574159;
+        automatic logic [31:0] readback_data_var[16];
+        for(int i=0; i<16; i++) readback_data_var[i] = '0;
+        if(ad_low(rd_mux_addr) == ad_low(9'h0)) begin
+            readback_data_var[ad_hi(9'h0)][31:0] = 32'h47574159;
         end
-        if(rd_mux_addr == 9'h4) begin
-            readback_data_var[31:0] = hwif_in.layout_hash.value.next;
+        if(ad_low(rd_mux_addr) == ad_low(9'h4)) begin
+            readback_data_var[ad_hi(9'h4)][31:0] = hwif_in.layout_hash.value.next;
         end
-        if(rd_mux_addr == 9'h8) begin
-            readback_data_var[15:0] = 16'h1;
-            readback_data_var[31:16] = 16'h0;
+        if(ad_low(rd_mux_addr) == ad_low(9'h8)) begin
+            readback_data_var[ad_hi(9'h8)][15:0] = 16'h1;
+            readback_data_var[ad_hi(9'h8)][31:16] = 16'h0;
         end
-        if(rd_mux_addr == 9'hc) begin
-            readback_data_var[15:0] = hwif_in.size_vips.vips.next;
-            readback_data_var[31:16] = hwif_in.size_vips.pools.next;
+        if(ad_low(rd_mux_addr) == ad_low(9'hc)) begin
+            readback_data_var[ad_hi(9'hc)][15:0] = hwif_in.size_vips.vips.next;
+            readback_data_var[ad_hi(9'hc)][31:16] = hwif_in.size_vips.pools.next;
         end
-        if(rd_mux_addr == 9'h10) begin
-            readback_data_var[15:0] = hwif_in.size_backends.backends.next;
-            readback_data_var[31:16] = hwif_in.size_backends.next_hops.next;
+        if(ad_low(rd_mux_addr) == ad_low(9'h10)) begin
+            readback_data_var[ad_hi(9'h10)][15:0] = hwif_in.size_backends.backends.next;
+            readback_data_var[ad_hi(9'h10)][31:16] = hwif_in.size_backends.next_hops.next;
         end
-        if(rd_mux_addr == 9'h14) begin
-            readback_data_var[31:0] = hwif_in.size_ring_slots.value.next;
+        if(ad_low(rd_mux_addr) == ad_low(9'h14)) begin
+            readback_data_var[ad_hi(9'h14)][31:0] = hwif_in.size_ring_slots.value.next;
         end
-        if(rd_mux_addr == 9'h18) begin
-            readback_data_var[31:0] = hwif_in.size_flows.value.next;
+        if(ad_low(rd_mux_addr) == ad_low(9'h18)) begin
+            readback_data_var[ad_hi(9'h18)][31:0] = hwif_in.size_flows.value.next;
         end
-        if(rd_mux_addr == 9'h1c) begin
-            readback_data_var[31:0] = hwif_in.size_payload_beats.value.next;
+        if(ad_low(rd_mux_addr) == ad_low(9'h1c)) begin
+            readback_data_var[ad_hi(9'h1c)][31:0] = hwif_in.size_payload_beats.value.next;
         end
-        if(rd_mux_addr == 9'h20) begin
-            readback_data_var[0] = field_storage.control.port_enable.value;
-            readback_data_var[1] = field_storage.control.unmatched_drop.value;
-            readback_data_var[2] = field_storage.control.compute_only.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h20)) begin
+            readback_data_var[ad_hi(9'h20)][0] = field_storage.control.port_enable.value;
+            readback_data_var[ad_hi(9'h20)][1] = field_storage.control.unmatched_drop.value;
+            readback_data_var[ad_hi(9'h20)][2] = field_storage.control.compute_only.value;
         end
-        if(rd_mux_addr == 9'h24) begin
-            readback_data_var[0] = hwif_in.status.ready.next;
-            readback_data_var[1] = hwif_in.status.host_alive.next;
-            readback_data_var[2] = hwif_in.status.idle.next;
+        if(ad_low(rd_mux_addr) == ad_low(9'h24)) begin
+            readback_data_var[ad_hi(9'h24)][0] = hwif_in.status.ready.next;
+            readback_data_var[ad_hi(9'h24)][1] = hwif_in.status.host_alive.next;
+            readback_data_var[ad_hi(9'h24)][2] = hwif_in.status.idle.next;
         end
-        if(rd_mux_addr == 9'h28) begin
-            readback_data_var[31:0] = field_storage.heartbeat.remaining_us.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h28)) begin
+            readback_data_var[ad_hi(9'h28)][31:0] = field_storage.heartbeat.remaining_us.value;
         end
-        if(rd_mux_addr == 9'h2c) begin
-            readback_data_var[31:0] = field_storage.card_reset.key.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h2c)) begin
+            readback_data_var[ad_hi(9'h2c)][31:0] = field_storage.card_reset.key.value;
         end
-        if(rd_mux_addr == 9'h30) begin
-            readback_data_var[31:0] = field_storage.mac_low.value.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h30)) begin
+            readback_data_var[ad_hi(9'h30)][31:0] = field_storage.mac_low.value.value;
         end
-        if(rd_mux_addr == 9'h34) begin
-            readback_data_var[15:0] = field_storage.mac_high.high.value;
-            readback_data_var[16] = field_storage.mac_high.filter.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h34)) begin
+            readback_data_var[ad_hi(9'h34)][15:0] = field_storage.mac_high.high.value;
+            readback_data_var[ad_hi(9'h34)][16] = field_storage.mac_high.filter.value;
         end
-        if(rd_mux_addr == 9'h38) begin
-            readback_data_var[31:0] = field_storage.ipip_source_v4.value.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h38)) begin
+            readback_data_var[ad_hi(9'h38)][31:0] = field_storage.ipip_source_v4.value.value;
         end
-        if(rd_mux_addr == 9'h3c) begin
-            readback_data_var[31:0] = field_storage.source_v4.value.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h3c)) begin
+            readback_data_var[ad_hi(9'h3c)][31:0] = field_storage.source_v4.value.value;
         end
         for(int i0=0; i0<4; i0++) begin
-            if(rd_mux_addr == 9'h40 + (9)'(i0) * 9'h4) begin
-                readback_data_var[31:0] = field_storage.ipip_source_v6[i0].value.value;
+            if(ad_low(rd_mux_addr) == ad_low(9'h40 + (9)'(i0) * 9'h4)) begin
+                readback_data_var[ad_hi(9'h40 + (9)'(i0) * 9'h4)][31:0] = field_storage.ipip_source_v6[i0].value.value;
             end
         end
         for(int i0=0; i0<4; i0++) begin
-            if(rd_mux_addr == 9'h50 + (9)'(i0) * 9'h4) begin
-                readback_data_var[31:0] = field_storage.source_v6[i0].value.value;
+            if(ad_low(rd_mux_addr) == ad_low(9'h50 + (9)'(i0) * 9'h4)) begin
+                readback_data_var[ad_hi(9'h50 + (9)'(i0) * 9'h4)][31:0] = field_storage.source_v6[i0].value.value;
             end
         end
         for(int i0=0; i0<4; i0++) begin
-            if(rd_mux_addr == 9'h60 + (9)'(i0) * 9'h4) begin
-                readback_data_var[15:0] = field_storage.egress_threshold[i0].beats.value;
+            if(ad_low(rd_mux_addr) == ad_low(9'h60 + (9)'(i0) * 9'h4)) begin
+                readback_data_var[ad_hi(9'h60 + (9)'(i0) * 9'h4)][15:0] = field_storage.egress_threshold[i0].beats.value;
             end
         end
-        if(rd_mux_addr == 9'h70) begin
-            readback_data_var[31:0] = hwif_in.time_us_low.value.next;
+        if(ad_low(rd_mux_addr) == ad_low(9'h70)) begin
+            readback_data_var[ad_hi(9'h70)][31:0] = hwif_in.time_us_low.value.next;
         end
-        if(rd_mux_addr == 9'h74) begin
-            readback_data_var[31:0] = hwif_in.time_us_high.value.next;
+        if(ad_low(rd_mux_addr) == ad_low(9'h74)) begin
+            readback_data_var[ad_hi(9'h74)][31:0] = hwif_in.time_us_high.value.next;
         end
-        if(rd_mux_addr == 9'h78) begin
-            readback_data_var[31:0] = hwif_in.punts_outstanding.value.next;
+        if(ad_low(rd_mux_addr) == ad_low(9'h78)) begin
+            readback_data_var[ad_hi(9'h78)][31:0] = hwif_in.punts_outstanding.value.next;
         end
-        if(rd_mux_addr == 9'h7c) begin
-            readback_data_var[31:0] = hwif_in.in_flight.value.next;
+        if(ad_low(rd_mux_addr) == ad_low(9'h7c)) begin
+            readback_data_var[ad_hi(9'h7c)][31:0] = hwif_in.in_flight.value.next;
         end
         for(int i0=0; i0<24; i0++) begin
-            if(rd_mux_addr == 9'h80 + (9)'(i0) * 9'h4) begin
-                readback_data_var[31:0] = field_storage.secret[i0].value.value;
+            if(ad_low(rd_mux_addr) == ad_low(9'h80 + (9)'(i0) * 9'h4)) begin
+                readback_data_var[ad_hi(9'h80 + (9)'(i0) * 9'h4)][31:0] = field_storage.secret[i0].value.value;
             end
         end
         for(int i0=0; i0<32; i0++) begin
-            if(rd_mux_addr == 9'h100 + (9)'(i0) * 9'h4) begin
-                readback_data_var[31:0] = field_storage.scratch[i0].value.value;
+            if(ad_low(rd_mux_addr) == ad_low(9'h100 + (9)'(i0) * 9'h4)) begin
+                readback_data_var[ad_hi(9'h100 + (9)'(i0) * 9'h4)][31:0] = field_storage.scratch[i0].value.value;
             end
         end
-        if(rd_mux_addr == 9'h180) begin
-            readback_data_var[15:0] = field_storage.gue_port.port.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h180)) begin
+            readback_data_var[ad_hi(9'h180)][15:0] = field_storage.gue_port.port.value;
         end
         for(int i0=0; i0<2; i0++) begin
-            if(rd_mux_addr == 9'h184 + (9)'(i0) * 9'h4) begin
-                readback_data_var[15:0] = field_storage.icmp_limit[i0].rate.value;
-                readback_data_var[31:16] = field_storage.icmp_limit[i0].burst.value;
+            if(ad_low(rd_mux_addr) == ad_low(9'h184 + (9)'(i0) * 9'h4)) begin
+                readback_data_var[ad_hi(9'h184 + (9)'(i0) * 9'h4)][15:0] = field_storage.icmp_limit[i0].rate.value;
+                readback_data_var[ad_hi(9'h184 + (9)'(i0) * 9'h4)][31:16] = field_storage.icmp_limit[i0].burst.value;
             end
         end
-        if(rd_mux_addr == 9'h190) begin
-            readback_data_var[27:0] = field_storage.quic_lb.bytes.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h190)) begin
+            readback_data_var[ad_hi(9'h190)][27:0] = field_storage.quic_lb.bytes.value;
         end
-        if(rd_mux_addr == 9'h1a0) begin
-            readback_data_var[0] = field_storage.trace_filter.enable.value;
-            readback_data_var[1] = field_storage.trace_filter.match_vip.value;
-            readback_data_var[2] = field_storage.trace_filter.match_family.value;
-            readback_data_var[3] = field_storage.trace_filter.ipv6.value;
-            readback_data_var[11:8] = field_storage.trace_filter.sample_log2.value;
-            readback_data_var[27:16] = field_storage.trace_filter.vip.value;
-        end
-        for(int i0=0; i0<4; i0++) begin
-            if(rd_mux_addr == 9'h1a4 + (9)'(i0) * 9'h4) begin
-                readback_data_var[31:0] = field_storage.trace_source[i0].value.value;
-            end
+        if(ad_low(rd_mux_addr) == ad_low(9'h1a0)) begin
+            readback_data_var[ad_hi(9'h1a0)][0] = field_storage.trace_filter.enable.value;
+            readback_data_var[ad_hi(9'h1a0)][1] = field_storage.trace_filter.match_vip.value;
+            readback_data_var[ad_hi(9'h1a0)][2] = field_storage.trace_filter.match_family.value;
+            readback_data_var[ad_hi(9'h1a0)][3] = field_storage.trace_filter.ipv6.value;
+            readback_data_var[ad_hi(9'h1a0)][11:8] = field_storage.trace_filter.sample_log2.value;
+            readback_data_var[ad_hi(9'h1a0)][27:16] = field_storage.trace_filter.vip.value;
         end
         for(int i0=0; i0<4; i0++) begin
-            if(rd_mux_addr == 9'h1b4 + (9)'(i0) * 9'h4) begin
-                readback_data_var[31:0] = field_storage.trace_source_mask[i0].value.value;
+            if(ad_low(rd_mux_addr) == ad_low(9'h1a4 + (9)'(i0) * 9'h4)) begin
+                readback_data_var[ad_hi(9'h1a4 + (9)'(i0) * 9'h4)][31:0] = field_storage.trace_source[i0].value.value;
             end
         end
         for(int i0=0; i0<4; i0++) begin
-            if(rd_mux_addr == 9'h1c4 + (9)'(i0) * 9'h4) begin
-                readback_data_var[31:0] = field_storage.trace_destination[i0].value.value;
+            if(ad_low(rd_mux_addr) == ad_low(9'h1b4 + (9)'(i0) * 9'h4)) begin
+                readback_data_var[ad_hi(9'h1b4 + (9)'(i0) * 9'h4)][31:0] = field_storage.trace_source_mask[i0].value.value;
             end
         end
         for(int i0=0; i0<4; i0++) begin
-            if(rd_mux_addr == 9'h1d4 + (9)'(i0) * 9'h4) begin
-                readback_data_var[31:0] = field_storage.trace_destination_mask[i0].value.value;
+            if(ad_low(rd_mux_addr) == ad_low(9'h1c4 + (9)'(i0) * 9'h4)) begin
+                readback_data_var[ad_hi(9'h1c4 + (9)'(i0) * 9'h4)][31:0] = field_storage.trace_destination[i0].value.value;
             end
         end
-        if(rd_mux_addr == 9'h1e4) begin
-            readback_data_var[15:0] = field_storage.trace_ports.source.value;
-            readback_data_var[31:16] = field_storage.trace_ports.destination.value;
+        for(int i0=0; i0<4; i0++) begin
+            if(ad_low(rd_mux_addr) == ad_low(9'h1d4 + (9)'(i0) * 9'h4)) begin
+                readback_data_var[ad_hi(9'h1d4 + (9)'(i0) * 9'h4)][31:0] = field_storage.trace_destination_mask[i0].value.value;
+            end
         end
-        if(rd_mux_addr == 9'h1e8) begin
-            readback_data_var[15:0] = field_storage.trace_ports_mask.source.value;
-            readback_data_var[31:16] = field_storage.trace_ports_mask.destination.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h1e4)) begin
+            readback_data_var[ad_hi(9'h1e4)][15:0] = field_storage.trace_ports.source.value;
+            readback_data_var[ad_hi(9'h1e4)][31:16] = field_storage.trace_ports.destination.value;
         end
-        if(rd_mux_addr == 9'h1ec) begin
-            readback_data_var[7:0] = field_storage.trace_protocol.value.value;
-            readback_data_var[15:8] = field_storage.trace_protocol.mask.value;
+        if(ad_low(rd_mux_addr) == ad_low(9'h1e8)) begin
+            readback_data_var[ad_hi(9'h1e8)][15:0] = field_storage.trace_ports_mask.source.value;
+            readback_data_var[ad_hi(9'h1e8)][31:16] = field_storage.trace_ports_mask.destination.value;
         end
-        readback_data = readback_data_var;
-        readback_done = decoded_req & ~decoded_req_is_wr;
+        if(ad_low(rd_mux_addr) == ad_low(9'h1ec)) begin
+            readback_data_var[ad_hi(9'h1ec)][7:0] = field_storage.trace_protocol.value.value;
+            readback_data_var[ad_hi(9'h1ec)][15:8] = field_storage.trace_protocol.mask.value;
+        end
+        readback_data_rt_c = readback_data_var;
+    end
+
+    logic [31:0] readback_data_rt[16];
+    logic readback_done_rt;
+    logic readback_err_rt;
+    logic [8:0] readback_addr_rt;
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            for(int i=0; i<16; i++) readback_data_rt[i] <= '0;
+            readback_done_rt <= '0;
+            readback_err_rt <= '0;
+            readback_addr_rt <= '0;
+        end else begin
+            readback_data_rt <= readback_data_rt_c;
+            readback_err_rt <= decoded_err;
+            readback_done_rt <= decoded_req & ~decoded_req_is_wr;
+            readback_addr_rt <= rd_mux_addr;
+        end
+    end
+
+
+
+    // readback stage 2
+    always_comb begin
+        readback_data = readback_data_rt[readback_addr_rt[8:5]];
+        readback_done = readback_done_rt;
         readback_err = '0;
     end
 

@@ -42,13 +42,19 @@ module gw_ring_registers
   gw_card_regs_pkg::gw_card_regs__out_t from_regs;
   logic [1:0] unused_bresp, unused_rresp;
 
-  gw_card_regs u_regs (
-      .clk           (clk_i),
-      .rst_n         (rst_ni),
+  logic        reg_request, reg_write, reg_written, reg_read;
+  logic [ 8:0] reg_address;
+  logic [31:0] reg_wdata, reg_enable, reg_rdata;
+  logic        unused_stall_wr, unused_stall_rd, unused_wr_err, unused_rd_err;  // one access at a time; nothing is an error
+
+  gw_axil_registers #(
+      .AddressBits(9)
+  ) u_access (
+      .clk_i         (clk_i),
+      .rst_ni        (rst_ni),
       .s_axil_awvalid(s_axil_awvalid),
       .s_axil_awready(s_axil_awready),
       .s_axil_awaddr (s_axil_awaddr),
-      .s_axil_awprot (3'b000),
       .s_axil_wvalid (s_axil_wvalid),
       .s_axil_wready (s_axil_wready),
       .s_axil_wdata  (s_axil_wdata),
@@ -59,13 +65,37 @@ module gw_ring_registers
       .s_axil_arvalid(s_axil_arvalid),
       .s_axil_arready(s_axil_arready),
       .s_axil_araddr (s_axil_araddr),
-      .s_axil_arprot (3'b000),
       .s_axil_rvalid (s_axil_rvalid),
       .s_axil_rready (s_axil_rready),
       .s_axil_rdata  (s_axil_rdata),
       .s_axil_rresp  (unused_rresp),
-      .hwif_in       (to_regs),
-      .hwif_out      (from_regs)
+      .request_o     (reg_request),
+      .write_o       (reg_write),
+      .address_o     (reg_address),
+      .wdata_o       (reg_wdata),
+      .enable_o      (reg_enable),
+      .written_i     (reg_written),
+      .read_i        (reg_read),
+      .rdata_i       (reg_rdata)
+  );
+
+  gw_card_regs u_regs (
+      .clk                 (clk_i),
+      .rst_n               (rst_ni),
+      .s_cpuif_req         (reg_request),
+      .s_cpuif_req_is_wr   (reg_write),
+      .s_cpuif_addr        (reg_address),
+      .s_cpuif_wr_data     (reg_wdata),
+      .s_cpuif_wr_biten    (reg_enable),
+      .s_cpuif_req_stall_wr(unused_stall_wr),
+      .s_cpuif_req_stall_rd(unused_stall_rd),
+      .s_cpuif_rd_ack      (reg_read),
+      .s_cpuif_rd_err      (unused_rd_err),
+      .s_cpuif_rd_data     (reg_rdata),
+      .s_cpuif_wr_ack      (reg_written),
+      .s_cpuif_wr_err      (unused_wr_err),
+      .hwif_in             (to_regs),
+      .hwif_out            (from_regs)
   );
 
   // A write's strobe comes one cycle before its value.

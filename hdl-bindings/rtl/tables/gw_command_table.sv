@@ -1,5 +1,5 @@
 // Purpose: the commands on a range of entries: WRITE, COPY, DUMP, DIGEST.
-// Latency: WRITE 1 cycle from beat to request; reads take the tables' latency.
+// Latency: WRITE 1 cycle from beat to request; reads take the tables' latency and one cycle, in which the answer is registered.
 // Throughput: WRITE, DUMP, DIGEST one entry each cycle; COPY one each second, as a table's second port carries one access a cycle.
 // Drops when: never.
 //
@@ -36,7 +36,7 @@ module gw_command_table
     input  logic                rvalid_i,
     input  logic [BeatBits-1:0] rdata_i
 );
-  localparam int unsigned FifoDepth = 32;  // covers request, table, answer and credit: TableAccessLatency + 6
+  localparam int unsigned FifoDepth = 32;  // covers request, table, answer and credit: TableAccessLatency + 7
   localparam int unsigned CreditBits = $clog2(FifoDepth + 1);
   localparam int unsigned CrcLatency = 3;
   localparam int unsigned ValidIndex = FlowKeyBits + 24;  // `valid` in a flow record
@@ -62,19 +62,19 @@ module gw_command_table
   logic [1:0]      settle_q, settle_d;
   logic            failed_q, failed_d;
   logic            request_write_d, request_read_d;
-  logic [19:0]     request_index_d;
   gw_table_req_t   request_q;
-  logic            take_beat, take_answer, answered_q, digest, handed_over;
-  logic [BeatBits-1:0] shown;
+  logic            take_beat, answered_q, digest, handed_over;
+  logic            more_q, more_d;  // reads are still to be asked for
+  logic            last_q, last_d;  // one entry is to come
+  logic [BeatBits-1:0] shown_q;  // the answer
   logic [31:0]     crc;
   logic            fifo_valid, unused_full, unused_almost_full;
   logic [CreditBits-1:0] unused_level;
 
   assign digest        = opcode_i == OpcodeDigest;
-  assign shown         = table_id_i == TableFlow && !rdata_i[ValidIndex] ? '0 : rdata_i;
   assign wdata_ready_o = state_q == Write;
   assign rdata_valid_o = fifo_valid && state_q == Read;
-  assign rdata_last_o  = to_come_q == count_t'(1);
+  assign rdata_last_o  = last_q;
   assign handed_over   = rdata_valid_o && rdata_ready_i;
 
   always_comb begin
@@ -90,14 +90,16 @@ module gw_command_table
     failed_d        = failed_q;
     request_write_d = 1'b0;
     request_read_d  = 1'b0;
-    request_index_d = read_index_q;
     take_beat       = 1'b0;
-    take_answer     = 1'b0;
+    more_d          = more_q;
+    last_d          = last_q;
     unique case (state_q)
       Idle: begin
         if (start_i) begin
           to_ask_d      = count_i;
           to_come_d     = count_i;
+          more_d        = count_i != '0;
+          last_d        = count_i == count_t'(1);
           done_d        = '0;
           failed_d      = 1'b0;
           read_index_d  = opcode_i == OpcodeCopy ? source_index_i : index_i;
@@ -116,36 +118,33 @@ module gw_command_table
           take_beat       = !wdata_error_i;
           failed_d        = wdata_error_i;
           request_write_d = take_beat;
-          request_index_d = write_index_q;
           if (take_beat) begin
             write_index_d = write_index_q + 1'b1;
             to_come_d     = to_come_q - 1'b1;
             done_d        = done_q + 1'b1;
           end
-          if (wdata_error_i || to_come_q == count_t'(1)) state_d = Done;
+          if (wdata_error_i || last_q) state_d = Done;
         end
       end
       Read: begin
-        request_read_d = to_ask_q != '0 && (digest || credit_q != '0) && !(flow_hold_i && table_id_i == TableFlow);
-        if (digest ? rvalid_i : handed_over) begin
+        request_read_d = more_q && (digest || credit_q != '0) && !(flow_hold_i && table_id_i == TableFlow);
+        if (digest ? answered_q : handed_over) begin
           to_come_d = to_come_q - 1'b1;
           done_d    = done_q + 1'b1;
-          if (to_come_q == count_t'(1)) state_d = digest ? Settle : Done;
+          if (last_q) state_d = digest ? Settle : Done;
         end
         credit_d = credit_q + CreditBits'(handed_over) - CreditBits'(request_read_d);
       end
       Copy: begin
-        // Every other cycle a read is asked for. An answer rests for a cycle, so that its write falls between two reads.
-        take_answer = rvalid_i;
+        // Every other cycle a read is asked for. As an answer rests for a cycle, its write falls between two reads.
         if (answered_q) begin
           request_write_d = 1'b1;
-          request_index_d = write_index_q;
           write_index_d   = write_index_q + 1'b1;
           to_come_d       = to_come_q - 1'b1;
           done_d          = done_q + 1'b1;
-          if (to_come_q == count_t'(1)) state_d = Done;
+          if (last_q) state_d = Done;
         end else begin
-          request_read_d = to_ask_q != '0 && !request_q.read;
+          request_read_d = more_q && !request_q.read;
         end
       end
       Settle: begin
@@ -159,18 +158,20 @@ module gw_command_table
     if (request_read_d) begin
       read_index_d = read_index_q + 1'b1;
       to_ask_d     = to_ask_q - 1'b1;
+      more_d       = to_ask_q != count_t'(1);
     end
+    if (to_come_d != to_come_q && state_q != Idle) last_d = to_come_q == count_t'(2);
     if (abort_i && state_q != Idle && state_q != Drain) begin
       state_d        = Drain;
       request_read_d = 1'b0;
     end
-    under_way_d = under_way_q + count_t'(request_read_d) - count_t'(rvalid_i && under_way_q != '0);
+    under_way_d = under_way_q + count_t'(request_read_d) - count_t'(answered_q && under_way_q != '0);
   end
 
   always_ff @(posedge clk_i) begin
     state_q         <= state_d;
     under_way_q     <= under_way_d;
-    answered_q      <= take_answer;
+    answered_q      <= rvalid_i;
     if (state_q != Idle || start_i) begin
       to_ask_q        <= to_ask_d;
       to_come_q       <= to_come_d;
@@ -180,27 +181,30 @@ module gw_command_table
       credit_q        <= credit_d;
       settle_q        <= settle_d;
       failed_q        <= failed_d;
+      more_q          <= more_d;
+      last_q          <= last_d;
     end
+    if (rvalid_i) shown_q <= table_id_i == TableFlow && !rdata_i[ValidIndex] ? '0 : rdata_i;
     if (!rst_ni) begin
       state_q         <= Idle;
       under_way_q     <= '0;
       answered_q      <= 1'b0;
     end
   end
-  // The request leaves from a register. COPY's answer waits in its data for a cycle.
+  // The request leaves from a register; what it says beside `write` and `read` has no meaning without them, and waits for neither.
   always_ff @(posedge clk_i) begin
     request_q.clear <= 1'b0;
     request_q.write <= request_write_d;
     request_q.read  <= request_read_d || flow_read_i;
-    if (request_write_d || request_read_d) begin
+    if (state_q != Idle) begin
       request_q.table_id <= table_id_i;
-      request_q.index    <= request_index_d;
+      request_q.index    <= state_q == Write || (state_q == Copy && answered_q) ? write_index_q : read_index_q;
     end else if (flow_read_i) begin
       request_q.table_id <= TableFlow;
       request_q.index    <= 20'(flow_read_place_i);
     end
-    if (take_beat) request_q.wdata <= wdata_i;
-    else if (take_answer) request_q.wdata <= rdata_i;
+    if (state_q == Write) request_q.wdata <= wdata_i;
+    else if (state_q == Copy) request_q.wdata <= shown_q;
     if (!rst_ni) begin
       request_q.write <= 1'b0;
       request_q.read  <= 1'b0;
@@ -210,8 +214,8 @@ module gw_command_table
   gw_fifo #(.Width(BeatBits), .Depth(FifoDepth)) u_fifo (
       .clk_i        (clk_i),
       .rst_ni       (rst_ni && state_q != Idle),  // an abort leaves nothing behind
-      .push_i       (rvalid_i && state_q == Read && !digest),
-      .data_i       (shown),
+      .push_i       (answered_q && state_q == Read && !digest),
+      .data_i       (shown_q),
       .valid_o      (fifo_valid),
       .pop_i        (handed_over),
       .data_o       (rdata_o),
@@ -223,8 +227,8 @@ module gw_command_table
   gw_crc32 u_crc (
       .clk_i  (clk_i),
       .clear_i(state_q == Idle),
-      .valid_i(rvalid_i && state_q == Read && digest),
-      .data_i (shown),
+      .valid_i(answered_q && state_q == Read && digest),
+      .data_i (shown_q),
       .crc_o  (crc)
   );
 
