@@ -86,7 +86,8 @@ module gw_flow_learn
   );
   // ---- who has the turn ------------------------------------------------------------------------------------------------
   gw_flow_claim_t        claim_q;
-  logic                  turn_q, room_q, left_q;
+  logic                  turn_q, left_q;
+  logic                  may_q, may_command_q;  // in a turn: there is room for a write; a command's place goes first
   logic                  look, look_command, recent_spare, claim_new, claim_seen, last_place;
   logic                  second_q, released_q;  // of a command's places, the first has had its turn; the last has
   logic [1:0]            claimed_q;
@@ -96,9 +97,9 @@ module gw_flow_learn
   logic [CountBits-1:0]  remaining_q;  // those from before a FENCE's drain
 
   assign last_place   = !claim_q.into_valid || second_q;
-  assign look_command = turn_q && room_q && release_valid_i && !released_q && recent_spare;
-  assign pop          = turn_q && room_q && !look_command && waits;
-  assign look         = look_command || pop;
+  assign look_command = may_q && may_command_q;
+  assign pop          = may_q && !may_command_q && waits;
+  assign look         = may_q && (may_command_q || waits);
   assign flight_d     = flight_q + FlightBits'(look) - FlightBits'(left_q);
 
   assign claim_new  = (claim_i.from_valid && !claimed_q[0]) || (claim_i.into_valid && !claimed_q[1]);
@@ -111,7 +112,8 @@ module gw_flow_learn
     turn_q       <= !turn_q;
     stage_q      <= {stage_q[1:0], look};
     flight_q     <= flight_d;
-    room_q       <= flight_d != FlightBits'(Writes);
+    may_q        <= !turn_q && flight_q != FlightBits'(Writes);  // nothing begins between turns
+    may_command_q <= !turn_q && release_valid_i && !released_q && recent_spare;
     second_q     <= release_valid_i && (second_q || look_command);
     released_q   <= release_valid_i && (released_q || (look_command && last_place));
     hold_q       <= !hold_q && (waits || flight_q != '0);
@@ -126,7 +128,8 @@ module gw_flow_learn
       turn_q     <= 1'b0;
       stage_q    <= '0;
       flight_q   <= '0;
-      room_q     <= 1'b1;
+      may_q      <= 1'b0;
+      may_command_q <= 1'b0;
       second_q   <= 1'b0;
       released_q <= 1'b0;
       hold_q     <= 1'b0;
@@ -150,7 +153,7 @@ module gw_flow_learn
   always_ff @(posedge clk_i) begin
     horizon_q <= waits ? head.came : now_q;
     if (look) begin
-      command_q <= look_command;
+      command_q <= may_command_q;
       first_q   <= !second_q;
       last_q    <= last_place;
     end
@@ -181,8 +184,8 @@ module gw_flow_learn
       .rst_ni     (rst_ni),
       .table_req_i(table_req_i),
       .ask_i      (look),
-      .vip_i      (look_command ? change_i.gain_vip : head.request.key[FlowKeyBits-1-:12]),
-      .other_vip_i(look_command ? change_i.loss_vip : head.request.room.open_vip),
+      .vip_i      (may_command_q ? change_i.gain_vip : head.request.key[FlowKeyBits-1-:12]),
+      .other_vip_i(may_command_q ? change_i.loss_vip : head.request.room.open_vip),
       .quota_i    (request_q.quota),
       .over_o     (over),
       .gain_i     (gain_q),
