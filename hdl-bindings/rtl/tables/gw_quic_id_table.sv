@@ -22,19 +22,12 @@ module gw_quic_id_table
   logic          [Banks-1:0]               bank_rvalid;
   logic          [Banks-1:0][BeatBits-1:0] bank_rdata;
 
-  // A command's index is {bank, row}; a clear's is the row, in all banks at once.
-  always_comb begin
-    for (int unsigned b = 0; b < Banks; b++) begin
-      bank_req[b] = table_req_i;
-      if (!table_req_i.clear) begin
-        bank_req[b].index = 20'(table_req_i.index[RowBits-1:0]);
-        if (table_req_i.index >> RowBits != 20'(b)) begin
-          bank_req[b].write = 1'b0;
-          bank_req[b].read  = 1'b0;
-        end
-      end
-    end
-  end
+  gw_bank_requests #(
+      .RowBits(RowBits)
+  ) u_requests (
+      .table_req_i(table_req_i),
+      .bank_req_o (bank_req)
+  );
 
   for (genvar b = 0; b < Banks; b++) begin : gen_bank
     gw_entry_table #(
