@@ -153,7 +153,9 @@ package gw_pkg;
     logic [15:0]   checksum_part;
     logic [6:0]    header_bytes;
     logic [HeaderBytes*8-1:0] header;
-    logic [6:0]    keep_from;
+    logic [6:0]    shift;  // received byte n leaves as byte n + shift
+    logic          early;  // shift is negative, above -64
+    frame_len_t    total;  // bytes that leave
     frame_len_t    keep_end;  // where what is kept of it ends
     logic [7:0]    beats;  // that it holds in its payload ring
   } gw_egress_t;

@@ -79,6 +79,8 @@ module gw_admit
   gw_frame_end_t   end_q;
   logic [7:0]      beats_q, beats;  // of this frame in its payload ring
   frame_len_t      keep_end_q;  // where what is kept of it ends
+  logic [6:0]      shift_q;  // by which that moves; `early_q`: forwards
+  logic            early_q;
   logic            whole_q, whole;  // `when_whole` stands
   gw_disposition_e verdict_q, verdict;
 
@@ -98,7 +100,7 @@ module gw_admit
   end
 
   logic unused_decision;
-  assign unused_decision = ^{decision_q.inject, decision_q.when_whole, decision_q.when_short, decision_q.needed, decision_q.keep_to};
+  assign unused_decision = ^{decision_q.inject, decision_q.when_whole, decision_q.when_short, decision_q.needed, decision_q.keep_from, decision_q.keep_to};
 
   always_ff @(posedge clk_i) begin
     joined_q <= join_now && rst_ni;
@@ -108,6 +110,8 @@ module gw_admit
       whole_q    <= whole;
       verdict_q  <= verdict;
       beats_q    <= beats;
+      shift_q    <= head.header_bytes - head.keep_from;
+      early_q    <= head.header_bytes < head.keep_from;
       keep_end_q <= head.keep_to < head_end.length ? head.keep_to : head_end.length;
     end
   end
@@ -191,7 +195,9 @@ module gw_admit
       egress_q.checksum_part <= decision_q.checksum_part;
       egress_q.header_bytes <= decision_q.header_bytes;
       egress_q.header       <= decision_q.header;
-      egress_q.keep_from    <= decision_q.keep_from;
+      egress_q.shift        <= shift_q;
+      egress_q.early        <= early_q;
+      egress_q.total        <= keep_end_q + {{7{early_q}}, shift_q};
       egress_q.keep_end     <= keep_end_q;
       egress_q.beats        <= beats_q;
     end

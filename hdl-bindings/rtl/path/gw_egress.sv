@@ -69,9 +69,9 @@ module gw_egress
     arriving.checksum_part = egress_i.checksum_part;
     arriving.header_bytes = egress_i.header_bytes;
     arriving.header       = egress_i.header;
-    arriving.shift        = egress_i.header_bytes - egress_i.keep_from;
-    arriving.early        = egress_i.header_bytes < egress_i.keep_from;
-    total                 = egress_i.keep_end + {{7{arriving.early}}, arriving.shift};
+    arriving.shift        = egress_i.shift;
+    arriving.early        = egress_i.early;
+    total                 = egress_i.total;
     arriving.beats        = egress_i.beats;
     arriving.beats_in     = egress_i.keep_end[13:6] + 8'(egress_i.keep_end[5:0] != '0);
     arriving.beats_out    = total[13:6] + 8'(total[5:0] != '0);
@@ -331,8 +331,7 @@ module gw_egress
       end
       assert (!begun_q || m_valid_o) else $error("gw_egress: a frame starved after its first beat");
       if (egress_valid_i) begin
-        assert (8'(egress_i.keep_from) < 8'(egress_i.header_bytes) + 8'd64 && egress_i.header_bytes <= 7'(HeaderBytes) &&
-                14'(egress_i.keep_from) <= egress_i.keep_end && total != '0)
+        assert ((!egress_i.early || egress_i.shift > 7'd64) && egress_i.header_bytes <= 7'(HeaderBytes) && total != '0)
         else $error("gw_egress: the decision's lengths contradict each other");
       end
     end
