@@ -54,6 +54,7 @@ module gw_egress
     logic [7:0]    beats;  // held in the payload ring
     logic [7:0]    beats_in;  // beats to read
     logic [7:0]    beats_out;
+    logic          single;  // that is 1
     logic [6:0]    last_bytes;  // bytes of the last beat that leaves, 1 to 64
   } frame_t;
 
@@ -75,6 +76,7 @@ module gw_egress
     arriving.beats        = egress_i.beats;
     arriving.beats_in     = egress_i.keep_end[13:6] + 8'(egress_i.keep_end[5:0] != '0);
     arriving.beats_out    = total[13:6] + 8'(total[5:0] != '0);
+    arriving.single       = total[13:7] == '0 && (!total[6] || total[5:0] == '0);
     arriving.last_bytes   = {total[5:0] == '0, total[5:0]};
   end
 
@@ -103,7 +105,7 @@ module gw_egress
 
   logic [7:0] k_q, k_d, next_q, read_index;  // beats that have left; with the one that leaves
   logic [$clog2(OutDepth + 1)-1:0] credits_q, credits_d;
-  logic issue, late, read, last, out_pop, ahead, ahead_q;
+  logic issue, late, read, last, last_q, first_q, out_pop, ahead, ahead_q;
   logic [1:0] re_q, done_q;
   logic [7:0] done_beats_q;
   payload_addr_t raddr_q;
@@ -115,7 +117,7 @@ module gw_egress
   assign read_index = late ? k_q - 1'b1 : k_q + 8'(ahead_q);
   assign issue      = frame_valid && credits_q != '0;
   assign read       = issue && !(late && k_q == '0) && read_index < frame.beats_in;
-  assign last       = next_q == frame.beats_out && !ahead;
+  assign last       = (first_q ? frame.single : last_q) && !ahead;  // known early: the queue's next entry waits for it
   assign frame_pop  = issue && last;
 
   always_comb begin
@@ -128,7 +130,11 @@ module gw_egress
 
   always_ff @(posedge clk_i) begin
     k_q       <= k_d;
-    if (issue && !ahead) next_q <= last ? 8'd1 : next_q + 1'b1;
+    if (issue && !ahead) begin
+      next_q  <= last ? 8'd1 : next_q + 1'b1;
+      first_q <= last;
+      last_q  <= frame.beats_out == next_q + 1'b1;
+    end
     credits_q <= credits_d;
     re_q[0]   <= read && frame.source == SourceWire;
     re_q[1]   <= read && frame.source == SourceInject;
@@ -151,6 +157,7 @@ module gw_egress
     if (!rst_ni) begin
       k_q       <= '0;
       next_q    <= 8'd1;
+      first_q   <= 1'b1;
       ahead_q   <= 1'b0;
       credits_q <= ($clog2(OutDepth + 1))'(OutDepth);
       re_q      <= '0;
