@@ -106,6 +106,7 @@ module gw_egress
   logic [7:0] k_q, k_d, next_q, read_index;  // beats that have left; with the one that leaves
   logic [$clog2(OutDepth + 1)-1:0] credits_q, credits_d;
   logic issue, late, read, last, last_q, first_q, out_pop, ahead, ahead_q;
+  logic credit_q;  // credits_q is not 0
   logic [1:0] re_q, done_q;
   logic [7:0] done_beats_q;
   payload_addr_t raddr_q;
@@ -115,7 +116,7 @@ module gw_egress
   assign late       = frame.shift[6] && !frame.early;
   assign ahead      = frame.early && !ahead_q;
   assign read_index = late ? k_q - 1'b1 : k_q + 8'(ahead_q);
-  assign issue      = frame_valid && credits_q != '0;
+  assign issue      = frame_valid && credit_q;
   assign read       = issue && !(late && k_q == '0) && read_index < frame.beats_in;
   assign last       = (first_q ? frame.single : last_q) && !ahead;  // known early: the queue's next entry waits for it
   assign frame_pop  = issue && last;
@@ -136,6 +137,7 @@ module gw_egress
       last_q  <= frame.beats_out == next_q + 1'b1;
     end
     credits_q <= credits_d;
+    credit_q  <= credits_d != '0;
     re_q[0]   <= read && frame.source == SourceWire;
     re_q[1]   <= read && frame.source == SourceInject;
     done_q[0] <= frame_pop && frame.source == SourceWire;
@@ -160,6 +162,7 @@ module gw_egress
       first_q   <= 1'b1;
       ahead_q   <= 1'b0;
       credits_q <= ($clog2(OutDepth + 1))'(OutDepth);
+      credit_q  <= 1'b1;
       re_q      <= '0;
       done_q    <= '0;
       valid_q   <= '0;

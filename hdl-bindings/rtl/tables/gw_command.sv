@@ -1,5 +1,5 @@
 // Purpose: executes the host's commands on the tables, one after another.
-// Latency: 4 cycles from a command to its check, then a table access or two.
+// Latency: 4 cycles from a command to its check, one more to its start, then a table access or two.
 // Throughput: WRITE, DUMP, DIGEST an entry each cycle; COPY each second (its table's second port carries one access a cycle).
 // Drops when: never. What is wrong ends with a status.
 //
@@ -76,6 +76,7 @@ module gw_command
   gw_command_rsp_t     response_q, response_d;
   logic [WaitBits-1:0] wait_q, wait_d;
   logic                check_q, checked, start_table, start_flow;
+  logic                start_table_q, start_flow_q;  // in the cycle after the check
   logic                aborted_q, aborted_d, abort;  // the command runs out without `done`
   gw_status_e          checked_status, flow_status;
   logic                table_busy, table_done, flow_done;
@@ -126,7 +127,7 @@ module gw_command
         if (table_done) begin
           state_d    = Finish;
           response_d = table_result;
-        end else if (abort && !table_busy) begin
+        end else if (abort && !table_busy && !start_table_q) begin
           state_d = Idle;
         end
       end
@@ -156,6 +157,8 @@ module gw_command
   always_ff @(posedge clk_i) begin
     state_q    <= state_d;
     check_q    <= take;
+    start_table_q <= start_table;
+    start_flow_q  <= start_flow;
     aborted_q  <= aborted_d;
     wait_q     <= wait_d;
     response_q <= response_d;
@@ -163,6 +166,8 @@ module gw_command
     if (!rst_ni) begin
       state_q   <= Idle;
       check_q   <= 1'b0;
+      start_table_q <= 1'b0;
+      start_flow_q  <= 1'b0;
       aborted_q <= 1'b0;
     end
   end
@@ -182,7 +187,7 @@ module gw_command
   gw_command_table u_table (
       .clk_i          (clk_i),
       .rst_ni         (rst_ni),
-      .start_i        (start_table),
+      .start_i        (start_table_q),
       .opcode_i       (opcode),
       .table_id_i     (gw_table_e'(command_q.table_id[3:0])),
       .index_i        (command_q.index[19:0]),
@@ -213,7 +218,7 @@ module gw_command
       .rst_ni             (rst_ni),
       .secret_i           (secret_i),
       .time_i             (time_i),
-      .start_i            (start_flow),
+      .start_i            (start_flow_q),
       .command_i          (command_q),
       .done_o             (flow_done),
       .status_o           (flow_status),

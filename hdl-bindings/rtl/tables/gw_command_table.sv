@@ -65,6 +65,7 @@ module gw_command_table
   gw_table_req_t   request_q;
   logic            take_beat, answered_q, digest, handed_over;
   logic            more_q, more_d;  // reads are still to be asked for
+  logic            credit_left_q;   // credit_q is not 0
   logic            last_q, last_d;  // one entry is to come
   logic [BeatBits-1:0] shown_q;  // the answer
   logic [31:0]     crc;
@@ -127,7 +128,7 @@ module gw_command_table
         end
       end
       Read: begin
-        request_read_d = more_q && (digest || credit_q != '0) && !(flow_hold_i && table_id_i == TableFlow);
+        request_read_d = more_q && (digest || credit_left_q) && !(flow_hold_i && table_id_i == TableFlow);
         if (digest ? answered_q : handed_over) begin
           to_come_d = to_come_q - 1'b1;
           done_d    = done_q + 1'b1;
@@ -179,6 +180,7 @@ module gw_command_table
       read_index_q    <= read_index_d;
       write_index_q   <= write_index_d;
       credit_q        <= credit_d;
+      credit_left_q   <= credit_d != '0;
       settle_q        <= settle_d;
       failed_q        <= failed_d;
       more_q          <= more_d;
