@@ -82,12 +82,13 @@ module gw_command
   logic                table_busy, table_done, flow_done;
   gw_command_rsp_t     table_result;
   logic                take;
+  logic                idle_q;  // state_q is Idle
 
   assign opcode = gw_opcode_e'(command_q.opcode[3:0]);
   assign take   = command_valid_i && command_ready_o;
   assign abort  = command_abort_i || aborted_q;
 
-  assign command_ready_o = state_q == Idle && tables_ready_i && !command_abort_i;
+  assign command_ready_o = idle_q && tables_ready_i && !command_abort_i;
 
   always_comb begin
     state_d     = state_q;
@@ -156,15 +157,17 @@ module gw_command
 
   always_ff @(posedge clk_i) begin
     state_q    <= state_d;
+    idle_q     <= state_d == Idle;
     check_q    <= take;
     start_table_q <= start_table;
     start_flow_q  <= start_flow;
     aborted_q  <= aborted_d;
     wait_q     <= wait_d;
     response_q <= response_d;
-    if (take) command_q <= command_i;
+    if (idle_q) command_q <= command_i;  // the last one is the one that was taken
     if (!rst_ni) begin
       state_q   <= Idle;
+      idle_q    <= 1'b1;
       check_q   <= 1'b0;
       start_table_q <= 1'b0;
       start_flow_q  <= 1'b0;

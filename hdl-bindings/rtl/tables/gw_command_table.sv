@@ -52,7 +52,18 @@ module gw_command_table
     Done
   } state_e;
 
+  // What wide logic asks of the state, each from a register of its own.
+  typedef struct packed {
+    logic idle;
+    logic write;
+    logic dump;
+    logic sum;   // DIGEST
+    logic copy;
+    logic flow;  // the command is on the flow table
+  } is_t;
+
   state_e          state_q, state_d;
+  is_t             is_q;
   count_t          to_ask_q, to_ask_d;    // entries whose read has not been issued (WRITE: whose beat has not come)
   count_t          to_come_q, to_come_d;  // entries that have not been written, handed over or summed
   count_t          under_way_q, under_way_d;  // reads without answer
@@ -67,14 +78,14 @@ module gw_command_table
   logic            more_q, more_d;  // reads are still to be asked for
   logic            credit_left_q;   // credit_q is not 0
   logic            last_q, last_d;  // one entry is to come
-  logic [BeatBits-1:0] shown_q;  // the answer
+  logic [BeatBits-1:0] shown_q;  // the answer, in the cycle in which answered_q is 1
   logic [31:0]     crc;
   logic            fifo_valid, unused_full, unused_almost_full;
   logic [CreditBits-1:0] unused_level;
 
   assign digest        = opcode_i == OpcodeDigest;
-  assign wdata_ready_o = state_q == Write;
-  assign rdata_valid_o = fifo_valid && state_q == Read;
+  assign wdata_ready_o = is_q.write;
+  assign rdata_valid_o = fifo_valid && is_q.dump;
   assign rdata_last_o  = last_q;
   assign handed_over   = rdata_valid_o && rdata_ready_i;
 
@@ -128,7 +139,7 @@ module gw_command_table
         end
       end
       Read: begin
-        request_read_d = more_q && (digest || credit_left_q) && !(flow_hold_i && table_id_i == TableFlow);
+        request_read_d = more_q && (digest || credit_left_q) && !(flow_hold_i && is_q.flow);
         if (digest ? answered_q : handed_over) begin
           to_come_d = to_come_q - 1'b1;
           done_d    = done_q + 1'b1;
@@ -171,9 +182,15 @@ module gw_command_table
 
   always_ff @(posedge clk_i) begin
     state_q         <= state_d;
+    is_q.idle       <= state_d == Idle;
+    is_q.write      <= state_d == Write;
+    is_q.dump       <= state_d == Read && !digest;
+    is_q.sum        <= state_d == Read && digest;
+    is_q.copy       <= state_d == Copy;
+    is_q.flow       <= table_id_i == TableFlow;
     under_way_q     <= under_way_d;
     answered_q      <= rvalid_i;
-    if (state_q != Idle || start_i) begin
+    if (!is_q.idle || start_i) begin
       to_ask_q        <= to_ask_d;
       to_come_q       <= to_come_d;
       done_q          <= done_d;
@@ -186,9 +203,10 @@ module gw_command_table
       more_q          <= more_d;
       last_q          <= last_d;
     end
-    if (rvalid_i) shown_q <= table_id_i == TableFlow && !rdata_i[ValidIndex] ? '0 : rdata_i;
+    shown_q         <= is_q.flow && !rdata_i[ValidIndex] ? '0 : rdata_i;
     if (!rst_ni) begin
       state_q         <= Idle;
+      is_q            <= '{idle: 1'b1, default: 1'b0};
       under_way_q     <= '0;
       answered_q      <= 1'b0;
     end
@@ -198,15 +216,15 @@ module gw_command_table
     request_q.clear <= 1'b0;
     request_q.write <= request_write_d;
     request_q.read  <= request_read_d || flow_read_i;
-    if (state_q != Idle) begin
+    if (!is_q.idle) begin
       request_q.table_id <= table_id_i;
-      request_q.index    <= state_q == Write || (state_q == Copy && answered_q) ? write_index_q : read_index_q;
+      request_q.index    <= is_q.write || (is_q.copy && answered_q) ? write_index_q : read_index_q;
     end else if (flow_read_i) begin
       request_q.table_id <= TableFlow;
       request_q.index    <= 20'(flow_read_place_i);
     end
-    if (state_q == Write) request_q.wdata <= wdata_i;
-    else if (state_q == Copy) request_q.wdata <= shown_q;
+    if (is_q.write) request_q.wdata <= wdata_i;
+    else if (is_q.copy) request_q.wdata <= shown_q;
     if (!rst_ni) begin
       request_q.write <= 1'b0;
       request_q.read  <= 1'b0;
@@ -215,8 +233,8 @@ module gw_command_table
 
   gw_fifo #(.Width(BeatBits), .Depth(FifoDepth)) u_fifo (
       .clk_i        (clk_i),
-      .rst_ni       (rst_ni && state_q != Idle),  // an abort leaves nothing behind
-      .push_i       (answered_q && state_q == Read && !digest),
+      .rst_ni       (rst_ni && !is_q.idle),  // an abort leaves nothing behind
+      .push_i       (answered_q && is_q.dump),
       .data_i       (shown_q),
       .valid_o      (fifo_valid),
       .pop_i        (handed_over),
@@ -228,8 +246,8 @@ module gw_command_table
 
   gw_crc32 u_crc (
       .clk_i  (clk_i),
-      .clear_i(state_q == Idle),
-      .valid_i(answered_q && state_q == Read && digest),
+      .clear_i(is_q.idle),
+      .valid_i(answered_q && is_q.sum),
       .data_i (shown_q),
       .crc_o  (crc)
   );
@@ -243,7 +261,7 @@ module gw_command_table
   end
 `endif
 
-  assign busy_o          = state_q != Idle;
+  assign busy_o          = !is_q.idle;
   assign done_o          = state_q == Done && !abort_i;
   assign result_o.status = failed_q ? StatusDmaError : StatusOk;
   assign result_o.result = digest ? crc : 32'(done_q);

@@ -89,11 +89,14 @@ module gw_flow_command
   logic                into_known_q, into_free_q;
   logic                into_stale_q;  // a word that cannot be corrected counts for a VIP
   logic [11:0]         into_vip_q;
-  logic                is_insert, is_move;
+  logic                is_insert_q, is_move_q;
   logic                waited;
 
-  assign is_insert = command_i.opcode == 8'(OpcodeInsert);
-  assign is_move   = command_i.opcode == 8'(OpcodeMove);
+  // The command is there cycles before its start.
+  always_ff @(posedge clk_i) begin
+    is_insert_q <= command_i.opcode == 8'(OpcodeInsert);
+    is_move_q   <= command_i.opcode == 8'(OpcodeMove);
+  end
   assign waited    = wait_q[WaitBits-1];
 
   // ---- the place: bank and way from the command, row from the key --------------------------------------------------------
@@ -172,7 +175,7 @@ module gw_flow_command
     from_free = !from_q.known || !from_q.data.valid;
     from_held = from_q.data.confirmed || from_q.data.pinned;
     verdict   = StatusOk;
-    if (is_insert) begin
+    if (is_insert_q) begin
       unique case (command_i.expectation)
         2'(ExpectFree): if (!from_free) verdict = StatusOccupied;
         2'(ExpectSame): if (!same_q) verdict = StatusNotFound;
@@ -180,7 +183,7 @@ module gw_flow_command
       endcase
     end else if (!same_q) begin
       verdict = StatusNotFound;
-    end else if (is_move && !into_free_q) begin
+    end else if (is_move_q && !into_free_q) begin
       verdict = StatusOccupied;
     end
   end
@@ -188,7 +191,7 @@ module gw_flow_command
     if (state_q == Judge) begin
       same_q        <= from_q.known && from_q.data.valid && from_q.data.key == key;
       verdict_q     <= verdict;
-      ready_place_q <= is_insert ? from_q.known && (!from_q.data.valid || same_q) : into_known_q;
+      ready_place_q <= is_insert_q ? from_q.known && (!from_q.data.valid || same_q) : into_known_q;
     end
   end
 
@@ -206,7 +209,7 @@ module gw_flow_command
         Vacate, Leave:
         write_q <= '{
           word: 1'b1,
-          place: is_move && state_q == Vacate ? into_place_q : from_q.place,
+          place: is_move_q && state_q == Vacate ? into_place_q : from_q.place,
           default: '0
         };
         Put:
@@ -215,13 +218,13 @@ module gw_flow_command
           stamp: 1'b1,
           replace: 1'b1,
           close: 1'b0,
-          place: is_move ? into_place_q : from_q.place,
-          data: is_move ? from_q.data : {
+          place: is_move_q ? into_place_q : from_q.place,
+          data: is_move_q ? from_q.data : {
             command_i.confirmed, command_i.pinned, 1'b1, command_i.generation, command_i.backend, key
           },
-          last_seen: is_move ? from_q.last_seen : time_i,
-          fin: is_move && from_q.fin,
-          rst: is_move && from_q.rst
+          last_seen: is_move_q ? from_q.last_seen : time_i,
+          fin: is_move_q && from_q.fin,
+          rst: is_move_q && from_q.rst
         };
         Late:
         write_q <= '{
@@ -264,11 +267,11 @@ module gw_flow_command
     change_o          = '0;
     change_o.gain_vip = command_i.vip;
     change_o.loss_vip = command_i.vip;
-    if (is_insert) begin
+    if (is_insert_q) begin
       change_o.gain     = !same_q && !(overwritten && old_vip == command_i.vip);
       change_o.loss     = overwritten && old_vip != command_i.vip;
       change_o.loss_vip = old_vip;
-    end else if (is_move) begin
+    end else if (is_move_q) begin
       change_o.loss     = into_stale_q;
       change_o.loss_vip = into_vip_q;
     end else begin
@@ -304,7 +307,7 @@ module gw_flow_command
         if (waited) begin
           state_d = Judge;
           wait_d  = WaitBits'(JudgeLatency - 2);
-          if (is_move && !into_q) begin
+          if (is_move_q && !into_q) begin
             into_d  = 1'b1;
             state_d = Row;
             wait_d  = WaitBits'(RowLatency);
@@ -315,7 +318,7 @@ module gw_flow_command
       Decide: begin
         status_d = verdict_q;
         if (verdict_q != StatusOk) state_d = Done;
-        else if (is_insert || is_move) state_d = ready_place_q ? Put : Vacate;
+        else if (is_insert_q || is_move_q) state_d = ready_place_q ? Put : Vacate;
         else state_d = Leave;
       end
       Vacate: begin
@@ -327,7 +330,7 @@ module gw_flow_command
       end
       Put: begin
         vacated_d = 1'b0;
-        if (write_ready_i) state_d = is_move ? Leave : Release;
+        if (write_ready_i) state_d = is_move_q ? Leave : Release;
       end
       Leave: begin
         if (write_ready_i) begin
@@ -338,7 +341,7 @@ module gw_flow_command
       Quiet: begin
         if (waited) begin
           if (vacated_q) state_d = Put;
-          else if (is_move) state_d = Recall;
+          else if (is_move_q) state_d = Recall;
           else state_d = Release;
         end
       end
