@@ -9,8 +9,7 @@ module gw_payload_ring_proof
   import gw_pkg::*;
 #(
     parameter bit Inject = 1'b0,
-    parameter int unsigned Beats = Inject ? 16 : 8,
-    parameter int unsigned Frames = Inject ? Beats : 3
+    parameter int unsigned Beats = Inject ? 16 : 8
 ) (
     input logic                 clk_i,
     input logic                 rst_ni,
@@ -54,7 +53,7 @@ module gw_payload_ring_proof
     endcase
   end
 
-  gw_ingress #(.Source(gw_source_e'(Inject)), .Beats(Beats), .Frames(Frames), .Credits(4)) dut (
+  gw_ingress #(.Source(gw_source_e'(Inject)), .Beats(Beats), .Credits(4)) dut (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
       .enable_i(enable_i),
@@ -72,11 +71,13 @@ module gw_payload_ring_proof
       .window_ready_i(window_ready_i),
       .window_full_i(window_full_i),
       .window_o(window),
+      .beat_came_o(),
       .beat_valid_o(),
       .beat_first_o(),
       .beat_ended_o(),
       .beat_index_o(),
       .beat_payload_o(),
+      .beat_data_o(),
       .end_valid_o(end_valid),
       .end_ready_i(end_ready_i),
       .end_o(frame_end),
@@ -117,16 +118,29 @@ module gw_payload_ring_proof
   assign first   = beat_q && !inside_q;
   assign taking  = beat_q && (first ? (Inject || (began && !refused)) : taking_q);
   assign seen    = first ? '0 : seen_q;
-  assign place   = first ? 6'(waddr) & Mask : first_q;
+  assign place   = first ? 6'(dut.write_q) & Mask : first_q;
   assign dropped = Inject && taking && last_q && none_q;  // the host takes its frame back
   assign over    = taking && last_q && !dropped;
   assign length_beats = dut.frame_end.length > frame_len_t'(FrameMax) ? FrameBeats :
       dut.frame_end.length == '0 ? 6'd1 : 6'((dut.frame_end.length + 14'd63) >> 6);  // as gw_admit counts
 
+  // ---- a beat's way: it has its place when the frame's state sees it, and is written one cycle later -----------------------
+  logic                stores, written_q;
+  logic [5:0]          at, written_at_q;
+  logic [BeatBits-1:0] written_word_q;
+  assign stores = dut.store;
+  assign at     = 6'(dut.write_q) & Mask;
+  always_ff @(posedge clk_i) begin
+    written_q      <= rst_ni && stores;
+    written_at_q   <= at;
+    written_word_q <= data_q;
+  end
+
   // ---- what is stored --------------------------------------------------------------------------------------------------
   logic [5:0] used_q, frames_q;  // beats not freed, frames over and not freed
   logic [5:0] open;  // beats of the frame that is not over
   logic       marked_q, own_open_q;  // a beat is; its frame is not over
+  logic       new_q;  // it is being written
   logic [5:0] at_q, older_beats_q, older_frames_q, own_beats_q, own_index_q;
   logic [BeatBits-1:0] word_q;
   logic [5:0] freed;
@@ -159,13 +173,14 @@ module gw_payload_ring_proof
       first_q  <= place;
       seen_q   <= seen == FrameBeats ? seen : seen + 1'b1;
     end
-    used_q   <= used_q - freed + 6'(we) - (dropped ? seen : '0);
+    used_q   <= used_q - freed + 6'(stores) - (dropped ? seen : '0);
     frames_q <= frames_q - 6'(free_valid_i) + 6'(over);
+    new_q    <= rst_ni && !marked_q && stores && mark_i;
     if (!marked_q) begin
-      if (we && mark_i) begin
+      if (stores && mark_i) begin
         marked_q       <= 1'b1;
         own_open_q     <= !over;
-        at_q           <= 6'(waddr) & Mask;
+        at_q           <= at;
         word_q         <= data_q;
         older_beats_q  <= used_q - freed - open;
         older_frames_q <= frames_q - 6'(free_valid_i);
@@ -174,7 +189,7 @@ module gw_payload_ring_proof
       end
     end else begin
       if (own_open_q) begin
-        own_beats_q <= own_beats_q + 6'(we);
+        own_beats_q <= own_beats_q + 6'(stores);
         if (over) own_open_q <= 1'b0;
         if (dropped) marked_q <= 1'b0;
       end
@@ -184,8 +199,8 @@ module gw_payload_ring_proof
         if (older_frames_q != '0) older_beats_q <= older_beats_q - freed;
       end
     end
-    egress_read_q <= {egress_read_q[1:0], rst_ni && egress_re_i && marked_q && (6'(egress_raddr_i) & Mask) == at_q};
-    host_read_q   <= {host_read_q[1:0], rst_ni && host_re_i && marked_q && (6'(host_raddr_i) & Mask) == at_q};
+    egress_read_q <= {egress_read_q[1:0], rst_ni && egress_re_i && marked_q && !new_q && (6'(egress_raddr_i) & Mask) == at_q};
+    host_read_q   <= {host_read_q[1:0], rst_ni && host_re_i && marked_q && !new_q && (6'(host_raddr_i) & Mask) == at_q};
     egress_word_q <= '{word_q, egress_word_q[0], egress_word_q[1]};
     host_word_q   <= '{word_q, host_word_q[0], host_word_q[1]};
     if (!rst_ni) begin
@@ -200,35 +215,46 @@ module gw_payload_ring_proof
     if (started_q) begin
       if (rst_ni) begin
         // stored once, in order, unaltered, and only what was taken
-        assert (we == (taking && seen != FrameBeats && !(last_q && none_q && (Inject || seen != '0))));
-        if (we) assert (wdata == data_q && (6'(waddr) & Mask) == ((place + seen) & Mask));
+        assert (stores == (taking && seen != FrameBeats && !(last_q && none_q && (Inject || seen != '0))));
+        if (stores) assert (at == ((place + seen) & Mask));
         if (dut.window_done) assert (taking && (6'(dut.window.payload) & Mask) == place);
         assert (dut.ended == over);
-        if (over) assert (length_beats == seen + 6'(we));
+        if (over) assert (length_beats == seen + 6'(stores));
         // not reused
-        assert (used_q + 6'(we) <= 6'(Beats));
-        if (marked_q) assert (!(we && (6'(waddr) & Mask) == at_q));
+        assert (used_q + 6'(stores) <= 6'(Beats));
+        if (marked_q) assert (!(stores && at == at_q));
+        if (marked_q && !new_q) assert (!(we && (6'(waddr) & Mask) == at_q));
         if (egress_read_q[2]) assert (egress_rdata == egress_word_q[2]);
         if (host_read_q[2]) assert (host_rdata == host_word_q[2]);
       end
       // registers
-      assert (dut.valid_q == beat_q && dut.in_frame_q == inside_q);
-      if (beat_q) assert (dut.last_q == last_q && dut.data_q == data_q && (!last_q || (dut.count_q == '0) == none_q) && dut.count_q <= 7'd64);
-      if (beat_q && !last_q) assert (dut.count_q == 7'd64);
+      assert (dut.valid_q == beat_q && dut.first_q == first && dut.rest_q == (beat_q && inside_q));
+      assert (dut.inside_q == (beat_q ? !last_q : inside_q));
+      assert (we == written_q);
+      if (we) assert (wdata == written_word_q && (6'(waddr) & Mask) == written_at_q);
+      if (beat_q) begin
+        assert (dut.last_q == last_q && dut.data_q == data_q && dut.none_q == (last_q && none_q));
+        assert ((!last_q || (dut.count_q == '0) == none_q) && dut.count_q <= 7'd64);
+        if (!last_q) assert (dut.count_q == 7'd64);
+        assert (seen == (dut.index_q > 8'(FrameBeats) ? FrameBeats : 6'(dut.index_q)));
+        assert (dut.storable_q == (dut.fits_q && !(last_q && none_q && (Inject || inside_q))));
+        assert (dut.closes_q == (inside_q ? dut.second_q : last_q));
+      end
+      if (beat_q || inside_q) begin
+        assert (dut.index_q <= 8'(FrameBeats) + 8'd1 && dut.second_q == (dut.index_q == 8'd1));
+        assert (dut.fits_q == (dut.index_q < 8'(FrameBeats)) && dut.beyond_q == (dut.index_q > 8'(FrameBeats)));
+      end
       if (inside_q) begin
         assert (dut.refusing_q == !taking_q && (taking_q || !Inject));
-        assert (seen_q <= FrameBeats && seen_q != '0 && seen_q == (dut.index_q > 8'(FrameBeats) ? FrameBeats : 6'(dut.index_q)));
-        assert (dut.index_q <= 8'(FrameBeats) + 8'd1);
-        assert (dut.second_beat_q == (dut.index_q == 8'd1));
-        assert (dut.fits_q == (dut.index_q < 8'(FrameBeats)) && dut.beyond_q == (dut.index_q > 8'(FrameBeats)));
+        assert (seen_q <= FrameBeats && seen_q != '0);
+        if (!beat_q) assert (seen_q == (dut.index_q >= 8'(FrameBeats) ? FrameBeats : 6'(dut.index_q) + 6'd1));
         if (taking_q) assert (6'(dut.start_q) == first_q && 6'(dut.write_q) == ((first_q + open) & Mask));
       end
-      if (!Inject) assert (dut.room_q == (6'(dut.used_q) <= 6'(Beats - FrameBeatsMax)) && dut.place_q == (6'(dut.frames_q) != 6'(Frames)));
+      if (!Inject) assert (!dut.may_q || 6'(dut.used_q) <= 6'(Beats - FrameBeatsMax));
       assert (6'(dut.used_q) == used_q && used_q <= 6'(Beats) && used_q >= open + frames_q);
       assert (frames_q != '0 || used_q == open);
       if (!Inject) begin
-        assert (6'(dut.frames_q) == frames_q && frames_q <= 6'(Frames));
-        if (inside_q && taking_q) assert (used_q <= 6'(Beats - FrameBeatsMax) + open && frames_q < 6'(Frames));
+        if (inside_q && taking_q) assert (used_q <= 6'(Beats - FrameBeatsMax) + open);
       end
       assert (frames_q <= 6'(Beats));
       if (marked_q) begin
@@ -242,7 +268,9 @@ module gw_payload_ring_proof
           if (older_frames_q + 6'd1 == frames_q) assert (older_beats_q + own_beats_q + open == used_q);
         end
         assert (((at_q + used_q - older_beats_q - own_index_q) & Mask) == 6'(dut.write_q));
-        assert (u_ring.u_egress.mem[at_q] == word_q && u_ring.u_host.mem[at_q] == word_q);
+        if (new_q) assert (written_q && written_at_q == at_q && written_word_q == word_q);
+        else assert (u_ring.u_egress.mem[at_q] == word_q && u_ring.u_host.mem[at_q] == word_q);
+        if (!new_q) assert (!(written_q && written_at_q == at_q));
       end
       for (int i = 0; i < 2; i++) begin
         assert (!egress_read_q[i] || u_ring.u_egress.gen_pipeline.enable_q[i]);
@@ -252,7 +280,7 @@ module gw_payload_ring_proof
       if (egress_read_q[1]) assert (u_ring.u_egress.gen_pipeline.stage_q[0] == egress_word_q[1]);
       if (host_read_q[0]) assert (u_ring.u_host.first_q == host_word_q[0]);
       if (host_read_q[1]) assert (u_ring.u_host.gen_pipeline.stage_q[0] == host_word_q[1]);
-      cover (rst_ni && marked_q && older_frames_q == 6'd1 && own_index_q == 6'd1 && we);
+      cover (rst_ni && marked_q && older_frames_q == 6'd1 && own_index_q == 6'd1 && stores);
       cover (rst_ni && marked_q && egress_read_q[2] && older_frames_q == '0 && at_q == 6'd1);
     end
   end
@@ -267,6 +295,6 @@ module gw_payload_ring_proof
     end
     always_ff @(posedge clk_i) cover (started_q && rst_ni && dropped && marked_q && own_open_q);
   end else begin : gen_wire
-    always_ff @(posedge clk_i) cover (started_q && rst_ni && refused && enable_i && !window_full_i && frames_q != 6'(Frames));
+    always_ff @(posedge clk_i) cover (started_q && rst_ni && refused && dut.enable_q && !window_full_i);
   end
 endmodule

@@ -124,6 +124,7 @@ module gw_window_arbiter_proof
       assert (since_q <= 5'(Slots));
       assert (5'(dut.since_q) == (since_q == 5'(Slots) ? 5'(Slots - 1) : since_q));
       assert (dut.turn_q == (5'(dut.since_q) == 5'(Slots - 1)));
+      assert (dut.grant_q == (dut.turn_q || (level == '0 && !late)) && dut.grant_data_q == dut.grant_q);
       assert (waited_q <= since_q);
       assert (6'(dut.u_waiting.write_q) == ((read + (level == '0 ? '0 : level - 1'b1)) & 6'(Depth - 1)));
       assert (dut.u_waiting.valid_q == (level != '0) && dut.u_waiting.behind_q == (level > 6'd1));

@@ -1,8 +1,11 @@
 // Purpose: takes the frames of one source: stores their beats, collects their windows, tells their ends.
-// Latency: window 1 cycle after its last beat, end visible 2 cycles after the last beat.
+// Latency: window 1 cycle after its last beat, end visible 2 cycles after the last beat; a beat is written 2 cycles after it came.
 // Throughput: one beat each cycle.
 // Drops when: (wire) at the first beat, for the whole frame, when the port is not enabled, the payload ring has less than
-//   FrameBeatsMax beats, no descriptor is free or the window queue is full. Injects wait instead.
+//   FrameBeatsMax beats or the window queue is full. Injects wait instead.
+//
+// What a beat is in its frame is found as it comes, and whether a frame may begin in the cycle before it does, so that a beat's lot
+// follows from few registers.
 //
 // Wire: `s_ready_o` is always 1; a window goes as soon as two beats or the whole frame have come. Inject: a window is offered
 // once its frame is whole, because the host's DMA may stall inside a frame; a last beat with no byte in `s_keep_i` cancels
@@ -14,7 +17,6 @@ module gw_ingress
 #(
     parameter gw_source_e Source = SourceWire,
     parameter int unsigned Beats = WireBeats,  // of its payload ring
-    parameter int unsigned Frames = EgressFrames,  // most frames whose payload is in the ring
     parameter int unsigned Credits = 256  // most frames between window and admission; sizes the queue of ends
 ) (
     input logic clk_i,
@@ -48,12 +50,14 @@ module gw_ingress
     input  logic          free_valid_i,  // the oldest frame's payload is free
     input  logic [7:0]    free_beats_i,
 
-    // gw_ip_sum: the beats of frames that are taken, with `payload_wdata_o`
-    output logic          beat_valid_o,
-    output logic          beat_first_o,
-    output logic          beat_ended_o,  // the last one of a frame that counts
-    output logic [7:0]    beat_index_o,
-    output payload_addr_t beat_payload_o,  // where its frame begins
+    // gw_ip_sum
+    output logic                beat_came_o,  // a beat, of a refused frame or not
+    output logic                beat_valid_o,  // its frame is taken
+    output logic                beat_first_o,
+    output logic                beat_ended_o,  // the last one of a frame that counts
+    output logic [7:0]          beat_index_o,
+    output payload_addr_t       beat_payload_o,  // where its frame begins
+    output logic [BeatBits-1:0] beat_data_o,
 
     // events
     output logic            began_o,  // wire: a first beat
@@ -64,7 +68,6 @@ module gw_ingress
     output logic            empty_o  // no payload stored, no frame begun
 );
   localparam int unsigned UsedBits = $clog2(Beats + 1);
-  localparam int unsigned FrameBits = $clog2(Frames + 1);
   localparam logic [7:0] BeatsStoredMax = 8'(FrameMax / BeatBytes);
   localparam bit Inject = Source == SourceInject;
   localparam int unsigned WholeDepth = 16;  // inject: whole frames whose window waits
@@ -81,70 +84,82 @@ module gw_ingress
   endfunction
 
   // ---- the beat, one cycle after the stream -----------------------------------------------------------------------
+  logic                coming;
+  logic                inside_q;  // a frame has begun whose last beat has not come
   logic                valid_q, last_q, error_q;
+  logic                first_q, rest_q;  // a beat that begins a frame; any other
+  logic                second_q, fits_q, beyond_q;  // index_q is 1; below the longest frame's beats; above them
+  logic                none_q;  // a last beat without bytes
+  logic                storable_q;  // has a place in the ring when its frame is taken
+  logic                closes_q;  // the wire's window is whole with it
+  logic [7:0]          index_q, index_d;  // beats of the frame before it, saturating above the longest frame
   logic [BeatBits-1:0] data_q;
   logic [6:0]          count_q;  // bytes
   gw_inject_t          inject_q;
+  logic                fits_d, beyond_d, none_d;
+
+  assign coming = s_valid_i && s_ready_o;
+
+  always_comb begin
+    index_d  = '0;
+    fits_d   = 1'b1;
+    beyond_d = 1'b0;
+    if (inside_q) begin  // index_q is of the beat before
+      index_d  = beyond_q ? index_q : index_q + 1'b1;
+      fits_d   = index_q < BeatsStoredMax - 8'd1;
+      beyond_d = index_q >= BeatsStoredMax;
+    end
+    none_d = s_last_i && !s_keep_i[0];
+  end
 
   always_ff @(posedge clk_i) begin
-    valid_q <= s_valid_i && s_ready_o && rst_ni;
-    if (s_valid_i && s_ready_o) begin
-      last_q  <= s_last_i;
-      error_q <= s_error_i;
-      data_q  <= s_data_i;
-      count_q <= s_last_i ? bytes_of(s_keep_i) : 7'(BeatBytes);
+    valid_q <= coming && rst_ni;
+    first_q <= coming && !inside_q && rst_ni;
+    rest_q  <= coming && inside_q && rst_ni;
+    if (coming) begin
+      inside_q   <= !s_last_i;
+      last_q     <= s_last_i;
+      error_q    <= s_error_i;
+      data_q     <= s_data_i;
+      count_q    <= s_last_i ? bytes_of(s_keep_i) : 7'(BeatBytes);
+      none_q     <= none_d;
+      index_q    <= index_d;
+      second_q   <= inside_q && index_q == '0;
+      fits_q     <= fits_d;
+      beyond_q   <= beyond_d;
+      // A last beat without bytes is not stored, so that beats follow from the length; a frame without bytes takes one beat.
+      storable_q <= fits_d && !(none_d && (Inject || inside_q));
+      closes_q   <= inside_q ? index_q == '0 : s_last_i;
       if (Inject) inject_q <= s_inject_i;
     end
+    if (!rst_ni) inside_q <= 1'b0;
   end
 
   // ---- frame state ------------------------------------------------------------------------------------------------
-  logic                 in_frame_q, in_frame_d;
-  logic                 refusing_q, refusing_d;  // the rest of a refused frame is swallowed
-  logic [7:0]           index_q, index_d;  // beats of the frame so far, saturating above the longest frame
-  logic                 second_beat_q, fits_q, beyond_q;  // what index_q is: 1; below the longest frame's beats; above them
-  logic [AddrBits-1:0]  write_q, write_d;
-  logic [AddrBits-1:0]  start_q, start_d;  // where the frame began
-  logic [UsedBits-1:0]  used_q, used_d;  // beats stored and not freed
-  logic [FrameBits-1:0] frames_q, frames_d;  // wire: frames accepted and not freed
-  logic                 room_q, room_stored, room_kept, place_q;  // wire: a longest frame's beats are free; a descriptor is
-  logic [UsedBits-1:0]  used_stored, used_kept;  // after this cycle, with and without this beat
-  logic [BeatBits-1:0]  first_q, second_q;  // the window's halves
+  logic                may_q, may;  // wire: a frame may begin: the port is enabled, a longest frame's beats are free; the windows have room too
+  logic                enable_q;
+  logic                refusing_q;  // the rest of a refused frame is swallowed
+  logic [AddrBits-1:0] write_q;
+  logic [AddrBits-1:0] start_q;  // where the frame began
+  logic [UsedBits-1:0] used_q, used_d;  // beats stored and not freed
+  logic                room_stored, room_kept;
+  logic [UsedBits-1:0] used_stored, used_kept;  // after this cycle, with and without this beat
+  logic [BeatBits-1:0] lower_q, upper_q;  // the window's halves
 
-  logic fits, beyond;  // of this beat
-  logic first, room, accept, store, ended, cancel;
-  logic [7:0] index, stored;  // of this beat; beats of its frame in the ring before it
+  logic accept, store, ended, cancel;  // of this beat
+  logic [7:0] stored;  // beats of its frame in the ring before it
   logic window_done;
   gw_window_t window;
   gw_frame_end_t frame_end;
 
-  assign first  = valid_q && !in_frame_q;
-  assign index  = in_frame_q ? index_q : '0;
-  assign fits   = !in_frame_q || fits_q;
-  assign beyond = in_frame_q && beyond_q;
-  assign room   = Inject || (room_q && place_q && !window_full_i);
-  assign accept = valid_q && (in_frame_q ? !refusing_q : (Inject || (enable_i && room)));
-  assign cancel = Inject && accept && last_q && count_q == '0;
-  // A last beat without bytes is not stored, so that beats follow from the length; a frame without bytes takes one beat.
-  assign store  = accept && fits && !(last_q && count_q == '0 && in_frame_q) && !cancel;
-  assign ended  = accept && last_q && !cancel;
-  assign stored = beyond ? BeatsStoredMax : index;
+  assign may    = may_q && !window_full_i;
+  assign accept = Inject ? valid_q : (first_q && may) || (rest_q && !refusing_q);
+  assign cancel = Inject && valid_q && none_q;
+  assign store  = accept && storable_q;
+  assign ended  = accept && last_q && !(Inject && none_q);
+  assign stored = beyond_q ? BeatsStoredMax : index_q;
 
   always_comb begin
-    in_frame_d = in_frame_q;
-    refusing_d = refusing_q;
-    index_d    = index_q;
-    start_d    = start_q;
-    if (valid_q) begin
-      in_frame_d = !last_q;
-      index_d    = beyond ? index : index + 1'b1;
-    end
-    if (first) begin
-      refusing_d = !accept;
-      start_d    = write_q;
-    end
-    write_d = write_q + AddrBits'(store);
-    if (cancel) write_d = first ? write_q : start_q;
-
     used_kept   = used_q - (free_valid_i ? UsedBits'(free_beats_i) : '0);
     used_stored = used_q - (free_valid_i ? UsedBits'(free_beats_i) : '0) + 1'b1;
     room_kept   = used_kept <= UsedBits'(Beats - FrameBeatsMax);
@@ -152,68 +167,70 @@ module gw_ingress
     used_d      = store ? used_stored : used_kept;
     if (cancel) used_d = used_kept - UsedBits'(stored);
 
-    frames_d = frames_q;
-    if (ended && !free_valid_i) frames_d = frames_q + 1'b1;
-    if (!ended && free_valid_i) frames_d = frames_q - 1'b1;
-
     frame_end.error  = !Inject && error_q;
-    frame_end.length = beyond || (!fits && count_q != '0) ? frame_len_t'(FrameMax + 1) : {index, 6'b0} + 14'(count_q);
+    frame_end.length = beyond_q || (!fits_q && !none_q) ? frame_len_t'(FrameMax + 1) : {index_q, 6'b0} + 14'(count_q);
   end
 
   always_ff @(posedge clk_i) begin
-    in_frame_q <= in_frame_d;
-    refusing_q <= refusing_d;
-    index_q    <= index_d;
-    fits_q     <= index_d < BeatsStoredMax;
-    beyond_q   <= index_d > BeatsStoredMax;
-    if (valid_q) second_beat_q <= !in_frame_q;
-    start_q    <= start_d;
-    write_q    <= write_d;
-    used_q     <= used_d;
-    frames_q   <= frames_d;
-    room_q     <= store ? room_stored : room_kept;
-    if (ended != free_valid_i) place_q <= free_valid_i || frames_q != FrameBits'(Frames - 1);
-    if (first) first_q <= data_q;
-    if (Inject && valid_q && in_frame_q && second_beat_q) second_q <= data_q;
+    used_q   <= used_d;
+    may_q    <= rst_ni && enable_i && (store ? room_stored : room_kept);
+    enable_q <= enable_i;
+    if (store) write_q <= write_q + 1'b1;
+    if (cancel && rest_q) write_q <= start_q;
+    if (first_q) begin
+      refusing_q <= !Inject && !may;
+      start_q    <= write_q;
+      lower_q    <= data_q;
+    end
+    if (Inject && second_q) upper_q <= data_q;
     if (!rst_ni) begin
-      in_frame_q <= 1'b0;
       refusing_q <= 1'b0;
       write_q    <= '0;
       used_q     <= '0;
-      frames_q   <= '0;
-      room_q     <= 1'b1;
-      place_q    <= 1'b1;
     end
   end
 
-  assign payload_we_o    = store;
-  assign payload_waddr_o = payload_addr_t'(write_q);
-  assign payload_wdata_o = data_q;
+  // ---- the beat's way into the ring ----------------------------------------------------------------------------------
+  logic                payload_we_q;
+  logic [AddrBits-1:0] payload_waddr_q;
+  logic [BeatBits-1:0] payload_wdata_q;
+  always_ff @(posedge clk_i) begin
+    payload_we_q <= store && rst_ni;
+    if (valid_q) begin
+      payload_waddr_q <= write_q;
+      payload_wdata_q <= data_q;
+    end
+  end
+  assign payload_we_o    = payload_we_q;
+  assign payload_waddr_o = payload_addr_t'(payload_waddr_q);
+  assign payload_wdata_o = payload_wdata_q;
 
+  assign beat_came_o     = valid_q;
   assign beat_valid_o    = accept;
-  assign beat_first_o    = first;
+  assign beat_first_o    = first_q;
   assign beat_ended_o    = ended;
-  assign beat_index_o    = index;
-  assign beat_payload_o  = first ? payload_addr_t'(write_q) : payload_addr_t'(start_q);
+  assign beat_index_o    = index_q;
+  assign beat_payload_o  = first_q ? payload_addr_t'(write_q) : payload_addr_t'(start_q);
+  assign beat_data_o     = data_q;
 
   // ---- the window -------------------------------------------------------------------------------------------------
   always_comb begin
     window = '0;
     if (valid_q) begin  // spares a simulator the wide multiplexers of idle cycles
       window.source  = Source;
-      window.payload = first ? payload_addr_t'(write_q) : payload_addr_t'(start_q);
+      window.payload = first_q ? payload_addr_t'(write_q) : payload_addr_t'(start_q);
       window.inject  = Inject ? inject_q : '0;
-      if (!in_frame_q) begin
+      if (first_q) begin
         window.complete = 1'b1;
         window.bytes    = 8'(count_q);
         window.data     = {2{data_q}};
       end else begin
-        window.complete = second_beat_q && last_q;
-        window.bytes    = second_beat_q ? 8'(BeatBytes) + 8'(count_q) : 8'(WindowBytes);
-        window.data     = {Inject && !second_beat_q ? second_q : data_q, first_q};
+        window.complete = second_q && last_q;
+        window.bytes    = second_q ? 8'(BeatBytes) + 8'(count_q) : 8'(WindowBytes);
+        window.data     = {Inject && !second_q ? upper_q : data_q, lower_q};
       end
     end
-    window_done = Inject ? ended : accept && (in_frame_q ? second_beat_q : last_q);
+    window_done = Inject ? ended : accept && closes_q;
   end
 
   if (Inject) begin : gen_inject
@@ -260,10 +277,10 @@ module gw_ingress
     assign window_valid_o = whole_valid && !ends_full;
     assign window_o       = whole_window;
     assign take           = window_valid_o && window_ready_i;
-    assign empty_o        = used_q == '0 && !valid_q && !in_frame_q && !whole_valid;
+    assign empty_o        = used_q == '0 && !valid_q && !inside_q && !whole_valid;
 
     logic unused_inputs;
-    assign unused_inputs = ^{window_full_i};
+    assign unused_inputs = ^{window_full_i, may_q, may, enable_q, refusing_q, closes_q, error_q};
   end else begin : gen_wire
     logic unused_full, unused_almost;
     logic [$clog2(Credits + 1)-1:0] unused_ends;
@@ -271,7 +288,7 @@ module gw_ingress
     assign s_ready_o      = 1'b1;
     assign window_valid_o = window_done;
     assign window_o       = window;
-    assign empty_o        = used_q == '0 && !valid_q && !in_frame_q;
+    assign empty_o        = used_q == '0 && !valid_q && !inside_q;
 
     gw_fifo #(.Width($bits(gw_frame_end_t)), .Depth(Credits)) u_ends (
         .clk_i(clk_i),
@@ -286,13 +303,13 @@ module gw_ingress
         .almost_full_o(unused_almost)
     );
     logic unused_inputs;
-    assign unused_inputs = ^{window_ready_i, inject_q, second_q};
+    assign unused_inputs = ^{window_ready_i, inject_q, upper_q, stored};
   end
 
   // ---- events -----------------------------------------------------------------------------------------------------
-  assign began_o               = !Inject && first;
-  assign refused_o             = !Inject && first && !accept;
-  assign refused_disposition_o = enable_i ? DispositionDropIngressFull : DispositionDropPortDisabled;
+  assign began_o               = !Inject && first_q;
+  assign refused_o             = !Inject && first_q && !may;
+  assign refused_disposition_o = enable_q ? DispositionDropIngressFull : DispositionDropPortDisabled;
   assign bytes_o               = !Inject && valid_q ? count_q : '0;
   assign whole_o               = Inject && ended;
 
@@ -313,7 +330,6 @@ module gw_ingress
       end
       assert (!(store && used_q == UsedBits'(Beats))) else $error("gw_ingress: the payload ring runs over");
       assert (!(free_valid_i && used_q < UsedBits'(free_beats_i))) else $error("gw_ingress: freed what was not stored");
-      assert (!(Inject && ended && frames_q == FrameBits'(Frames))) else $error("gw_ingress: too many frames");
     end
   end
 `endif

@@ -71,9 +71,10 @@ module gw_intake
   logic [1:0][BeatBits-1:0]   payload_wdata;
   logic                 [1:0] window_valid;
   gw_window_t           [1:0] window;
-  logic                 [1:0] beat_valid, beat_first, beat_ended;
+  logic                 [1:0] beat_came, beat_valid, beat_first, beat_ended;
   logic            [1:0][7:0] beat_index;
   payload_addr_t        [1:0] beat_payload;
+  logic [1:0][BeatBits-1:0]   beat_data;
   logic                 [1:0] sum_valid;
   gw_ip_sum_t           [1:0] sum;
   logic                       wire_window_full, inject_window_ready;
@@ -86,7 +87,6 @@ module gw_intake
   gw_ingress #(
       .Source (SourceWire),
       .Beats  (WireBeats),
-      .Frames (EgressFrames),
       .Credits(DecisionDepth)
   ) u_wire_ingress (
       .clk_i                (clk_i),
@@ -111,11 +111,13 @@ module gw_intake
       .end_o                (end_o[Wire]),
       .free_valid_i         (free_valid_i[Wire]),
       .free_beats_i         (free_beats_i[Wire]),
+      .beat_came_o          (beat_came[Wire]),
       .beat_valid_o         (beat_valid[Wire]),
       .beat_first_o         (beat_first[Wire]),
       .beat_ended_o         (beat_ended[Wire]),
       .beat_index_o         (beat_index[Wire]),
       .beat_payload_o       (beat_payload[Wire]),
+      .beat_data_o          (beat_data[Wire]),
       .began_o              (wire_began_o),
       .refused_o            (wire_refused_o),
       .refused_disposition_o(wire_refused_disposition_o),
@@ -127,7 +129,6 @@ module gw_intake
   gw_ingress #(
       .Source (SourceInject),
       .Beats  (InjectBeats),
-      .Frames (InjectBeats),
       .Credits(InjectCredits)
   ) u_inject_ingress (
       .clk_i                (clk_i),
@@ -152,11 +153,13 @@ module gw_intake
       .end_o                (end_o[Inject]),
       .free_valid_i         (free_valid_i[Inject]),
       .free_beats_i         (free_beats_i[Inject]),
+      .beat_came_o          (beat_came[Inject]),
       .beat_valid_o         (beat_valid[Inject]),
       .beat_first_o         (beat_first[Inject]),
       .beat_ended_o         (beat_ended[Inject]),
       .beat_index_o         (beat_index[Inject]),
       .beat_payload_o       (beat_payload[Inject]),
+      .beat_data_o          (beat_data[Inject]),
       .began_o              (unused_inject_began),
       .refused_o            (unused_inject_refused),
       .refused_disposition_o(unused_inject_disposition),
@@ -187,12 +190,13 @@ module gw_intake
     ) u_ip_sum (
         .clk_i    (clk_i),
         .rst_ni   (rst_ni),
+        .came_i   (beat_came[s]),
         .valid_i  (beat_valid[s]),
         .first_i  (beat_first[s]),
         .ended_i  (beat_ended[s]),
         .index_i  (beat_index[s]),
         .payload_i(beat_payload[s]),
-        .data_i   (payload_wdata[s]),
+        .data_i   (beat_data[s]),
         .valid_o  (sum_valid[s]),
         .sum_o    (sum[s])
     );

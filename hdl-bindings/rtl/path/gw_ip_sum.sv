@@ -14,11 +14,12 @@ module gw_ip_sum
 ) (
     input  logic                clk_i,
     input  logic                rst_ni,
-    input  logic                valid_i,
+    input  logic                came_i,  // a beat, of a frame that is taken or not
+    input  logic                valid_i,  // its frame is taken
     input  logic                first_i,
     input  logic                ended_i,  // the last beat of a frame that counts
     input  logic [7:0]          index_i,  // beats of the frame before this one
-    input  payload_addr_t       payload_i,  // where the frame begins, with `ended_i`
+    input  payload_addr_t       payload_i,  // where the frame begins
     input  logic [BeatBits-1:0] data_i,
     output logic                valid_o,
     output gw_ip_sum_t          sum_o
@@ -40,55 +41,50 @@ module gw_ip_sum
   logic          [Stages-1:0] valid_q, ended_q;
   logic          [Stages-2:0] first_q;
   payload_addr_t [Stages-1:0] payload_q;
-  logic          [7:0]        index1_q, index2_q;
+  logic          [7:0]        index1_q;
   always_ff @(posedge clk_i) begin
     valid_q <= rst_ni ? {valid_q[Stages-2:0], valid_i} : '0;
     first_q <= {first_q[Stages-3:0], first_i};
     ended_q <= {ended_q[Stages-2:0], ended_i};
-    if (valid_i && ended_i) payload_q[0] <= payload_i;
+    if (came_i) payload_q[0] <= payload_i;
     for (int unsigned i = 1; i < Stages; i++) begin
       if (valid_q[i-1] && ended_q[i-1]) payload_q[i] <= payload_q[i-1];
     end
-    if (valid_i) index1_q <= index_i;
-    if (valid_q[0]) index2_q <= index1_q;
+    if (came_i) index1_q <= index_i;
   end
 
   // ---- stages 1 to 3: where the packet lies in the beat. What the first beat says holds for the frame's others. ------
-  logic [1:0]  tags_d, tags1_q, tags2_q;
-  logic        ipv6_d, ipv6_q;
-  logic [15:0] length_d, length_q;
+  logic        tagged1_q, twice1_q;  // bytes 12 and 13, 16 and 17 are a tag's
+  logic [2:0]  ipv6_1_q;  // bytes 12, 16, 20 and the next are IPv6's EtherType
+  logic [1:0]  tags, tags2_q;
+  logic        ipv6;
+  logic [15:0] length;
   logic [16:0] end_q;  // of the frame
   logic [8:0]  quote_end_q;  // of what is sent back, when the packet is as long
+  // Of a beat that is not the frame's first: it lies behind, or before the one with the end.
+  logic        behind_q, before_q, quote_behind_q, quote_before_q;
   logic [5:0]  from, to;  // words before, bytes before the end: of this beat
   logic        none, whole, quote_none, quote_whole;
   logic [BeatBytes-1:0] keep_d, keep_q, quote_d, quote_q;
   logic [BeatBits-1:0]  data1_q, data2_q, data3_q;
 
   always_comb begin
-    tags_d = 2'd0;
-    if (is_tpid(word16(data_i, 12))) tags_d = is_tpid(word16(data_i, 16)) ? 2'd2 : 2'd1;
-    unique case (tags_d)
-      2'd0: begin
-        ipv6_d   = word16(data_i, 12) == EtherIpv6;
-        length_d = ipv6_d ? word16(data_i, 18) : word16(data_i, 16);
-      end
-      2'd1: begin
-        ipv6_d   = word16(data_i, 16) == EtherIpv6;
-        length_d = ipv6_d ? word16(data_i, 22) : word16(data_i, 20);
-      end
-      default: begin
-        ipv6_d   = word16(data_i, 20) == EtherIpv6;
-        length_d = ipv6_d ? word16(data_i, 26) : word16(data_i, 24);
-      end
+    // stage 2
+    tags = tagged1_q ? (twice1_q ? 2'd2 : 2'd1) : 2'd0;
+    ipv6 = ipv6_1_q[tags];
+    unique case (tags)
+      2'd0: length = ipv6 ? word16(data1_q, 18) : word16(data1_q, 16);
+      2'd1: length = ipv6 ? word16(data1_q, 22) : word16(data1_q, 20);
+      default: length = ipv6 ? word16(data1_q, 26) : word16(data1_q, 24);
     endcase
 
     // stage 3
     from   = first_q[1] ? 6'(Ethernet >> 1) + {3'd0, tags2_q, 1'b0} : '0;
     to     = end_q[5:0];
-    none   = end_q[16:6] < 11'(index2_q);
-    whole  = end_q[16:6] > 11'(index2_q);
-    quote_none  = 8'(quote_end_q[8:6]) < index2_q;
-    quote_whole = 8'(quote_end_q[8:6]) > index2_q;
+    none   = !first_q[1] && behind_q;
+    whole  = first_q[1] ? end_q[16:6] != '0 : before_q;
+    quote_none  = !first_q[1] && quote_behind_q;
+    quote_whole = first_q[1] ? quote_end_q[8:6] != '0 : quote_before_q;
     keep_d  = '0;
     quote_d = '0;
     for (int unsigned i = 0; i < BeatBytes; i++) begin
@@ -98,17 +94,23 @@ module gw_ip_sum
   end
 
   always_ff @(posedge clk_i) begin
-    if (valid_i) data1_q <= data_i;
-    if (valid_i && first_i) begin
-      tags1_q  <= tags_d;
-      ipv6_q   <= ipv6_d;
-      length_q <= length_d;
+    if (came_i) data1_q <= data_i;
+    if (first_i) begin
+      tagged1_q <= is_tpid(word16(data_i, 12));
+      twice1_q  <= is_tpid(word16(data_i, 16));
+      for (int unsigned i = 0; i < 3; i++) ipv6_1_q[i] <= word16(data_i, 12 + 4 * i) == EtherIpv6;
     end
     if (valid_q[0]) data2_q <= data1_q;
     if (valid_q[0] && first_q[0]) begin
-      tags2_q <= tags1_q;
-      end_q   <= 17'(length_q) + (ipv6_q ? EthernetIpv6 : Ethernet) + 17'({tags1_q, 2'd0});
-      quote_end_q <= (ipv6_q ? 9'(9'(Ethernet) + 9'(QuoteIpv6)) : 9'(9'(Ethernet) + 9'(QuoteIpv4))) + 9'({tags1_q, 2'd0});
+      tags2_q <= tags;
+      end_q   <= 17'(length) + ((ipv6 ? EthernetIpv6 : Ethernet) + 17'({tags, 2'd0}));
+      quote_end_q <= (ipv6 ? 9'(9'(Ethernet) + 9'(QuoteIpv6)) : 9'(9'(Ethernet) + 9'(QuoteIpv4))) + 9'({tags, 2'd0});
+    end
+    if (valid_q[0] && !first_q[0]) begin  // its frame's first beat has been here: end_q is this frame's
+      behind_q       <= end_q[16:6] < 11'(index1_q);
+      before_q       <= end_q[16:6] > 11'(index1_q);
+      quote_behind_q <= 8'(quote_end_q[8:6]) < index1_q;
+      quote_before_q <= 8'(quote_end_q[8:6]) > index1_q;
     end
     if (valid_q[1]) begin
       data3_q <= data2_q;

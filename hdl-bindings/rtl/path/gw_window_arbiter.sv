@@ -30,17 +30,19 @@ module gw_window_arbiter
     wire_q       <= wire_i;
   end
 
-  logic waiting, push, pop, inject_turn, take_inject, wire_pending;
+  logic waiting, waits_d, push, pop, take_inject, wire_pending;
   gw_window_t oldest, window_q;
   logic valid_q;
   logic [SlotBits-1:0] since_q, since_d;  // wire windows since the last inject, saturating
-  logic turn_q;  // at its end
+  logic turn_q, turn_d;  // at its end
+  logic grant_q, grant_d;  // an inject that is offered goes: no window of the wire is there, or it is the inject's turn
+  // The same for the wide multiplexer: a copy, so that the queues' handshakes do not wait for the reach of the other.
+  (* keep *) logic grant_data_q;
   logic unused_full;
-  logic [$clog2(Depth + 1)-1:0] unused_level;
+  logic [$clog2(Depth + 1)-1:0] level;
 
   assign wire_pending   = waiting || wire_valid_q;
-  assign inject_turn    = turn_q;
-  assign take_inject    = inject_valid_i && (!wire_pending || inject_turn);
+  assign take_inject    = inject_valid_i && grant_q;
   assign inject_ready_o = take_inject;
   assign pop            = waiting && !take_inject;
   assign push           = wire_valid_q && (waiting || take_inject);
@@ -48,7 +50,10 @@ module gw_window_arbiter
   always_comb begin
     since_d = since_q;
     if (take_inject) since_d = '0;
-    else if (wire_pending && !inject_turn) since_d = since_q + 1'b1;
+    else if (wire_pending && !turn_q) since_d = since_q + 1'b1;
+    turn_d  = !take_inject && (turn_q || (wire_pending && since_q == SlotBits'(Slots - 2)));
+    waits_d = waiting ? take_inject || wire_valid_q || level > 1 : push;
+    grant_d = turn_d || !(waits_d || wire_valid_i);
   end
 
   gw_fifo #(.Width($bits(gw_window_t)), .Depth(Depth), .AlmostFull(Depth - Margin)) u_waiting (
@@ -59,21 +64,24 @@ module gw_window_arbiter
       .valid_o(waiting),
       .pop_i(pop),
       .data_o(oldest),
-      .level_o(unused_level),
+      .level_o(level),
       .full_o(unused_full),
       .almost_full_o(wire_full_o)
   );
 
   always_ff @(posedge clk_i) begin
     since_q <= since_d;
-    turn_q  <= since_d == SlotBits'(Slots - 1);
+    turn_q  <= turn_d;
+    grant_q <= grant_d;
+    grant_data_q <= grant_d;
     valid_q <= take_inject || wire_pending;
-    if (take_inject) window_q <= inject_i;
-    else if (waiting) window_q <= oldest;
-    else if (wire_valid_q) window_q <= wire_q;
+    // What comes with none of the three valid means nothing.
+    if (inject_valid_i || wire_pending) window_q <= inject_valid_i && grant_data_q ? inject_i : waiting ? oldest : wire_q;
     if (!rst_ni) begin
       since_q <= '0;
       turn_q  <= 1'b0;
+      grant_q <= 1'b1;
+      grant_data_q <= 1'b1;
       valid_q <= 1'b0;
     end
   end
