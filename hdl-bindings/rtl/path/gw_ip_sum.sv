@@ -54,11 +54,11 @@ module gw_ip_sum
   end
 
   // ---- stages 1 to 3: where the packet lies in the beat. What the first beat says holds for the frame's others. ------
-  logic        tagged1_q, twice1_q;  // bytes 12 and 13, 16 and 17 are a tag's
-  logic [2:0]  ipv6_1_q;  // bytes 12, 16, 20 and the next are IPv6's EtherType
-  logic [1:0]  tags, tags2_q;
-  logic        ipv6;
+  logic [1:0]  tags_d, tags1_q, tags2_q;
+  logic        ipv6_d, ipv6_q;
   logic [15:0] length;
+  logic [16:0] before_end;  // from the first byte to the end: what the packet's length does not count
+  logic        full_q;  // the first beat's bytes belong to the packet up to its last one
   logic [16:0] end_q;  // of the frame
   logic [8:0]  quote_end_q;  // of what is sent back, when the packet is as long
   // Of a beat that is not the frame's first: it lies behind, or before the one with the end.
@@ -69,20 +69,27 @@ module gw_ip_sum
   logic [BeatBits-1:0]  data1_q, data2_q, data3_q;
 
   always_comb begin
-    // stage 2
-    tags = tagged1_q ? (twice1_q ? 2'd2 : 2'd1) : 2'd0;
-    ipv6 = ipv6_1_q[tags];
-    unique case (tags)
-      2'd0: length = ipv6 ? word16(data1_q, 18) : word16(data1_q, 16);
-      2'd1: length = ipv6 ? word16(data1_q, 22) : word16(data1_q, 20);
-      default: length = ipv6 ? word16(data1_q, 26) : word16(data1_q, 24);
+    // stage 1
+    tags_d = is_tpid(word16(data_i, 12)) ? (is_tpid(word16(data_i, 16)) ? 2'd2 : 2'd1) : 2'd0;
+    unique case (tags_d)
+      2'd0: ipv6_d = word16(data_i, 12) == EtherIpv6;
+      2'd1: ipv6_d = word16(data_i, 16) == EtherIpv6;
+      default: ipv6_d = word16(data_i, 20) == EtherIpv6;
     endcase
+
+    // stage 2
+    unique case (tags1_q)
+      2'd0: length = ipv6_q ? word16(data1_q, 18) : word16(data1_q, 16);
+      2'd1: length = ipv6_q ? word16(data1_q, 22) : word16(data1_q, 20);
+      default: length = ipv6_q ? word16(data1_q, 26) : word16(data1_q, 24);
+    endcase
+    before_end = (ipv6_q ? EthernetIpv6 : Ethernet) + 17'({tags1_q, 2'd0});
 
     // stage 3
     from   = first_q[1] ? 6'(Ethernet >> 1) + {3'd0, tags2_q, 1'b0} : '0;
     to     = end_q[5:0];
     none   = !first_q[1] && behind_q;
-    whole  = first_q[1] ? end_q[16:6] != '0 : before_q;
+    whole  = first_q[1] ? full_q : before_q;
     quote_none  = !first_q[1] && quote_behind_q;
     quote_whole = first_q[1] ? quote_end_q[8:6] != '0 : quote_before_q;
     keep_d  = '0;
@@ -96,15 +103,15 @@ module gw_ip_sum
   always_ff @(posedge clk_i) begin
     if (came_i) data1_q <= data_i;
     if (first_i) begin
-      tagged1_q <= is_tpid(word16(data_i, 12));
-      twice1_q  <= is_tpid(word16(data_i, 16));
-      for (int unsigned i = 0; i < 3; i++) ipv6_1_q[i] <= word16(data_i, 12 + 4 * i) == EtherIpv6;
+      tags1_q <= tags_d;
+      ipv6_q  <= ipv6_d;
     end
     if (valid_q[0]) data2_q <= data1_q;
     if (valid_q[0] && first_q[0]) begin
-      tags2_q <= tags;
-      end_q   <= 17'(length) + ((ipv6 ? EthernetIpv6 : Ethernet) + 17'({tags, 2'd0}));
-      quote_end_q <= (ipv6 ? 9'(9'(Ethernet) + 9'(QuoteIpv6)) : 9'(9'(Ethernet) + 9'(QuoteIpv4))) + 9'({tags, 2'd0});
+      tags2_q <= tags1_q;
+      end_q   <= 17'(length) + before_end;
+      full_q  <= length[15:6] != '0 || 7'(length[5:0]) >= 7'(BeatBytes) - 7'(before_end);
+      quote_end_q <= (ipv6_q ? 9'(9'(Ethernet) + 9'(QuoteIpv6)) : 9'(9'(Ethernet) + 9'(QuoteIpv4))) + 9'({tags1_q, 2'd0});
     end
     if (valid_q[0] && !first_q[0]) begin  // its frame's first beat has been here: end_q is this frame's
       behind_q       <= end_q[16:6] < 11'(index1_q);
