@@ -3,11 +3,14 @@
 // Throughput: one write and one read each cycle.
 // Drops when: never.
 //
+// A read in the cycle of a write to its place gives what stood there before, or, without KeepsOld, anything: block RAM gives no more
+// by itself, and what synthesis adds is a bypass as wide as the word behind the RAM.
 // Data registers have no reset, so that they merge into the RAM's output registers. `rdata_o` keeps its value while no read ends.
 module gw_ram #(
     parameter int unsigned Width = 32,
     parameter int unsigned Depth = 512,
     parameter int unsigned Latency = 1,
+    parameter bit KeepsOld = 1'b1,
     localparam int unsigned AddrBits = Depth > 1 ? $clog2(Depth) : 1
 ) (
     input  logic                clk_i,
@@ -18,8 +21,10 @@ module gw_ram #(
     input  logic [AddrBits-1:0] raddr_i,
     output logic [Width-1:0]    rdata_o
 );
-  logic [Width-1:0] mem[Depth];
+  (* no_rw_check = !KeepsOld *) logic [Width-1:0] mem[Depth];
   logic [Width-1:0] first_q;
+  logic             unused_keeps_old;  // only synthesis asks
+  assign unused_keeps_old = KeepsOld;
 
   always_ff @(posedge clk_i) begin
     if (we_i) mem[waddr_i] <= wdata_i;

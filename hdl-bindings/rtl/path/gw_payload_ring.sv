@@ -2,6 +2,8 @@
 // Latency: TableLatency cycles from address to data.
 // Throughput: one write and one read for each reader, each cycle: two copies of the RAM.
 // Drops when: never; gw_ingress writes only where there is room.
+//
+// Nobody reads a place in the cycle in which it is written: readers read frames that have ended.
 module gw_payload_ring
   import gw_pkg::*;
 #(
@@ -22,7 +24,7 @@ module gw_payload_ring
   logic unused_addr;  // a shorter ring ignores the upper bits
   assign unused_addr = ^{waddr_i, egress_raddr_i, host_raddr_i};
 
-  gw_ram #(.Width(BeatBits), .Depth(Beats), .Latency(TableLatency)) u_egress (
+  gw_ram #(.Width(BeatBits), .Depth(Beats), .Latency(TableLatency), .KeepsOld(1'b0)) u_egress (
       .clk_i(clk_i),
       .we_i(we_i),
       .waddr_i(AddrBits'(waddr_i)),
@@ -32,7 +34,7 @@ module gw_payload_ring
       .rdata_o(egress_rdata_o)
   );
 
-  gw_ram #(.Width(BeatBits), .Depth(Beats), .Latency(TableLatency)) u_host (
+  gw_ram #(.Width(BeatBits), .Depth(Beats), .Latency(TableLatency), .KeepsOld(1'b0)) u_host (
       .clk_i(clk_i),
       .we_i(we_i),
       .waddr_i(AddrBits'(waddr_i)),
@@ -41,4 +43,13 @@ module gw_payload_ring
       .raddr_i(AddrBits'(host_raddr_i)),
       .rdata_o(host_rdata_o)
   );
+
+`ifdef VERILATOR
+  always_ff @(posedge clk_i) begin
+    if (we_i) begin
+      assert (!(egress_re_i && AddrBits'(egress_raddr_i) == AddrBits'(waddr_i))) else $error("gw_payload_ring: egress reads what is being written");
+      assert (!(host_re_i && AddrBits'(host_raddr_i) == AddrBits'(waddr_i))) else $error("gw_payload_ring: the host reads what is being written");
+    end
+  end
+`endif
 endmodule

@@ -30,7 +30,7 @@ module gw_sum_ring
   assign waddr       = addr_t'(sum_i.payload);
   assign unused_addr = ^{sum_i.payload, raddr_i};
 
-  gw_ram #(.Width($bits(gw_sums_t)), .Depth(Beats), .Latency(TableLatency)) u_sums (
+  gw_ram #(.Width($bits(gw_sums_t)), .Depth(Beats), .Latency(TableLatency), .KeepsOld(1'b0)) u_sums (
       .clk_i(clk_i),
       .we_i(we_i),
       .waddr_i(waddr),
