@@ -1,9 +1,15 @@
 """The clock at which the card's path routes on an ECP5-85K: `python hdl-bindings/synth/fmax.py [--seeds 1,2,3] [part...]`.
 
-The path as a whole takes more LUTs, registers and block RAMs than that FPGA has (`--fit`), so each part of gw_core is routed by itself, in
-the sizes of the ECP5 build, between registers: one shifts in what drives its inputs, others fold its outputs into one bit. No combinational path
-crosses a station, so every path of the whole lies in one part. A part's clock is the median of its seeds, the path's is the slowest
-part's. `--fit` tells what each part takes, without routing. What is measured is printed and written to target/bench/fmax.json.
+The path as a whole takes more LUTs, registers and block RAMs than that FPGA has (`--fit`), so it is cut, and each part is routed by
+itself, in the sizes of the ECP5 build. The cut is made in the flat netlist of gw_core, before mapping: every register and memory belongs
+to one part, that of the innermost station in PARTS around it, and a part is these with all logic that leads to them, from whatever
+station it comes. So every path between registers lies whole in the part where it ends, however stations share its logic; a memory that
+another part reads without a register is in both. Around a part, one chain of registers stands for the registers of others that drive it,
+and registered XORs fold its registers into one bit, so that nothing is optimized away. What a register of one part drives in others does
+not load it here.
+
+A part's clock is the median of its seeds, the path's is the slowest part's. `--fit` tells what each part takes, without routing; logic
+that leads to several parts is counted in each. What is measured is printed and written to target/bench/fmax.json.
 """
 
 import argparse
@@ -17,36 +23,59 @@ from tools import BENCH, ROOT, program, read, run, sources, yosys
 
 BUILD = "ecp5"
 DEFINES = ("GW_SMALL_BUFFERS",)
-PARTS = ("gw_control", "gw_command", "gw_intake", "gw_decide", "gw_admit", "gw_egress", "gw_host_queue", "gw_counters")
+# A part, and the instance below gw_core whose registers it has, but for those of parts below it.
+PARTS = {"gw_core": ""} | {f"gw_{name}": f"u_{name}" for name in "control command intake decide admit egress host_queue counters".split()} | {
+    f"gw_{name}": f"u_decide.u_{name}" for name in
+    "parse vip_lookup flow_lookup flow_table flow_learn flow_hash ring_lookup quic backend meter verdict encap".split()}
 # LFE5UM5G-85: Lattice FPGA-DS-02012, table 1.1.
 DEVICE = {"lut4": 83_640, "ff": 83_640, "ebr": 208, "mult18": 156}
 ASKED_MHZ = 150
 WORST_PATHS = 5
 
 
-def ports(part: str, files: list, work: Path) -> list:
-    """The part's ports: (name, direction, bits)."""
-    out = work / f"{part}.ports.json"
-    yosys([read(part, files, DEFINES),
-           f"select {part}/i:* {part}/o:*", f"write_json -selected {out.relative_to(ROOT)}"], work, f"{part}.ports", f"fmax: the ports of {part}")
-    module = json.loads(out.read_text())["modules"][part]
-    return [(name, port["direction"], len(port["bits"])) for name, port in module["ports"].items()]
+def cut(parts: list, files: list, work: Path) -> None:
+    """Writes each part as a module of its own: `part`.il, and as JSON `part`.cut.json."""
+    here = work.relative_to(ROOT)
+    script = [read("gw_core", files, DEFINES), "memory_collect", "setattr -unset ram_style */a:ram_style", 'setattr -set part "gw_core" */c:*']
+    # Stations before those below them, whose name then stands.
+    script += [f'setattr -set part "{part}" gw_*$gw_core.{path}/c:* gw_*$gw_core.{path}.*/c:*' for part, path in PARTS.items() if path]
+    script += ["flatten", "opt_expr", "opt_clean", "cd gw_core",
+               # All that holds state is of these two kinds, and belongs to a part.
+               "select -assert-none t:$*ff* t:$*latch* %u t:$dff %d", "select -assert-none t:$dff t:$mem_v2 %u a:part %d"]
+    for part in parts:
+        outputs = "o:* %u " if part == "gw_core" else ""  # those of the whole
+        script += [f"select -set ends t:$dff t:$mem_v2 %u a:part={part} %i",
+                   f"select -set logic @ends %ci1 {outputs}%ci*:-$dff t:* %i", f"submod -copy -name cut_{part} @ends @logic"]
+    script.append("cd ..")
+    for part in parts:
+        script += [f"select cut_{part}", f"write_rtlil -selected {here}/{part}.il", f"write_json -selected {here}/{part}.cut.json", "select -clear"]
+    yosys(script, work, "cut", "fmax: cuts the path")
 
 
-def wrapper(part: str, pins: list) -> str:
-    """The part between registers, with four pins: a chain of registers drives every input, registered XORs fold every output."""
-    inputs = [(name, bits) for name, direction, bits in pins if direction == "input" and name not in ("clk_i", "rst_ni")]
-    outputs = [(name, bits) for name, direction, bits in pins if direction == "output"]
-    taken, given = sum(bits for _, bits in inputs), sum(bits for _, bits in outputs)
+def wrapper(part: str, module: dict) -> str:
+    """The part between registers, with four pins: a chain of registers drives its inputs, registered XORs fold what its registers give."""
+    kinds = {bit: cell["type"] for cell in module["cells"].values() for pin, bits in cell["connections"].items()
+             if cell["port_directions"][pin] == "output" for bit in bits}
+    used = {bit for cell in module["cells"].values() for pin, bits in cell["connections"].items()
+            if cell["port_directions"][pin] == "input" for bit in bits}
+    taken, given, spare, pins = 0, 0, 0, []
+    for name, port in module["ports"].items():
+        bits = []
+        for bit in port["bits"]:
+            if name in ("clk_i", "rst_ni"):
+                bits.append({"clk_i": "clk_i", "rst_ni": "rst_q"}[name])
+            elif port["direction"] == "input":
+                bits.append(f"chain_q[{taken}]" if bit in used else "1'b0")
+                taken += bit in used
+            else:
+                # What others take of this part's logic ends with them; the outputs of the whole end here.
+                counts = bit in kinds if part == "gw_core" else kinds.get(bit) == "$dff"
+                bits.append(f"given[{given}]" if counts else f"spare[{spare}]")
+                given, spare = given + counts, spare + (not counts)
+        pins.append(f".\\{name} ({{{', '.join(reversed(bits))}}})")
     lines = ["module fmax_wrapper (input clk_i, input rst_i, input serial_i, output reg folded_o);",
-             f"  reg rst_q; reg [{taken - 1}:0] chain_q; wire [{given - 1}:0] given; reg [{given - 1}:0] level0_q;",
-             f"  {part} dut (.clk_i(clk_i), .rst_ni(rst_q)"]
-    for group, signal in ((inputs, "chain_q"), (outputs, "given")):
-        at = 0
-        for name, bits in group:
-            lines.append(f"    , .{name}({signal}[{at}+:{bits}])")
-            at += bits
-    lines.append("  );")
+             f"  reg rst_q; reg [{taken - 1}:0] chain_q; wire [{given - 1}:0] given; wire [{spare}:0] spare; reg [{given - 1}:0] level0_q;",
+             f"  cut_{part} dut (", "    " + ",\n    ".join(pins), "  );"]
     moves = [f"rst_q <= !rst_i; chain_q <= {{chain_q[{max(taken - 2, 0)}:0], serial_i}}; level0_q <= given;"]
     level, width = 0, given
     while width > 1:
@@ -58,12 +87,12 @@ def wrapper(part: str, pins: list) -> str:
     return "\n".join(lines) + "\n"
 
 
-def synthesize(part: str, files: list, work: Path) -> tuple[Path, dict]:
+def synthesize(part: str, work: Path) -> tuple[Path, dict]:
     """The part's netlist, and what it takes of the device."""
     verilog, netlist, stat = work / f"{part}.v", work / f"{part}.json", work / f"{part}.stat.json"
-    verilog.write_text(wrapper(part, ports(part, files, work)))
-    yosys([read(part, files, DEFINES).replace(" --keep-hierarchy", ""), "setattr -unset ram_style */a:ram_style",
-           f"read_verilog {verilog.relative_to(ROOT)}", f"synth_ecp5 -top fmax_wrapper -json {netlist.relative_to(ROOT)}",
+    verilog.write_text(wrapper(part, json.loads((work / f"{part}.cut.json").read_text())["modules"][f"cut_{part}"]))
+    yosys([f"read_rtlil {(work / part).relative_to(ROOT)}.il", f"read_verilog {verilog.relative_to(ROOT)}",
+           f"synth_ecp5 -top fmax_wrapper -json {netlist.relative_to(ROOT)}",
            f"tee -q -o {stat.relative_to(ROOT)} stat -json"], work, part, f"fmax: synthesizes {part}")
     cells = json.loads(stat.read_text())["design"]["num_cells_by_type"]
     # A distributed RAM takes four LUTs, and two more for its write port; a carry cell two.
@@ -104,16 +133,16 @@ def route(part: str, netlist: Path, seed: int, work: Path) -> tuple[float, list]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", nargs="*", default=PARTS)
+    parser.add_argument("part", nargs="*", default=list(PARTS))
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--fit", action="store_true", help="only what each part takes of the device")
     options = parser.parse_args()
     seeds, work, start = [int(seed) for seed in options.seeds.split(",")], ROOT / "target" / "fmax", time.monotonic()
-    files = sources(BUILD, work)
+    cut(options.part, sources(BUILD, work), work)
 
     parts = []
     for part in options.part:
-        netlist, takes = synthesize(part, files, work)
+        netlist, takes = synthesize(part, work)
         beyond = [what for what in takes if takes[what] > DEVICE[what]]
         if beyond and not options.fit:
             raise SystemExit(f"{part} takes more {', '.join(beyond)} than the device has: make a size in hdl-bindings/src/sizes.rs smaller")
