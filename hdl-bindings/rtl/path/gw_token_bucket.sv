@@ -24,12 +24,12 @@ module gw_token_bucket (
   level_t       top_q;  // a full bucket
   logic         fill_q;
   level_t [1:0] step_q, room_q;  // without and with an event: what the level changes by, and the highest that stays below the top
-  level_t       level_d, level_q;
+  level_t [1:0] next;
+  level_t       level_q;
 
+  // `take_i` comes late: what follows without and with it is worked out beside it.
   always_comb begin
-    level_d = level_q + step_q[take_i];
-    if (level_q > room_q[take_i]) level_d = top_q;
-    if (fill_q) level_d = top_q;
+    for (int unsigned t = 0; t < 2; t++) next[t] = fill_q || level_q > room_q[t] ? top_q : level_q + step_q[t];
   end
 
   always_ff @(posedge clk_i) begin
@@ -40,7 +40,7 @@ module gw_token_bucket (
     step_q[1] <= level_t'({2'd0, gained_q}) - Event;
     room_q[0] <= top_q - level_t'({2'd0, gained_q});
     room_q[1] <= top_q + Event - level_t'({2'd0, gained_q});
-    level_q   <= level_d;
+    level_q   <= next[take_i];
     if (!rst_ni) begin
       step_q  <= '0;
       level_q <= -Event;
