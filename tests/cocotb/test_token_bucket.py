@@ -115,3 +115,24 @@ async def exact_over_time(dut):
             dut.take_i.value = 0
         assert taken == (1000 * burst + rate * ticks) // 1000, (rate, burst, taken, ticks)
     clock.cancel()
+
+
+@cocotb.test()
+async def exact_when_it_runs_over(dut):
+    """Each cycle, for buckets so small that ticks fill them again and again while events are taken: a tick counts before an event of its cycle."""
+    clock = await start(dut)
+    for rate, burst, most in ((1000, 0, 3), (999, 1, 3), (1000, 1, 2), (1001, 1, 3), (300, 2, 9), (65535, 3, 2), (2500, 3, 3), (1, 1, 2000)):
+        await write(dut, Bucket(), rate, burst)
+        await settle(dut)
+        level, coming = 1000 * burst, [0, 0]  # microseconds that the level does not show yet
+        for cycle in range(4000):
+            assert bool(int(dut.ready_o.value)) == (level >= 1000), (rate, burst, cycle, level)
+            take = level >= 1000 and random.random() < 0.6
+            tick = random.choice((0, 0, random.randrange(most)))
+            dut.take_i.value, dut.tick_i.value = int(take), tick
+            coming.append(tick)
+            level = min(level + coming.pop(0) * rate, 1000 * burst) - 1000 * take
+            await FallingEdge(dut.clk_i)
+        dut.take_i.value = dut.tick_i.value = 0
+        await settle(dut)
+    clock.cancel()

@@ -5,7 +5,7 @@
 // Drops when: never; who takes looks at `ready_o`.
 //
 // The level is kept in thousandths of an event, which a microsecond fills by whole numbers: nothing is rounded. What is stored is the
-// level less one event, so that its sign says whether there is one.
+// level less one event, so that its sign says whether there is one. A tick counts before an event of the same cycle.
 module gw_token_bucket (
     input  logic        clk_i,
     input  logic        rst_ni,
@@ -20,33 +20,47 @@ module gw_token_bucket (
   typedef logic signed [Bits-1:0] level_t;
   localparam level_t Event = 34'sd1000;
 
-  logic [31:0]  gained_q;
-  level_t       top_q;  // a full bucket
-  logic         fill_q;
-  level_t [1:0] step_q, room_q;  // without and with an event: what the level changes by, and the highest that stays below the top
-  level_t [1:0] next;
-  level_t       level_q;
+  logic [31:0] gained_q;
+  level_t      top_q, top_less_q;  // a full bucket; the same with an event taken
+  logic        one_q, two_q;  // a full bucket holds an event, or two
+  level_t      gain_q, gain_less_q, room_q;  // what the level changes by, without and with an event; the highest that it takes the gain on
+  level_t      level, sum_q, sum_less_q;
+  logic        over_q, take_q, fill_q;
 
-  // `take_i` comes late: what follows without and with it is worked out beside it.
+  // Neither the comparison with the top nor the event is waited for: each comes a cycle later, and what it chooses between stands ready.
   always_comb begin
-    for (int unsigned t = 0; t < 2; t++) next[t] = fill_q || level_q > room_q[t] ? top_q : level_q + step_q[t];
+    if (over_q) level = take_q ? top_less_q : top_q;
+    else level = take_q ? sum_less_q : sum_q;
   end
+
+  logic   unused_short;
+  level_t short_by;
+  assign short_by     = room_q - level;
+  assign unused_short = ^short_by[Bits-2:0];
 
   always_ff @(posedge clk_i) begin
-    gained_q  <= 32'(tick_i) * 32'(rate_i);
-    top_q     <= level_t'({18'd0, burst_i} * 34'd1000) - Event;
-    fill_q    <= fill_i && rst_ni;
-    step_q[0] <= level_t'({2'd0, gained_q});
-    step_q[1] <= level_t'({2'd0, gained_q}) - Event;
-    room_q[0] <= top_q - level_t'({2'd0, gained_q});
-    room_q[1] <= top_q + Event - level_t'({2'd0, gained_q});
-    level_q   <= next[take_i];
+    gained_q    <= 32'(tick_i) * 32'(rate_i);
+    top_q       <= level_t'({18'd0, burst_i} * 34'd1000) - Event;
+    top_less_q  <= level_t'({18'd0, burst_i} * 34'd1000) - 2 * Event;
+    one_q       <= burst_i != '0;
+    two_q       <= burst_i[15:1] != '0;
+    fill_q      <= fill_i && rst_ni;
+    gain_q      <= level_t'({2'd0, gained_q});
+    gain_less_q <= level_t'({2'd0, gained_q}) - Event;
+    room_q      <= top_q - level_t'({2'd0, gained_q});
+    sum_q       <= level + gain_q;
+    sum_less_q  <= level + gain_less_q;
+    over_q      <= fill_q || short_by[Bits-1];
+    take_q      <= take_i;
     if (!rst_ni) begin
-      step_q  <= '0;
-      level_q <= -Event;
+      gain_q     <= '0;
+      sum_q      <= -Event;
+      sum_less_q <= -2 * Event;
+      over_q     <= 1'b0;
+      take_q     <= 1'b0;
     end
   end
-  assign ready_o = !level_q[Bits-1];
+  assign ready_o = over_q ? (take_q ? two_q : one_q) : (take_q ? !sum_less_q[Bits-1] : !sum_q[Bits-1]);
 
 `ifdef VERILATOR
   always_ff @(posedge clk_i) begin
