@@ -100,15 +100,24 @@ module gw_meter
   localparam int unsigned Near = 2;  // packets that are decided too late to be counted before the step of `count4_q`
   logic [Decide-1:0]       valid_q;  // bit i: probed i + 1 cycles ago
   vip_t [Recent+1:0]       vip_q;
+  gw_tokens_t              paid_q;  // for a packet and those before it
   gw_tokens_t              level_q, spent3_q, spent4_q, spent5_q, spent6_q;
   logic [Recent:0]         enough_d, enough_q;  // bit k: for k + 1 packets
   logic [Recent:1]         same_d, same_q;  // the packet i cycles before this one is of its VIP
   logic [Near:1]           near_q;
   logic                    last_q;
   logic [Recent-Near-1:0]  taken_q;  // who took a token; the last packet in bit 0
-  logic [CountBits-1:0]    count3_d, count3_q, count4_d, count4_q, earlier_q;  // of those before, without the last two; without the last
+  logic [CountBits-1:0]    count3_d, count3_q, count4_d, count4_q;  // of those before, without the last two; without the last
   logic                    without_d, without_q, with_d, with_q;  // enough for this packet when the last one took none, or one
   logic                    second, last, enough, take, over_d, over_q;
+
+  // Of one packet and `others` before it: a constant for each, not a multiplier.
+  function automatic gw_tokens_t price(logic [CountBits-1:0] others);
+    price = '0;
+    for (int unsigned k = 0; k <= Recent; k++) begin
+      if (others == CountBits'(k)) price = MeterToken * gw_tokens_t'(k + 1);
+    end
+  endfunction
 
   always_comb begin
     for (int unsigned k = 0; k <= Recent; k++) enough_d[k] = level_q >= MeterToken * gw_tokens_t'(k + 1);
@@ -160,11 +169,11 @@ module gw_meter
       spent5_q  <= spent4_q;
     end
     if (valid_q[4]) begin
-      earlier_q <= count4_q + CountBits'(last);
-      spent6_q  <= spent5_q;
+      paid_q   <= price(count4_q + CountBits'(last));
+      spent6_q <= spent5_q;
     end
     if (taken_q[0]) begin
-      spent_q     <= spent6_q + MeterToken * (gw_tokens_t'({1'b0, earlier_q}) + gw_tokens_t'(1));
+      spent_q     <= spent6_q + paid_q;
       spent_vip_q <= vip_q[Decide];
     end
   end
