@@ -196,51 +196,42 @@ module gw_flow_command
   end
 
   // ---- the writes ---------------------------------------------------------------------------------------------------------
-  gw_flow_write_t write_q;
-  logic           writing;
+  // What the write asks of the state, each from a register of its own.
+  typedef struct packed {
+    logic writing;
+    logic vacate;
+    logic put;
+    logic late;
+  } is_t;
 
-  // Each write is made ready in its state's first cycle.
-  logic prepared_q;
+  gw_flow_write_t write_q;
+  is_t            is_q;
+  logic           prepared_q;  // a write is made ready in its state's first cycle
 
   always_ff @(posedge clk_i) begin
-    prepared_q <= writing && !write_ready_i && rst_ni;
-    if (writing && !prepared_q) begin
-      unique case (state_q)
-        Vacate, Leave:
-        write_q <= '{
-          word: 1'b1,
-          place: is_move_q && state_q == Vacate ? into_place_q : from_q.place,
-          default: '0
+    is_q.writing <= state_d == Vacate || state_d == Put || state_d == Leave || state_d == Late;
+    is_q.vacate  <= state_d == Vacate;
+    is_q.put     <= state_d == Put;
+    is_q.late    <= state_d == Late;
+    prepared_q   <= is_q.writing && !write_ready_i && rst_ni;
+    if (is_q.writing && !prepared_q) begin
+      write_q.word      <= !is_q.late;
+      write_q.stamp     <= is_q.put || (is_q.late && record_q.last_seen != from_q.last_seen);
+      write_q.replace   <= is_q.put;
+      write_q.close     <= is_q.late;
+      write_q.place     <= is_q.late || (is_move_q && (is_q.vacate || is_q.put)) ? into_place_q : from_q.place;
+      write_q.data      <= '0;
+      write_q.last_seen <= is_q.late ? record_q.last_seen : is_move_q ? from_q.last_seen : time_i;
+      write_q.fin       <= is_q.late ? record_q.fin : is_move_q && from_q.fin;
+      write_q.rst       <= is_q.late ? record_q.rst : is_move_q && from_q.rst;
+      if (is_q.put) begin
+        write_q.data <= is_move_q ? from_q.data : {
+          command_i.confirmed, command_i.pinned, 1'b1, command_i.generation, command_i.backend, key
         };
-        Put:
-        write_q <= '{
-          word: 1'b1,
-          stamp: 1'b1,
-          replace: 1'b1,
-          close: 1'b0,
-          place: is_move_q ? into_place_q : from_q.place,
-          data: is_move_q ? from_q.data : {
-            command_i.confirmed, command_i.pinned, 1'b1, command_i.generation, command_i.backend, key
-          },
-          last_seen: is_move_q ? from_q.last_seen : time_i,
-          fin: is_move_q && from_q.fin,
-          rst: is_move_q && from_q.rst
-        };
-        Late:
-        write_q <= '{
-          stamp: record_q.last_seen != from_q.last_seen,
-          close: 1'b1,
-          place: into_place_q,
-          last_seen: record_q.last_seen,
-          fin: record_q.fin,
-          rst: record_q.rst,
-          default: '0
-        };
-        default: ;
-      endcase
+      end
     end
+    if (!rst_ni) is_q <= '0;
   end
-  assign writing       = state_q == Vacate || state_q == Put || state_q == Leave || state_q == Late;
   assign write_o       = write_q;
   assign write_valid_o = prepared_q;
 
