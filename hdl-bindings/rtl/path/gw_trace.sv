@@ -5,7 +5,7 @@
 //
 //   view -> gw_trace_filter -> matched (waits for its admission) -> record
 //
-// Verdicts and admissions come in one order, so each is known by its number.
+// Verdicts and admissions come in one order: beside the matched frames stands a bit for each frame, whether it is one of them.
 module gw_trace
   import gw_layout_pkg::*;
   import gw_pkg::*;
@@ -37,13 +37,11 @@ module gw_trace
   // Matched frames before their admission: those between verdict and admission, injects that wait behind one of the wire.
   localparam int unsigned Matched = 64;
   localparam int unsigned FilterLatency = 2;
-  localparam int unsigned NumberBits = $clog2(2 * DecisionDepth);  // more than frames between verdict and admission
+  localparam int unsigned Viewed = 2 * DecisionDepth;  // more than frames between verdict and admission
   localparam int unsigned ViewLatency = DecisionLatency - EncapLatency + 1;  // from the window
   localparam int unsigned AdmitLatency = EncapLatency + 2;  // from the view to an admission that waited for nothing
 
-  typedef logic [NumberBits-1:0] number_t;
   typedef struct packed {
-    number_t        number;
     logic [31:0]    cycle;  // of the view
     logic [7:0]     window_cycles;
     gw_trace_view_t view;
@@ -92,11 +90,12 @@ module gw_trace
   );
 
   // ---- which are traced ------------------------------------------------------------------------------------------------
-  logic           match, view_due, waits, full, unused_almost, pop, came;
+  logic           match, view_due, waits, full, unused_almost, pop, traced, viewed;
   gw_trace_view_t view;
   matched_t       matched_in, matched;
-  number_t        viewed_q, admitted_q;
   logic [$clog2(Matched + 1)-1:0] unused_level;
+  logic [$clog2(Viewed + 1)-1:0]  unused_viewed_level;
+  logic unused_viewed_full, unused_viewed_almost;
   logic [FilterLatency-1:0] valid_q;
 
   gw_trace_filter u_filter (
@@ -109,19 +108,24 @@ module gw_trace
       .view_o  (view)
   );
   assign view_due   = valid_q[FilterLatency-1];
-  assign matched_in = '{viewed_q, cycle_q - 32'(FilterLatency), due_window_cycles, view};
+  assign matched_in = '{cycle_q - 32'(FilterLatency), due_window_cycles, view};
 
   always_ff @(posedge clk_i) begin
-    valid_q    <= {valid_q[FilterLatency-2:0], view_valid_i};
-    viewed_q   <= viewed_q + number_t'(view_due);
-    admitted_q <= admitted_q + number_t'(admission_i.valid);
-    if (!rst_ni) begin
-      valid_q    <= '0;
-      viewed_q   <= '0;
-      admitted_q <= '0;
-    end
+    valid_q <= rst_ni ? {valid_q[FilterLatency-2:0], view_valid_i} : '0;
   end
 
+  gw_fifo #(.Width(1), .Depth(Viewed)) u_viewed (
+      .clk_i        (clk_i),
+      .rst_ni       (rst_ni),
+      .push_i       (view_due),
+      .data_i       (match && !full),
+      .valid_o      (viewed),
+      .pop_i        (admission_i.valid),
+      .data_o       (traced),
+      .level_o      (unused_viewed_level),
+      .full_o       (unused_viewed_full),
+      .almost_full_o(unused_viewed_almost)
+  );
   gw_fifo #(.Width($bits(matched_t)), .Depth(Matched)) u_matched (
       .clk_i        (clk_i),
       .rst_ni       (rst_ni),
@@ -134,8 +138,7 @@ module gw_trace
       .full_o       (full),
       .almost_full_o(unused_almost)
   );
-  assign came = waits && matched.number == admitted_q;
-  assign pop  = admission_i.valid && came;
+  assign pop = admission_i.valid && traced;
 
   // ---- the record ----------------------------------------------------------------------------------------------------
   gw_trace_record_t record_d, record_q;
@@ -182,7 +185,7 @@ module gw_trace
 
   always_ff @(posedge clk_i) begin
     record_valid_q <= pop && rst_ni;
-    if (pop) record_q <= record_d;
+    if (waits) record_q <= record_d;  // before its frame is known to be admitted: a wide enable from a register
   end
   assign trace_valid_o = record_valid_q;
   assign trace_o       = record_q;
@@ -194,10 +197,12 @@ module gw_trace
       assert (!(window_taken && !began_valid)) else $error("gw_trace: a window of a frame that did not begin");
       assert (due_window_valid == view_due) else $error("gw_trace: windows and views are not in step");
       assert (!(match && !view_due)) else $error("gw_trace: a match without a view");
+      assert (!(admission_i.valid && !viewed)) else $error("gw_trace: an admission before its view");
+      assert (!(pop && !waits)) else $error("gw_trace: a traced frame without its view");
     end
   end
 `else
   logic unused_valid;
-  assign unused_valid = began_valid ^ due_window_valid;
+  assign unused_valid = ^{began_valid, due_window_valid, viewed};
 `endif
 endmodule
