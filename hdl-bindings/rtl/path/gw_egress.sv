@@ -60,7 +60,6 @@ module gw_egress
 
   frame_t arriving, frame;
   logic frame_valid, frame_pop;
-  frame_len_t total;
 
   always_comb begin
     arriving.source       = egress_i.source;
@@ -72,12 +71,11 @@ module gw_egress
     arriving.header       = egress_i.header;
     arriving.shift        = egress_i.shift;
     arriving.early        = egress_i.early;
-    total                 = egress_i.total;
     arriving.beats        = egress_i.beats;
     arriving.beats_in     = egress_i.keep_end[13:6] + 8'(egress_i.keep_end[5:0] != '0);
-    arriving.beats_out    = total[13:6] + 8'(total[5:0] != '0);
-    arriving.single       = total[13:7] == '0 && (!total[6] || total[5:0] == '0);
-    arriving.last_bytes   = {total[5:0] == '0, total[5:0]};
+    arriving.beats_out    = egress_i.total[13:6] + 8'(egress_i.total[5:0] != '0);
+    arriving.single       = egress_i.total[13:7] == '0 && (!egress_i.total[6] || egress_i.total[5:0] == '0);
+    arriving.last_bytes   = {egress_i.total[5:0] == '0, egress_i.total[5:0]};
   end
 
   gw_deep_fifo #(.Width($bits(frame_t)), .Depth(EgressFrames), .Latency(TableLatency)) u_queue (
@@ -101,9 +99,10 @@ module gw_egress
     logic       ahead;  // nothing leaves
     logic [5:0] shift;
     logic [6:0] bytes;
+    logic [6:0] covered;  // bytes that the header covers of it
   } beat_t;
 
-  logic [7:0] k_q, k_d, next_q, read_index;  // beats that have left; with the one that leaves
+  logic [7:0] k_q, k_d, read_index;  // k_q: beats that have left
   logic [$clog2(OutDepth + 1)-1:0] credits_q, credits_d;
   logic issue, late, read, last, last_q, first_q, out_pop, ahead, ahead_q;
   logic credit_q;  // credits_q is not 0
@@ -123,7 +122,7 @@ module gw_egress
 
   always_comb begin
     k_d = k_q;
-    if (issue && !ahead) k_d = last ? '0 : next_q;
+    if (issue && !ahead) k_d = last ? '0 : k_q + 1'b1;
     credits_d = credits_q;
     if (issue && !ahead && !out_pop) credits_d = credits_q - 1'b1;
     if (!(issue && !ahead) && out_pop) credits_d = credits_q + 1'b1;
@@ -132,9 +131,8 @@ module gw_egress
   always_ff @(posedge clk_i) begin
     k_q       <= k_d;
     if (issue && !ahead) begin
-      next_q  <= last ? 8'd1 : next_q + 1'b1;
       first_q <= last;
-      last_q  <= frame.beats_out == next_q + 1'b1;
+      last_q  <= frame.beats_out == k_q + 8'd2;
     end
     credits_q <= credits_d;
     credit_q  <= credits_d != '0;
@@ -154,11 +152,13 @@ module gw_egress
       ahead_q          <= frame.early && !last;
       beat_q[0].shift  <= frame.shift[5:0];
       beat_q[0].bytes  <= last ? frame.last_bytes : 7'(BeatBytes);
+      beat_q[0].covered <= '0;
+      if (k_q == '0) beat_q[0].covered <= frame.header_bytes[6] ? 7'(BeatBytes) : frame.header_bytes;
+      if (k_q == 8'd1 && frame.header_bytes[6]) beat_q[0].covered <= {1'b0, frame.header_bytes[5:0]};
     end
     beat_q[Issued:1] <= beat_q[Issued-1:0];
     if (!rst_ni) begin
       k_q       <= '0;
-      next_q    <= 8'd1;
       first_q   <= 1'b1;
       ahead_q   <= 1'b0;
       credits_q <= ($clog2(OutDepth + 1))'(OutDepth);
@@ -194,8 +194,9 @@ module gw_egress
   logic [15:0] checksum_part, checksum;
 
   assign checksummed = header_leaves && (frame.checksum || frame.icmp_checksum);
-  assign sum_re_o[0] = checksummed && frame.source == SourceWire;
-  assign sum_re_o[1] = checksummed && frame.source == SourceInject;
+  // Also while the frame waits: whether its header leaves is known late.
+  assign sum_re_o[0] = frame_valid && frame.source == SourceWire;
+  assign sum_re_o[1] = frame_valid && frame.source == SourceInject;
   assign sum_raddr_o = frame.payload;
 
   gw_delay #(.Width(18), .Cycles(TableLatency)) u_checksum_part (
@@ -221,27 +222,18 @@ module gw_egress
   logic [BeatBits+64-1:0] coarse_q;
   logic [BeatBytes-1:0]   covered, covered_q;  // bytes
   logic [BeatBytes/2-1:0] summed, summed_q;  // 16-bit words
-  logic [6:0]             header_here;
   beat_t                  meeting, merged;
   logic                   unused_beat;
 
   assign data        = payload_rdata_i[beat_q[TableLatency].source];
   assign meeting     = beat_q[TableLatency];
   assign merged      = beat_q[Issued];
-  assign unused_beat = ^{meeting.source, meeting.last, meeting.ahead, meeting.shift[2:0], meeting.bytes, merged.source, merged.first, merged.second, merged.shift[5:3]};
+  assign unused_beat = ^{meeting.source, meeting.last, meeting.ahead, meeting.shift[2:0], meeting.bytes, merged.source, merged.first, merged.second, merged.shift[5:3], merged.covered};
 
   always_comb begin
-    header_beat = '0;
-    header_here = '0;
-    summed      = '0;
-    if (meeting.first) begin
-      header_beat = header[BeatBits-1:0];
-      header_here = header_bytes;
-    end else if (meeting.second && header_bytes[6]) begin
-      header_beat = BeatBits'(header >> BeatBits);
-      header_here = 7'(header_bytes[5:0]);
-    end
-    covered = header_here[6] ? '1 : ~({BeatBytes{1'b1}} << header_here[5:0]);
+    header_beat = meeting.first ? header[BeatBits-1:0] : BeatBits'(header >> BeatBits);
+    for (int unsigned i = 0; i < BeatBytes; i++) covered[i] = meeting.covered > 7'(i);
+    summed = '0;
     // That of UDP ends the header: 14 bytes, 0 to 2 tags, 28 or 48 bytes. That of ICMP stands six bytes before the end.
     unique case (header_bytes)
       7'd42: begin
@@ -341,7 +333,7 @@ module gw_egress
       end
       assert (!begun_q || m_valid_o) else $error("gw_egress: a frame starved after its first beat");
       if (egress_valid_i) begin
-        assert ((!egress_i.early || egress_i.shift > 7'd64) && egress_i.header_bytes <= 7'(HeaderBytes) && total != '0)
+        assert ((!egress_i.early || egress_i.shift > 7'd64) && egress_i.header_bytes <= 7'(HeaderBytes) && egress_i.total != '0)
         else $error("gw_egress: the decision's lengths contradict each other");
       end
     end

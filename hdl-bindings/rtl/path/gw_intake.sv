@@ -75,7 +75,8 @@ module gw_intake
   logic            [1:0][7:0] beat_index;
   payload_addr_t        [1:0] beat_payload;
   logic [1:0][BeatBits-1:0]   beat_data;
-  logic                 [1:0] sum_valid;
+  logic                 [1:0] sum_valid, sum_soon;
+  payload_addr_t        [1:0] sum_soon_payload;
   gw_ip_sum_t           [1:0] sum;
   logic                       wire_window_full, inject_window_ready;
   logic                 [1:0] empty;
@@ -197,6 +198,8 @@ module gw_intake
         .index_i  (beat_index[s]),
         .payload_i(beat_payload[s]),
         .data_i   (beat_data[s]),
+        .soon_o   (sum_soon[s]),
+        .soon_payload_o(sum_soon_payload[s]),
         .valid_o  (sum_valid[s]),
         .sum_o    (sum[s])
     );
@@ -204,7 +207,8 @@ module gw_intake
         .Beats(s == Wire ? WireBeats : InjectBeats)
     ) u_sum_ring (
         .clk_i  (clk_i),
-        .rst_ni (rst_ni),
+        .soon_i (sum_soon[s]),
+        .soon_payload_i(sum_soon_payload[s]),
         .we_i   (sum_valid[s]),
         .sum_i  (sum[s]),
         .re_i   (sum_re_i[s]),

@@ -21,6 +21,8 @@ module gw_ip_sum
     input  logic [7:0]          index_i,  // beats of the frame before this one
     input  payload_addr_t       payload_i,  // where the frame begins
     input  logic [BeatBits-1:0] data_i,
+    output logic                soon_o,  // in the next cycle there is a sum,
+    output payload_addr_t       soon_payload_o,  // of this frame
     output logic                valid_o,
     output gw_ip_sum_t          sum_o
 );
@@ -151,6 +153,8 @@ module gw_ip_sum
     assign unused_quote = ^quote_q;
   end
 
+  assign soon_o         = valid_q[Stages-2] && ended_q[Stages-2];
+  assign soon_payload_o = payload_q[Stages-2];
   assign valid_o = valid_q[Stages-1] && ended_q[Stages-1];
   assign sum_o   = '{payload: payload_q[Stages-1], sums: sums};
 endmodule
