@@ -198,6 +198,7 @@ module gw_host_queue
   state_e state_q, state_d;
   logic [2:0] wait_q, wait_d;
   gw_host_class_e class_q, class_d, chosen, chosen_q;
+  logic rested_q;  // a frame may be chosen: state_q is StateChoose, wait_q 0
   logic choose, some_q, begin_frame, discard_q, discard_d, left, finish;
   logic enters, is_whole, leaves;
   logic doomed_q, doomed_d;  // a reset came after the frame was chosen
@@ -225,7 +226,7 @@ module gw_host_queue
     else if (eligible[1]) chosen = gw_host_class_e'(2'd1);
     else if (eligible[2]) chosen = gw_host_class_e'(2'd2);
     else chosen = gw_host_class_e'(2'd3);
-    choose = state_q == StateChoose && wait_q == '0 && some_q;
+    choose = rested_q && some_q;
   end
 
   always_comb begin
@@ -302,6 +303,7 @@ module gw_host_queue
   always_ff @(posedge clk_i) begin
     state_q     <= state_d;
     wait_q      <= wait_d;
+    rested_q    <= state_d == StateChoose && wait_d == '0;
     class_q     <= class_d;
     chosen_q    <= chosen;
     some_q      <= eligible != '0;
@@ -321,6 +323,7 @@ module gw_host_queue
     if (!rst_ni) begin
       state_q     <= StateChoose;
       wait_q      <= '0;
+      rested_q    <= 1'b1;
       head_q      <= '0;
       admitted_q  <= '0;
       whole_q     <= '0;
@@ -380,7 +383,7 @@ module gw_host_queue
   always_comb begin
     waiting_o = '0;
     for (int unsigned c = 0; c < 4; c++) waiting_o += 16'(admitted_q[c]);
-    resting_o = state_q == StateChoose && wait_q == '0 && eligible == '0 && !some_q && !job_valid && copy_valid_q == '0 && out_level == '0;
+    resting_o = rested_q && eligible == '0 && !some_q && !job_valid && copy_valid_q == '0 && out_level == '0;
     for (int unsigned c = 0; c < 4; c++) resting_o &= whole_q[c] == admitted_q[c];
   end
   assign empty_o = state_q == StateChoose && admitted_q == '0 && !job_valid && copy_valid_q == '0 && out_level == '0;
