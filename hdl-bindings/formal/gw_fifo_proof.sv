@@ -3,7 +3,8 @@
 module gw_fifo_proof #(
     parameter int unsigned Width = 4,
     parameter int unsigned Depth = 5,
-    parameter int unsigned AlmostFull = 3
+    parameter int unsigned AlmostFull = 3,
+    parameter bit EarlyWrite = 1'b0
 ) (
     input logic             clk_i,
     input logic             rst_ni,
@@ -18,7 +19,7 @@ module gw_fifo_proof #(
   logic [$clog2(Depth + 1)-1:0] level;
   logic             started_q = 1'b0;
 
-  gw_fifo #(.Width(Width), .Depth(Depth), .AlmostFull(AlmostFull)) dut (
+  gw_fifo #(.Width(Width), .Depth(Depth), .AlmostFull(AlmostFull), .EarlyWrite(EarlyWrite)) dut (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
       .push_i(push_i),

@@ -9,6 +9,7 @@ module gw_fifo #(
     parameter int unsigned Width = 32,
     parameter int unsigned Depth = 16,
     parameter int unsigned AlmostFull = Depth,  // level at which `almost_full_o` rises
+    parameter bit EarlyWrite = 1'b0,  // `data_i` is written each cycle, to a free place: the RAM's wide enable waits for no late `push_i`
     localparam int unsigned LevelBits = $clog2(Depth + 1)
 ) (
     input  logic                 clk_i,
@@ -46,7 +47,7 @@ module gw_fifo #(
 
   always_ff @(posedge clk_i) begin
     // Of a push that goes straight to `oldest_q` a copy is left at a free place.
-    if (push_i) mem[write_q] <= data_i;
+    if (push_i || EarlyWrite) mem[write_q] <= data_i;
     // What comes when nothing is pushed means nothing; waiting for `push_i` would hold up a wide register's enable.
     if (!valid_q || pop_i) oldest_q <= behind_q ? mem[read_q] : data_i;
     write_q       <= write_d;

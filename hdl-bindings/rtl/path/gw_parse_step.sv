@@ -22,6 +22,9 @@ module gw_parse_step
   logic                valid_q, done_q;
   gw_walk_t            at_d, at_q, behind_d, behind_q;
   logic [SkipBits-1:0] skip_d, skip_q;
+  // The shift, in words of 4 bytes: a copy for each half of the window, as one would have to reach too far.
+  localparam int unsigned HalfBits = $bits(walk_i.bytes) / 2;
+  (* keep *) logic [1:0][4:0] shift_q;
   logic [8:0]          units;  // of 8 bytes
   logic [16:0]         left;
 
@@ -49,6 +52,7 @@ module gw_parse_step
     if (valid_i) begin
       at_q   <= at_d;
       skip_q <= skip_d;
+      shift_q <= {2{skip_d[6:2]}};
     end
   end
 
@@ -60,7 +64,9 @@ module gw_parse_step
     behind_d.malformed = at_q.malformed || left[16];
     // without room the bytes mean nothing, and a shift by less than the window will do
     behind_d.room = SkipBits'(at_q.room) < skip_q ? '0 : at_q.room - skip_q[6:0];
-    if (skip_q != '0) behind_d.bytes = at_q.bytes >> {skip_q[6:2], 5'b0};
+    for (int unsigned h = 0; h < 2; h++) begin
+      behind_d.bytes[h*HalfBits+:HalfBits] = HalfBits'((at_q.bytes >> (h * HalfBits)) >> {shift_q[h], 5'b0});
+    end
   end
 
   always_ff @(posedge clk_i) begin

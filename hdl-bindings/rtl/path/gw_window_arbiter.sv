@@ -56,7 +56,7 @@ module gw_window_arbiter
     grant_d = turn_d || !(waits_d || wire_valid_i);
   end
 
-  gw_fifo #(.Width($bits(gw_window_t)), .Depth(Depth), .AlmostFull(Depth - Margin)) u_waiting (
+  gw_fifo #(.Width($bits(gw_window_t)), .Depth(Depth), .AlmostFull(Depth - Margin), .EarlyWrite(1'b1)) u_waiting (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
       .push_i(push),
