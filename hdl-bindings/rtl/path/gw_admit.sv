@@ -237,7 +237,7 @@ module gw_admit
   // ---- payload is freed in the order of each source's frames -------------------------------------------------------
   logic [1:0] nothing_to_free;
   for (genvar s = 0; s < 2; s++) begin : gen_source
-    gw_payload_free #(.Frames(s == 0 ? EgressFrames : InjectBeats)) u_free (
+    gw_payload_free #(.Frames(s == 0 ? WireBeats : InjectBeats)) u_free (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .admitted_i(admission_q.valid && egress_q.source == gw_source_e'(s)),

@@ -7,7 +7,7 @@
 module gw_payload_free
   import gw_pkg::*;
 #(
-    parameter int unsigned Frames = EgressFrames  // most frames whose payload is stored
+    parameter int unsigned Frames = WireBeats  // most frames whose payload is stored: one a beat
 ) (
     input  logic       clk_i,
     input  logic       rst_ni,
