@@ -21,7 +21,7 @@ module gw_payload_ring_proof
     input logic                 s_last_i,
     input logic                 s_error_i,
     input gw_inject_t           s_inject_i,
-    input logic                 window_ready_i,
+    input logic                 window_take_i,
     input logic                 window_full_i,
     input logic                 end_ready_i,
     input logic                 free_valid_i,
@@ -34,7 +34,7 @@ module gw_payload_ring_proof
   localparam logic [5:0] FrameBeats = 6'(FrameMax / BeatBytes);  // most beats that are stored of a frame
   localparam logic [5:0] Mask = 6'(Beats - 1);
 
-  logic                s_ready, we, window_valid, end_valid, began, refused, whole, empty;
+  logic                s_ready, we, window_valid, window_soon, window_soon_q, end_valid, began, refused, whole, empty;
   payload_addr_t       waddr;
   logic [BeatBits-1:0] wdata, egress_rdata, host_rdata;
   gw_window_t          window;
@@ -68,7 +68,8 @@ module gw_payload_ring_proof
       .payload_waddr_o(waddr),
       .payload_wdata_o(wdata),
       .window_valid_o(window_valid),
-      .window_ready_i(window_ready_i),
+      .window_soon_o(window_soon),
+      .window_take_i(window_take_i),
       .window_full_i(window_full_i),
       .window_o(window),
       .beat_came_o(),
@@ -153,6 +154,8 @@ module gw_payload_ring_proof
   always_ff @(posedge clk_i) begin
     started_q <= 1'b1;
     if (!started_q) assume (!rst_ni);
+    window_soon_q <= rst_ni && window_soon;
+    assume (!window_take_i || window_soon_q);
     if (free_valid_i) begin
       assume (free_beats_i != '0 && free_beats_i <= 8'(FrameBeats) && frames_q != '0);
       assume (frames_q == 6'd1 ? freed == used_q - open : freed + frames_q - 6'd1 <= used_q - open);

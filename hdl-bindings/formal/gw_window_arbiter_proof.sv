@@ -1,4 +1,4 @@
-// Proof of gw_window_arbiter: of either source no window lost, duplicated, altered or reordered; an offered inject waits for at most
+// Proof of gw_window_arbiter: of either source no window lost, duplicated, altered or reordered; an inject waits for at most
 // Slots - 1 windows of the wire; an inject that makes the wire wait is the first in Slots windows; the waiting windows never run over.
 //
 // The wire's side is gw_ingress as the arbiter sees it: a frame begins only while `wire_full_o` is 0, and gives its window then or
@@ -16,16 +16,16 @@ module gw_window_arbiter_proof
     input logic       begin_i,  // a frame begins
     input logic       wire_valid_i,
     input gw_window_t wire_i,
-    input logic       inject_valid_i,
+    input logic       inject_soon_i,
     input gw_window_t inject_i
 );
   localparam int unsigned Margin = 4;
   localparam int unsigned Width = $bits(gw_window_t);
 
-  logic       wire_full, inject_ready, window_valid, wire_out, inject_out, started_q = 1'b0;
+  logic       wire_full, window_valid, wire_out, inject_out, taken, started_q = 1'b0;
   gw_window_t window;
   logic       open_q;  // a frame has begun and has not given its window
-  logic       held_q;  // an offered inject was not taken
+  logic       offered_q;  // there is an inject
   logic       taken_q;  // one was
   logic [4:0] waited_q;  // windows of the wire that left while an inject was offered
   logic [4:0] since_q;  // windows of the wire since the last inject, up to Slots
@@ -36,8 +36,8 @@ module gw_window_arbiter_proof
       .wire_valid_i(wire_valid_i),
       .wire_i(wire_i),
       .wire_full_o(wire_full),
-      .inject_valid_i(inject_valid_i),
-      .inject_ready_o(inject_ready),
+      .inject_soon_i(inject_soon_i),
+      .inject_take_o(taken),
       .inject_i(inject_i),
       .window_valid_o(window_valid),
       .window_o(window)
@@ -69,7 +69,7 @@ module gw_window_arbiter_proof
       .rst_ni(rst_ni),
       .started_i(started_q),
       .mark_i(mark_inject_i),
-      .in_i(inject_valid_i && inject_ready),
+      .in_i(taken),
       .in_data_i(inject_i),
       .valid_i(inject_out),
       .out_i(inject_out),
@@ -80,9 +80,8 @@ module gw_window_arbiter_proof
       .word_o(inject_word)
   );
 
-  logic       taken, late;  // a window stands before the queue
+  logic       late;  // a window stands before the queue
   logic [5:0] level, behind, read;
-  assign taken  = inject_valid_i && inject_ready;
   assign late   = dut.wire_valid_q;
   assign level  = 6'(dut.u_waiting.level_q);
   assign read   = 6'(dut.u_waiting.read_q);
@@ -91,17 +90,17 @@ module gw_window_arbiter_proof
   always_ff @(posedge clk_i) begin
     started_q <= 1'b1;
     if (!started_q) assume (!rst_ni);
-    assume (!(held_q && !inject_valid_i));
+    assume (!(offered_q && !taken && !inject_soon_i));
     assume (!(begin_i && (wire_full || open_q)));
     assume (!(wire_valid_i && !(begin_i || open_q)));
     open_q <= rst_ni && (begin_i || open_q) && !wire_valid_i;
     taken_q <= rst_ni && taken;
-    held_q <= rst_ni && inject_valid_i && !inject_ready;
+    offered_q <= rst_ni && inject_soon_i;
     if (!rst_ni) begin
       waited_q <= '0;
       since_q  <= 5'd0;
     end else begin
-      waited_q <= inject_valid_i && !inject_ready ? waited_q + 1'b1 : '0;
+      waited_q <= offered_q && !taken ? waited_q + 1'b1 : '0;
       if (taken) since_q <= '0;
       else if ((level != '0 || late) && since_q != 5'(Slots)) since_q <= since_q + 1'b1;
     end
@@ -124,7 +123,7 @@ module gw_window_arbiter_proof
       assert (since_q <= 5'(Slots));
       assert (5'(dut.since_q) == (since_q == 5'(Slots) ? 5'(Slots - 1) : since_q));
       assert (dut.turn_q == (5'(dut.since_q) == 5'(Slots - 1)));
-      assert (dut.grant_q == (dut.turn_q || (level == '0 && !late)) && dut.grant_data_q == dut.grant_q);
+      assert (dut.take_q == (offered_q && (dut.turn_q || (level == '0 && !late))) && dut.take_data_q == dut.take_q);
       assert (waited_q <= since_q);
       assert (6'(dut.u_waiting.write_q) == ((read + (level == '0 ? '0 : level - 1'b1)) & 6'(Depth - 1)));
       assert (dut.u_waiting.valid_q == (level != '0) && dut.u_waiting.behind_q == (level > 6'd1));
@@ -133,7 +132,7 @@ module gw_window_arbiter_proof
         else if (behind == '0) assert (dut.u_waiting.oldest_q == wire_word);
         else assert (dut.u_waiting.mem[(read + behind - 1'b1) & 6'(Depth - 1)] == wire_word);
       end
-      cover (rst_ni && wire_full && inject_valid_i);
+      cover (rst_ni && wire_full && offered_q);
       cover (rst_ni && wire_marked && wire_ahead == 6'd2 && waited_q == 5'(Slots - 1) && taken);
     end
   end

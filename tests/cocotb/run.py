@@ -1,9 +1,12 @@
-"""Builds and runs the cocotb benches: `python tests/cocotb/run.py [bench...]`.
+"""Builds and runs the cocotb benches: `python tests/cocotb/run.py [--mutants] [bench...]`.
 
 A bench is a file `test_<bench>.py` here. Its line `TOP = "..."` names the SystemVerilog top, which is an RTL module or
 `<top>.sv` here (with `<top>.vlt` for Verilator); an optional `PARAMETERS = {...}` sets parameters. `--waves` keeps an FST, `--seed N` repeats a run, `--seed random` is for long ones, `-k EXPR` picks tests.
 Builds go to target/cocotb/<top>, what a run leaves to target/cocotb/<top>/<bench>, its log there is run.log: a line a bench is
 printed, and of a failed test all that it said. Ends with status 1 when any test failed.
+
+`--mutants` checks that the benches can fail: each entry of mutants.toml breaks a module by one replaced text, which one of its bench's
+tests must meet.
 """
 
 import argparse
@@ -13,6 +16,7 @@ import random
 import shutil
 import sys
 import time
+import tomllib
 import xml.etree.ElementTree as xml
 from pathlib import Path
 
@@ -67,11 +71,10 @@ def said(log: str, test: str) -> str:
     return "\n".join(found)
 
 
-def run(bench: str, options: argparse.Namespace) -> int:
-    """Builds and runs one bench; returns how many of its tests failed."""
+def simulate(bench: str, build: Path, options: argparse.Namespace, changed: Path | None = None) -> tuple[list, Path, float]:
+    """Builds and runs one bench in `build`; returns its test cases, its log and its seconds. `changed` takes the place of the RTL's file of that name."""
     found = settings(HERE / f"test_{bench}.py")
     top = found["TOP"]
-    build = ROOT / "target" / "cocotb" / top
     ran = build / bench
     ran.mkdir(parents=True, exist_ok=True)
     results = ran / "results.xml"
@@ -80,11 +83,13 @@ def run(bench: str, options: argparse.Namespace) -> int:
     sources += sorted((RTL / "gen").glob("*_regs_pkg.sv"))
     local = HERE / f"{top}.sv"
     sources.append(local if local.exists() else next(RTL.rglob(f"{top}.sv")))
+    if changed is not None:
+        sources = [changed if path.name == changed.name else path for path in sources]
     arguments = ["--assert", "-O3", "--x-assign", "fast", "--x-initial", "fast", "-Wall", "-Wno-fatal", "-Wno-UNUSEDPARAM",
                  "-Wno-WIDTHCONCAT", str(RTL / "waivers.vlt")]
-    for folder in ("path", "tables", "common", "host", "gen", "."):
-        arguments += ["-y", str(RTL / folder)]
-    arguments += ["-y", str(HERE)]
+    folders = [RTL / folder for folder in ("path", "tables", "common", "host", "gen", ".")]
+    for folder in [*([changed.parent] if changed is not None else []), *folders, HERE]:  # the first that has a module
+        arguments += ["-y", str(folder)]
     if local.with_suffix(".vlt").exists():  # what a bench must reach inside
         arguments.append(str(local.with_suffix(".vlt")))
     if options.waves:
@@ -95,9 +100,8 @@ def run(bench: str, options: argparse.Namespace) -> int:
                      build_dir=str(build), always=True, log_file=str(build / "build.log"), waves=options.waves)
     except RuntimeError:
         log = (build / "build.log").read_text(errors="replace")
-        print(f"{bench}: {top} does not build\n" + "\n".join(log.splitlines()[-20:]), file=sys.stderr)
         shutil.rmtree(build)  # make would take half-written files for finished ones
-        return 1
+        raise RuntimeError(f"{bench}: {top} does not build\n" + "\n".join(log.splitlines()[-20:])) from None
     log_file, start = ran / "run.log", time.monotonic()
     try:
         runner.test(hdl_toplevel=top, test_module=f"test_{bench}", build_dir=str(build), test_dir=str(ran), seed=options.seed,
@@ -105,8 +109,22 @@ def run(bench: str, options: argparse.Namespace) -> int:
     except RuntimeError:  # the simulator's own status; what failed stands in the results
         pass
     cases = list(xml.parse(results).iter("testcase")) if results.exists() else []
-    failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
-    print(f"{bench}: {len(cases) - len(failed)} of {len(cases)} tests passed, {time.monotonic() - start:.0f} s, seed {options.seed}", flush=True)
+    return cases, log_file, time.monotonic() - start
+
+
+def has_failed(case: xml.Element) -> bool:
+    return case.find("failure") is not None or case.find("error") is not None
+
+
+def run(bench: str, options: argparse.Namespace) -> int:
+    """Builds and runs one bench; returns how many of its tests failed."""
+    try:
+        cases, log_file, seconds = simulate(bench, ROOT / "target" / "cocotb" / settings(HERE / f"test_{bench}.py")["TOP"], options)
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    failed = [case for case in cases if has_failed(case)]
+    print(f"{bench}: {len(cases) - len(failed)} of {len(cases)} tests passed, {seconds:.0f} s, seed {options.seed}", flush=True)
     log = log_file.read_text(errors="replace") if log_file.exists() and (failed or not cases) else ""
     for case in failed:
         print(f"{bench}: FAILED {case.get('name')}\n{said(log, str(case.get('name')))}", flush=True)
@@ -117,16 +135,44 @@ def run(bench: str, options: argparse.Namespace) -> int:
     return len(failed) + (not cases)
 
 
+def plant(number: int, mutant: dict, options: argparse.Namespace) -> int:
+    """One mutant: 0 when a test of its bench fails."""
+    bench, file = mutant["bench"], mutant["file"]
+    text = next(RTL.rglob(file)).read_text()
+    if text.count(mutant["from"]) != 1:
+        print(f"mutant {number}: {file} has `{mutant['from']}` {text.count(mutant['from'])} times: change mutants.toml", flush=True)
+        return 1
+    build = ROOT / "target" / "cocotb" / "mutants" / bench
+    changed = build / f"{number}" / file
+    changed.parent.mkdir(parents=True, exist_ok=True)
+    changed.write_text(text.replace(mutant["from"], mutant["to"]))
+    try:
+        cases, log_file, seconds = simulate(bench, build, options, changed)
+    except RuntimeError as error:
+        print(f"mutant {number}: {error}", flush=True)
+        return 1
+    failed = [str(case.get("name")) for case in cases if has_failed(case)]
+    met = f"met by {', '.join(failed[:2])}{' and others' if len(failed) > 2 else ''}" if failed else "NOT met"
+    print(f"mutant {number}: {file} without {mutant['what']}: {met}, {seconds:.0f} s", flush=True)
+    return not failed
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bench", nargs="*")
     parser.add_argument("--seed", default="1", help="a number, or `random` for a new one (default: 1, so that a commit always sees the same)")
     parser.add_argument("--waves", action="store_true")
+    parser.add_argument("--mutants", action="store_true", help="check that the benches can fail")
+    parser.add_argument("--mutant", type=int, help="only this entry of mutants.toml, counted from 0")
     parser.add_argument("-k", dest="filter")
     options = parser.parse_args()
     options.seed = random.SystemRandom().randrange(1 << 31) if options.seed == "random" else int(options.seed)
     sys.path.insert(0, str(HERE))
     benches = options.bench or sorted(path.stem.removeprefix("test_") for path in HERE.glob("test_*.py"))
+    if options.mutants or options.mutant is not None:
+        mutants = enumerate(tomllib.loads((HERE / "mutants.toml").read_text())["mutant"])
+        return 1 if sum(plant(number, mutant, options) for number, mutant in mutants
+                        if mutant["bench"] in benches and options.mutant in (None, number)) else 0
     return 1 if sum(run(bench, options) for bench in benches) else 0
 
 

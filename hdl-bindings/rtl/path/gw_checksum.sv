@@ -14,24 +14,27 @@ module gw_checksum
     input  logic               zero_i,  // 0 is sent as it is: ICMP
     output logic [15:0]        checksum_o
 );
-  logic        valid_q, zero_q;
-  logic [17:0] all_q;
-  logic [15:0] checksum_d, checksum_q;
+  logic               valid_q, zero_q;
+  logic [16:0]        low_q, all;
+  logic [SumBits-17:0] high_q;
+  logic [15:0]        checksum_d, checksum_q;
 
-  // `all_q` is at most 2 * 0xffff + 0x3f: the carries are 0, 1 or 2, and with 2 the rest is small. Adding them carries again in
-  // one case only, and the sum is all ones in two.
+  // The sum's upper bits are few: with them and the first carry the rest carries again only when it is small, and is then no more
+  // than 7 bits wide.
   always_comb begin
-    unique case (all_q)
-      18'h0ffff, 18'h1fffe: checksum_d = zero_q ? '0 : '1;
-      18'h1ffff: checksum_d = 16'hfffe;
-      default: checksum_d = ~(all_q[15:0] + 16'(all_q[17:16]));
-    endcase
+    all = 17'(low_q[15:0]) + 17'(high_q) + 17'(low_q[16]);
+    checksum_d = ~all[15:0];
+    if (all[16]) checksum_d = {9'h1ff, ~(all[6:0] + 7'd1)};
+    else if (all[15:0] == 16'hffff && !zero_q) checksum_d = '1;
   end
 
   always_ff @(posedge clk_i) begin
     valid_q <= valid_i && rst_ni;
-    if (valid_i) zero_q <= zero_i;
-    if (valid_i) all_q <= 18'(part_i) + 18'(sum_i[15:0]) + 18'(sum_i[SumBits-1:16]);
+    if (valid_i) begin
+      zero_q <= zero_i;
+      low_q  <= 17'(part_i) + 17'(sum_i[15:0]);
+      high_q <= sum_i[SumBits-1:16];
+    end
     if (valid_q) checksum_q <= checksum_d;
   end
   assign checksum_o = checksum_q;

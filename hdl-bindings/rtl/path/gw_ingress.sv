@@ -38,8 +38,9 @@ module gw_ingress
     output logic [BeatBits-1:0] payload_wdata_o,
 
     // gw_window_arbiter
-    output logic       window_valid_o,
-    input  logic       window_ready_i,  // inject only; the wire's windows cannot wait
+    output logic       window_valid_o,  // wire only: they cannot wait
+    output logic       window_soon_o,  // inject only: in the next cycle there is one
+    input  logic       window_take_i,  // inject only: this cycle's goes
     input  logic       window_full_i,  // wire only: refuse frames that begin
     output gw_window_t window_o,
 
@@ -236,11 +237,11 @@ module gw_ingress
   if (Inject) begin : gen_inject
     // Whole frames wait here until the arbiter has a slot and admission a credit.
     localparam int unsigned Reserve = 8;  // beats under way when `ready_q` falls, and some
-    logic ready_q, whole_valid, take, whole_almost, ends_full;
+    logic ready_q, whole_valid, take, whole_almost, ends_almost;
     gw_window_t whole_window;
     gw_frame_end_t whole_end;
-    logic unused_full, unused_almost;
-    logic [$clog2(WholeDepth + 1)-1:0] unused_level;
+    logic unused_full, unused_ends_full;
+    logic [$clog2(WholeDepth + 1)-1:0] whole_level;
     logic [$clog2(Credits + 1)-1:0] unused_ends;
 
     always_ff @(posedge clk_i) begin
@@ -256,13 +257,13 @@ module gw_ingress
         .valid_o(whole_valid),
         .pop_i(take),
         .data_o({whole_window, whole_end}),
-        .level_o(unused_level),
+        .level_o(whole_level),
         .full_o(unused_full),
         .almost_full_o(whole_almost)
     );
 
     // The ends of frames between window and admission: its free places are the credits.
-    gw_fifo #(.Width($bits(gw_frame_end_t)), .Depth(Credits)) u_ends (
+    gw_fifo #(.Width($bits(gw_frame_end_t)), .Depth(Credits), .AlmostFull(Credits - 1)) u_ends (
         .clk_i(clk_i),
         .rst_ni(rst_ni),
         .push_i(take),
@@ -271,12 +272,14 @@ module gw_ingress
         .pop_i(end_valid_o && end_ready_i),
         .data_o(end_o),
         .level_o(unused_ends),
-        .full_o(ends_full),
-        .almost_full_o(unused_almost)
+        .full_o(unused_ends_full),
+        .almost_full_o(ends_almost)
     );
-    assign window_valid_o = whole_valid && !ends_full;
+    // What is taken in this cycle leaves a place: not almost full now, not full then.
+    assign window_soon_o  = (take ? whole_level > 1 : whole_valid) && !ends_almost;
+    assign window_valid_o = 1'b0;
     assign window_o       = whole_window;
-    assign take           = window_valid_o && window_ready_i;
+    assign take           = window_take_i;
     assign empty_o        = used_q == '0 && !valid_q && !inside_q && !whole_valid;
 
     logic unused_inputs;
@@ -287,6 +290,7 @@ module gw_ingress
 
     assign s_ready_o      = 1'b1;
     assign window_valid_o = window_done;
+    assign window_soon_o  = 1'b0;
     assign window_o       = window;
     assign empty_o        = used_q == '0 && !valid_q && !inside_q;
 
@@ -303,7 +307,7 @@ module gw_ingress
         .almost_full_o(unused_almost)
     );
     logic unused_inputs;
-    assign unused_inputs = ^{window_ready_i, inject_q, upper_q, stored};
+    assign unused_inputs = ^{window_take_i, inject_q, upper_q, stored};
   end
 
   // ---- events -----------------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ module gw_intake
   logic                 [1:0] payload_we;
   payload_addr_t        [1:0] payload_waddr;
   logic [1:0][BeatBits-1:0]   payload_wdata;
-  logic                 [1:0] window_valid;
+  logic                       window_valid, unused_valid, inject_soon, unused_soon, inject_take;
   gw_window_t           [1:0] window;
   logic                 [1:0] beat_came, beat_valid, beat_first, beat_ended;
   logic            [1:0][7:0] beat_index;
@@ -78,7 +78,7 @@ module gw_intake
   logic                 [1:0] sum_valid, sum_soon;
   payload_addr_t        [1:0] sum_soon_payload;
   gw_ip_sum_t           [1:0] sum;
-  logic                       wire_window_full, inject_window_ready;
+  logic                       wire_window_full;
   logic                 [1:0] empty;
   // an inject is never refused, and the wire's frames need no `whole`
   logic                       unused_wire_whole, unused_inject_began, unused_inject_refused;
@@ -103,8 +103,9 @@ module gw_intake
       .payload_we_o         (payload_we[Wire]),
       .payload_waddr_o      (payload_waddr[Wire]),
       .payload_wdata_o      (payload_wdata[Wire]),
-      .window_valid_o       (window_valid[Wire]),
-      .window_ready_i       (1'b1),
+      .window_valid_o       (window_valid),
+      .window_soon_o        (unused_soon),
+      .window_take_i        (1'b0),
       .window_full_i        (wire_window_full),
       .window_o             (window[Wire]),
       .end_valid_o          (end_valid_o[Wire]),
@@ -145,8 +146,9 @@ module gw_intake
       .payload_we_o         (payload_we[Inject]),
       .payload_waddr_o      (payload_waddr[Inject]),
       .payload_wdata_o      (payload_wdata[Inject]),
-      .window_valid_o       (window_valid[Inject]),
-      .window_ready_i       (inject_window_ready),
+      .window_valid_o       (unused_valid),
+      .window_soon_o        (inject_soon),
+      .window_take_i        (inject_take),
       .window_full_i        (1'b0),
       .window_o             (window[Inject]),
       .end_valid_o          (end_valid_o[Inject]),
@@ -221,11 +223,11 @@ module gw_intake
   gw_window_arbiter u_window_arbiter (
       .clk_i         (clk_i),
       .rst_ni        (rst_ni),
-      .wire_valid_i  (window_valid[Wire]),
+      .wire_valid_i  (window_valid),
       .wire_i        (window[Wire]),
       .wire_full_o   (wire_window_full),
-      .inject_valid_i(window_valid[Inject]),
-      .inject_ready_o(inject_window_ready),
+      .inject_soon_i (inject_soon),
+      .inject_take_o (inject_take),
       .inject_i      (window[Inject]),
       .window_valid_o(window_valid_o),
       .window_o      (window_o)

@@ -68,7 +68,7 @@ module gw_sum_ring
   always_ff @(posedge clk_i) begin
     soon_q         <= soon_i;
     soon_payload_q <= addr_t'(soon_payload_i);
-    assert (we_i == soon_q && (!we_i || waddr == soon_payload_q)) else $error("gw_sum_ring: a sum that was not announced");
+    assert (!we_i || (soon_q && waddr == soon_payload_q)) else $error("gw_sum_ring: a sum that was not announced");
   end
 `endif
 endmodule

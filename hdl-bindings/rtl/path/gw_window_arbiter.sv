@@ -1,5 +1,5 @@
 // Purpose: merges the windows of wire and injects into one stream, wire first, with one slot in 16 for injects.
-// Latency: 2 cycles from the wire, 1 from injects, without conflict.
+// Latency: 2 cycles from the wire, 2 from an inject's announcement, without conflict.
 // Throughput: one window each cycle.
 // Drops when: never; `wire_full_o` makes gw_ingress refuse frames before the queue of waiting wire windows runs over.
 module gw_window_arbiter
@@ -13,8 +13,8 @@ module gw_window_arbiter
     input  logic       wire_valid_i,
     input  gw_window_t wire_i,
     output logic       wire_full_o,
-    input  logic       inject_valid_i,
-    output logic       inject_ready_o,
+    input  logic       inject_soon_i,  // in the next cycle there is an inject: a new one, or one that was not taken
+    output logic       inject_take_o,  // this cycle's goes
     input  gw_window_t inject_i,
     output logic       window_valid_o,
     output gw_window_t window_o
@@ -35,15 +35,16 @@ module gw_window_arbiter
   logic valid_q;
   logic [SlotBits-1:0] since_q, since_d;  // wire windows since the last inject, saturating
   logic turn_q, turn_d;  // at its end
-  logic grant_q, grant_d;  // an inject that is offered goes: no window of the wire is there, or it is the inject's turn
+  logic grant_d;  // an inject may go in the next cycle: no window of the wire is there, or it is the inject's turn
+  logic take_q;  // one goes: known from a register
   // The same for the wide multiplexer: a copy, so that the queues' handshakes do not wait for the reach of the other.
-  (* keep *) logic grant_data_q;
+  (* keep *) logic take_data_q;
   logic unused_full;
   logic [$clog2(Depth + 1)-1:0] level;
 
   assign wire_pending   = waiting || wire_valid_q;
-  assign take_inject    = inject_valid_i && grant_q;
-  assign inject_ready_o = take_inject;
+  assign take_inject    = take_q;
+  assign inject_take_o  = take_q;
   assign pop            = waiting && !take_inject;
   assign push           = wire_valid_q && (waiting || take_inject);
 
@@ -72,16 +73,15 @@ module gw_window_arbiter
   always_ff @(posedge clk_i) begin
     since_q <= since_d;
     turn_q  <= turn_d;
-    grant_q <= grant_d;
-    grant_data_q <= grant_d;
+    take_q  <= inject_soon_i && grant_d;
+    take_data_q <= inject_soon_i && grant_d;
     valid_q <= take_inject || wire_pending;
-    // What comes with none of the three valid means nothing.
-    if (inject_valid_i || wire_pending) window_q <= inject_valid_i && grant_data_q ? inject_i : waiting ? oldest : wire_q;
+    if (take_data_q || wire_pending) window_q <= take_data_q ? inject_i : waiting ? oldest : wire_q;
     if (!rst_ni) begin
       since_q <= '0;
       turn_q  <= 1'b0;
-      grant_q <= 1'b1;
-      grant_data_q <= 1'b1;
+      take_q  <= 1'b0;
+      take_data_q <= 1'b0;
       valid_q <= 1'b0;
     end
   end
@@ -90,10 +90,10 @@ module gw_window_arbiter
   assign window_o       = window_q;
 
 `ifdef VERILATOR
-  logic held_q;
+  logic soon_q;
   always_ff @(posedge clk_i) begin
-    held_q <= rst_ni && inject_valid_i && !inject_ready_o;
-    if (rst_ni && held_q) assert (inject_valid_i) else $error("gw_window_arbiter: an offered window was withdrawn");
+    soon_q <= inject_soon_i;
+    if (rst_ni && soon_q && !take_q) assert (inject_soon_i) else $error("gw_window_arbiter: an announced window was withdrawn");
   end
 `endif
 endmodule
