@@ -4,7 +4,7 @@ PYTHON := .deps/venv/bin/python
 PEAKRDL := $(CURDIR)/.deps/venv/bin/peakrdl
 CARGO_FLAGS := --release --locked
 
-.PHONY: help build demo test soak vm-test check bench deps generate lint-rtl formal cocotb synth fmax clean
+.PHONY: help build demo test soak vm-test check bench deps generate lint-rtl formal cocotb mutants synth fmax clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -58,6 +58,9 @@ formal: deps ## the RTL's proofs, and that each can fail
 
 cocotb: deps ## the RTL's module benches alone
 	$(PYTHON) tests/cocotb/run.py
+
+mutants: deps ## that the module benches can fail: planted bugs, each of which one must meet (half an hour)
+	$(PYTHON) tests/cocotb/run.py --mutants
 
 synth: deps ## what the card takes of a U55C, module by module (yosys)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tools/requirements-synth.txt

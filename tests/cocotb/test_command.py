@@ -450,6 +450,23 @@ async def wrong_bits_under_commands(dut):
 
 
 @cocotb.test()
+async def a_flow_is_found_while_it_moves_onto_a_broken_word(dut):
+    """The place with two wrong bits is cleared before it is written, and the old place not before that."""
+    b = await bench(dut)
+    old = entry(b)
+    assert await b.insert(old, 1, 0) == "ok"
+    place = b.flows.place(old.key, 1, 0)
+    await b.flip(place, 3)
+    del b.flows.places[place]
+    flow = entry(b, old.key)
+    assert await b.insert(flow, 0, 3) == "ok"
+    moving = cocotb.start_soon(b.move(flow.key, 0, 3, 1, 0))
+    found = await b.lookups([flow.key] * 300)
+    assert await moving == "ok"
+    assert None not in found, found.index(None)
+
+
+@cocotb.test()
 async def the_flow_table_dumps_and_digests_as_stored(dut):
     b = await bench(dut)
     for _ in range(80):
