@@ -32,10 +32,11 @@ from tools import BENCH, ROOT, program, read, run, sources, yosys
 
 BUILD = "ecp5"
 DEFINES = ("GW_SMALL_BUFFERS",)
-# A part, and the instance below gw_core whose registers it has, but for those of parts below it.
+# A part, and the instances below gw_core whose registers it has, but for those of parts below them.
 PARTS = {"gw_core": ""} | {f"gw_{name}": f"u_{name}" for name in "control command intake decide admit egress host_queue counters".split()} | {
     f"gw_{name}": f"u_decide.u_{name}" for name in
-    "parse vip_lookup flow_lookup flow_table flow_learn flow_hash ring_lookup quic backend meter verdict encap".split()}
+    "parse vip_lookup flow_lookup flow_table flow_learn flow_hash ring_lookup quic backend meter verdict encap".split()} | {
+    "gw_ingress": "u_intake.u_*_ingress", "gw_ip_sum": "u_intake.gen_payload*.u_ip_sum"}
 # LFE5UM5G-85: Lattice FPGA-DS-02012, table 1.1.
 DEVICE = {"lut4": 83_640, "ff": 83_640, "ebr": 208, "mult18": 156}
 ASKED_MHZ = 150
