@@ -59,7 +59,7 @@ formal: deps ## the RTL's proofs, and that each can fail
 cocotb: deps ## the RTL's module benches alone
 	$(PYTHON) tests/cocotb/run.py
 
-mutants: deps ## that the module benches can fail: planted bugs, each of which one must meet (half an hour)
+mutants: deps ## that the module benches can fail: planted bugs, each of which one must meet (a quarter of an hour)
 	$(PYTHON) tests/cocotb/run.py --mutants
 
 synth: deps ## what the card takes of a U55C, module by module (yosys)

@@ -1,4 +1,4 @@
-// gw_encap with the packet, the backend's entry and the VIP's options as ports of their own.
+// gw_encap with the packet, the backend's entry, the VIP's options and what an answer needs as ports of their own.
 module gw_encap_bench
   import gw_layout_pkg::*;
   import gw_pkg::*;
@@ -30,12 +30,20 @@ module gw_encap_bench
     input  logic                     source_zero_i,
     input  logic                     port_zero_i,
     input  logic [BeatBits-1:0]      entry_i,
+    // what the card's own answers need beside
+    input  logic                     echo_i,
+    input  logic                     too_big_i,
+    input  logic [127:0]             destination_address_i,
+    input  logic [47:0]              source_mac_i,
+    input  logic [31:0]              second_word_i,
+    input  logic [13:0]              mtu_i,
     output logic                     valid_o,
     output logic [6:0]               header_bytes_o,
     output logic [HeaderBytes*8-1:0] header_o,
     output logic [6:0]               keep_from_o,
     output logic [13:0]              keep_to_o,
     output logic                     checksum_o,
+    output logic                     icmp_checksum_o,
     output logic [15:0]              checksum_part_o,
     output logic [15:0]              ip_bytes_o
 );
@@ -62,6 +70,9 @@ module gw_encap_bench
     parsed.destination_mac = destination_mac_i;
     parsed.tags            = tags_i;
     parsed.tag             = tag_i;
+    parsed.destination_address = destination_address_i;
+    parsed.source_mac      = source_mac_i;
+    parsed.second_word     = second_word_i;
 
     verdict             = '0;
     verdict.encapsulate = encapsulate_i;
@@ -69,6 +80,9 @@ module gw_encap_bench
     verdict.outer_bytes = outer_bytes_i;
     verdict.source_zero = source_zero_i;
     verdict.port_zero   = port_zero_i;
+    verdict.reply.echo    = echo_i;
+    verdict.reply.too_big = too_big_i;
+    verdict.mtu         = mtu_i;
     verdict.entry       = entry_i[$bits(gw_backend_entry_t)-1:0];
   end
 
@@ -96,6 +110,7 @@ module gw_encap_bench
   assign keep_from_o    = decision.keep_from;
   assign keep_to_o      = decision.keep_to;
   assign checksum_o     = decision.checksum;
+  assign icmp_checksum_o = decision.icmp_checksum;
   assign checksum_part_o = decision.checksum_part;
   assign ip_bytes_o     = decision.ip_bytes;
 endmodule

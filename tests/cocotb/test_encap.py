@@ -1,4 +1,4 @@
-"""`gw_encap` alone against headers that scapy builds: every encapsulation, family, key and way with VLAN tags, a packet a cycle."""
+"""`gw_encap` alone against headers that scapy builds: every encapsulation, family, key and way with VLAN tags, the card's own answers, a packet a cycle."""
 
 import ipaddress
 import random
@@ -7,7 +7,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 from layout import L
-from scapy.all import GRE, IP, UDP, Dot1Q, Ether, IPv6, Raw
+from scapy.all import GRE, ICMP, IP, UDP, Dot1Q, Ether, ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6PacketTooBig, IPv6, Raw
 
 TOP = "gw_encap_bench"
 LATENCY = 8
@@ -94,10 +94,101 @@ class Packet:
             "source_port_i": port, "traffic_class_i": tos, "ip_length_i": self.length, "destination_mac_i": received,
             "tags_i": len(received_tags) // 4, "tag_i": int.from_bytes((received_tags + random.randbytes(8))[:8], "big"),
             "needed_i": self.begins + self.bytes, "outer_bytes_i": len(self.header) - 14, "source_zero_i": int(no_source), "port_zero_i": int(no_port),
+            "echo_i": 0, "too_big_i": 0,
             "entry_i": L.pack("backend_entry", encap=kind, ipv6=int(outer == 6), next_hop=hop, address=address,
                               key_present=int(key is not None), key=key or 0),
         }
         self.header = self.header[:12] + tags + self.header[12:]
+
+
+    def check(self, dut):
+        assert int(dut.ip_bytes_o.value) == self.bytes
+        assert not int(dut.icmp_checksum_o.value)
+        size = int(dut.header_bytes_o.value)
+        if not self.encapsulate:
+            assert (size, int(dut.keep_from_o.value), int(dut.keep_to_o.value)) == (0, 0, 0x3FFF)
+            return
+        got = header(dut)
+        assert got == self.header, f"{got.hex()} instead of {self.header.hex()}"
+        assert (int(dut.keep_from_o.value), int(dut.keep_to_o.value)) == (self.begins, self.begins + self.bytes)
+        assert int(dut.checksum_o.value) == int(self.checksum is not None)
+        if self.checksum is not None:
+            part = int(dut.checksum_part_o.value)
+            assert (~part & 0xFFFF or 0xFFFF) == self.checksum, f"{part:#x} does not give {self.checksum:#x}"
+
+
+QUOTE = {4: 84, 6: 248}  # bytes that an error sends back, CARD.md 5
+
+
+class Answer:
+    """A packet that the card answers, as it came, and the whole frame that must leave."""
+
+    def __init__(self):
+        version = random.choice((4, 6))
+        self.echo = bool(random.getrandbits(1))
+        client, vip = (random.getrandbits(32 if version == 4 else 128) for _ in range(2))
+        mac_client, mac_card = random.getrandbits(48), random.getrandbits(48)
+        tags = random.randbytes(4 * random.choice((0, 0, 1, 2)))
+        tos, ident, label = random.getrandbits(8), random.getrandbits(16), random.getrandbits(20)
+        mtu, outer = random.choice((0, 1, 20, 1280, 1500, 16383, random.randrange(1 << 14))), random.choice((0, 20, 24, 28, 40, 44, 48))
+        size = random.choice((0, 1, 7, 8, 9, random.randrange(60), random.randrange(QUOTE[version] - 30, QUOTE[version] + 30), random.randrange(1400)))
+        body = random.choice((random.randbytes(size), bytes(size), b"\xff" * size))
+        there, back = (text(client, version), text(vip, version)), (text(vip, version), text(client, version))
+
+        def ip(ends, **fields):
+            return IP(src=ends[0], dst=ends[1], **fields) if version == 4 else IPv6(src=ends[0], dst=ends[1], **fields)
+
+        kept = {"tos": tos, "id": ident, "flags": 2} if version == 4 else {"tc": tos, "fl": label}
+        hops, far = ("ttl", {"ttl": 64}) if version == 4 else ("hlim", {"hlim": 64})
+        if self.echo:
+            fields = {"id": random.choice((0, 0xFFFF, random.getrandbits(16))), "seq": random.choice((0, 0xFFFF, random.getrandbits(16)))}
+            request, reply = (ICMP(type=8, **fields), ICMP(type=0, **fields)) if version == 4 else (ICMPv6EchoRequest(**fields), ICMPv6EchoReply(**fields))
+            packet = bytes(ip(there, **kept, **{hops: random.randrange(1, 256)}) / request / Raw(body))
+            answer = bytes(ip(back, **kept, **far) / reply / Raw(body))
+        else:
+            packet = bytes(ip(there, **kept, **{hops: random.randrange(1, 256)}) / UDP(sport=1, dport=2) / Raw(body))
+            told = max(0, mtu - outer)
+            error = ICMP(type=3, code=4, nexthopmtu=told) if version == 4 else ICMPv6PacketTooBig(mtu=told)
+            answer = bytes(ip(back, id=0, proto=1, **far) / error / Raw(packet[: QUOTE[4]]) if version == 4 else
+                           ip(back, nh=58, **far) / error / Raw(packet[: QUOTE[6]]))
+        layer4 = 20 if version == 4 else 40
+        ether = ETHER[version].to_bytes(2, "big")
+        sent = mac_client.to_bytes(6, "big"), mac_card.to_bytes(6, "big")
+        self.received = sent[1] + sent[0] + tags + ether + packet + random.randbytes(random.randrange(20))  # and padding
+        self.frame = sent[0] + sent[1] + tags + ether + answer
+        self.checksum_at = 14 + len(tags) + layer4 + 2
+        self.bytes = len(packet)
+        self.ports = {
+            "encapsulate_i": 0, "echo_i": int(self.echo), "too_big_i": int(not self.echo), "ipv6_i": int(version == 6),
+            "source_address_i": client, "destination_address_i": vip, "source_mac_i": mac_client, "destination_mac_i": mac_card,
+            "source_port_i": int.from_bytes(packet[layer4 + 2:layer4 + 4], "big"),  # of an echo request its checksum stands there
+            "traffic_class_i": tos, "second_word_i": ident << 16 | 0x4000 if version == 4 else label,
+            "ip_length_i": len(packet) - (0 if version == 4 else 40), "tags_i": len(tags) // 4,
+            "tag_i": int.from_bytes((tags + random.randbytes(8))[:8], "big"), "needed_i": 14 + len(tags) + len(packet), "outer_bytes_i": outer,
+            "mtu_i": mtu, "source_zero_i": 0, "port_zero_i": 0, "entry_i": L.pack("backend_entry", encap=L.EncapIpip),
+        }
+
+    def check(self, dut):
+        assert int(dut.ip_bytes_o.value) == self.bytes
+        assert not int(dut.checksum_o.value) and int(dut.icmp_checksum_o.value) == int(not self.echo)
+        kept = self.received[int(dut.keep_from_o.value):int(dut.keep_to_o.value)]
+        got, want, at = header(dut) + kept, self.frame, self.checksum_at
+        if not self.echo:
+            # gw_egress joins the sum of what is kept, and puts the checksum where a 0 stands.
+            total = int(dut.checksum_part_o.value) + sum(int.from_bytes(kept[i:i + 2].ljust(2, b"\0"), "big") for i in range(0, len(kept), 2))
+            while total >> 16:
+                total = (total & 0xFFFF) + (total >> 16)
+            got = got[:at] + (~total & 0xFFFF).to_bytes(2, "big") + got[at + 2:]
+        # One's complement has two zeros: what was 0 or all ones may be either.
+        either = {bytes(2), b"\xff\xff"}
+        if got[at:at + 2] in either and want[at:at + 2] in either:
+            want = want[:at] + got[at:at + 2] + want[at + 2:]
+        assert got == want, f"{got.hex()} instead of {want.hex()}"
+
+
+def header(dut):
+    size = int(dut.header_bytes_o.value)
+    return (int(dut.header_o.value) & (1 << 8 * size) - 1).to_bytes(size, "little")
 
 
 async def start(dut):
@@ -128,7 +219,9 @@ async def run(dut, count, idle):
     due = [None] * LATENCY  # [0] comes out next
     sent = checked = 0
     while checked < count:
-        packet = Packet(hops) if sent < count and random.random() >= idle else None
+        packet = None
+        if sent < count and random.random() >= idle:
+            packet = Answer() if random.random() < 0.3 else Packet(hops)
         dut.valid_i.value = int(packet is not None)
         if packet:
             sent += 1
@@ -141,18 +234,7 @@ async def run(dut, count, idle):
         if want is None:
             continue
         checked += 1
-        assert int(dut.ip_bytes_o.value) == want.bytes
-        size = int(dut.header_bytes_o.value)
-        if not want.encapsulate:
-            assert (size, int(dut.keep_from_o.value), int(dut.keep_to_o.value)) == (0, 0, 0x3FFF)
-            continue
-        got = (int(dut.header_o.value) & (1 << 8 * size) - 1).to_bytes(size, "little")
-        assert got == want.header, f"{got.hex()} instead of {want.header.hex()}"
-        assert (int(dut.keep_from_o.value), int(dut.keep_to_o.value)) == (want.begins, want.begins + want.bytes)
-        assert int(dut.checksum_o.value) == int(want.checksum is not None)
-        if want.checksum is not None:
-            part = int(dut.checksum_part_o.value)
-            assert (~part & 0xFFFF or 0xFFFF) == want.checksum, f"{part:#x} does not give {want.checksum:#x}"
+        want.check(dut)
 
 
 @cocotb.test()
