@@ -13,7 +13,7 @@ that leads to several parts is counted in each. What is measured is printed and 
 
 Parts are worked on side by side, and what was routed is kept: a run that was stopped goes on where it was, and one after a change of the
 RTL routes what the change reaches. A native `nextpnr-ecp5` in the PATH is used before the one of the Python tools, which is WebAssembly:
-it is the same program, some times as fast.
+it is the same program, and faster.
 """
 
 import argparse
