@@ -144,7 +144,8 @@ def plant(number: int, mutant: dict, options: argparse.Namespace) -> int:
         return 1
     build = ROOT / "target" / "cocotb" / "mutants" / bench
     changed = build / f"{number}" / file
-    changed.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(changed.parent, ignore_errors=True)  # another entry may have had this number
+    changed.parent.mkdir(parents=True)
     changed.write_text(text.replace(mutant["from"], mutant["to"]))
     try:
         cases, log_file, seconds = simulate(bench, build, options, changed)
