@@ -38,6 +38,7 @@ module gw_egress
     output logic        empty_o
 );
   localparam int unsigned OutDepth = 16;  // beats: reader to output takes 6 cycles, and a credit one more to come back
+  localparam int unsigned HalfBits = BeatBits / 2;
   localparam int unsigned Issued = TableLatency + 1;  // cycles from a beat's choice to its data
 
   // ---- what the reader needs of a frame ----------------------------------------------------------------------------
@@ -53,8 +54,9 @@ module gw_egress
     logic          early;  // shift is negative, above -64
     logic [7:0]    beats;  // held in the payload ring
     logic [7:0]    beats_in;  // beats to read
+    logic          reads;  // with the first cycle
     logic [7:0]    beats_out;
-    logic          single;  // that is 1
+    logic          single;  // that is 1, and its first cycle is its last
     logic [6:0]    last_bytes;  // bytes of the last beat that leaves, 1 to 64
   } frame_t;
 
@@ -73,8 +75,9 @@ module gw_egress
     arriving.early        = egress_i.early;
     arriving.beats        = egress_i.beats;
     arriving.beats_in     = egress_i.keep_end[13:6] + 8'(egress_i.keep_end[5:0] != '0);
+    arriving.reads        = egress_i.keep_end != '0 && (egress_i.early || !egress_i.shift[6]);
     arriving.beats_out    = egress_i.total[13:6] + 8'(egress_i.total[5:0] != '0);
-    arriving.single       = egress_i.total[13:7] == '0 && (!egress_i.total[6] || egress_i.total[5:0] == '0);
+    arriving.single       = !egress_i.early && egress_i.total[13:7] == '0 && (!egress_i.total[6] || egress_i.total[5:0] == '0);
     arriving.last_bytes   = {egress_i.total[5:0] == '0, egress_i.total[5:0]};
   end
 
@@ -102,9 +105,11 @@ module gw_egress
     logic [6:0] covered;  // bytes that the header covers of it
   } beat_t;
 
-  logic [7:0] k_q, k_d, read_index;  // k_q: beats that have left
+  logic [7:0] k_q, k_d;  // beats that have left
+  logic [7:0] index, index_q;  // of the beat that is read; of the frame's next one
+  logic begins_q, reads_q;  // the frame's first cycle is next; the next one of this frame reads
   logic [$clog2(OutDepth + 1)-1:0] credits_q, credits_d;
-  logic issue, late, read, last, last_q, first_q, out_pop, ahead, ahead_q;
+  logic issue, late, read, last, last_q, first_q, second_q, out_pop, ahead, ahead_q;
   logic credit_q;  // credits_q is not 0
   logic [1:0] re_q, done_q;
   logic [7:0] done_beats_q;
@@ -114,10 +119,10 @@ module gw_egress
 
   assign late       = frame.shift[6] && !frame.early;
   assign ahead      = frame.early && !ahead_q;
-  assign read_index = late ? k_q - 1'b1 : k_q + 8'(ahead_q);
+  assign index      = begins_q ? {8{late}} : index_q;
   assign issue      = frame_valid && credit_q;
-  assign read       = issue && !(late && k_q == '0) && read_index < frame.beats_in;
-  assign last       = (first_q ? frame.single : last_q) && !ahead;  // known early: the queue's next entry waits for it
+  assign read       = issue && (begins_q ? frame.reads : reads_q);
+  assign last       = begins_q ? frame.single : last_q;  // known early: the queue's next entry waits for it
   assign frame_pop  = issue && last;
 
   always_comb begin
@@ -130,9 +135,16 @@ module gw_egress
 
   always_ff @(posedge clk_i) begin
     k_q       <= k_d;
+    if (issue) begin
+      index_q  <= index + 1'b1;
+      reads_q  <= index + 8'd1 < frame.beats_in;
+      begins_q <= last;
+    end
+    // Behind the cycle that reads ahead the frame's first beat leaves.
+    if (issue) last_q <= frame.beats_out == (ahead ? 8'd1 : k_q + 8'd2);
     if (issue && !ahead) begin
       first_q <= last;
-      last_q  <= frame.beats_out == k_q + 8'd2;
+      second_q <= first_q && !last;
     end
     credits_q <= credits_d;
     credit_q  <= credits_d != '0;
@@ -141,25 +153,27 @@ module gw_egress
     done_q[0] <= frame_pop && frame.source == SourceWire;
     done_q[1] <= frame_pop && frame.source == SourceInject;
     done_beats_q <= frame.beats;
-    raddr_q   <= frame.payload + payload_addr_t'(read_index);
+    raddr_q   <= frame.payload + payload_addr_t'(index);
     valid_q   <= {valid_q[Issued-1:0], issue};
     if (issue) begin
       beat_q[0].source <= frame.source;
-      beat_q[0].first  <= k_q == '0;
-      beat_q[0].second <= k_q == 8'd1;
+      beat_q[0].first  <= first_q;
+      beat_q[0].second <= second_q;
       beat_q[0].last   <= last;
       beat_q[0].ahead  <= ahead;
       ahead_q          <= frame.early && !last;
       beat_q[0].shift  <= frame.shift[5:0];
       beat_q[0].bytes  <= last ? frame.last_bytes : 7'(BeatBytes);
       beat_q[0].covered <= '0;
-      if (k_q == '0) beat_q[0].covered <= frame.header_bytes[6] ? 7'(BeatBytes) : frame.header_bytes;
-      if (k_q == 8'd1 && frame.header_bytes[6]) beat_q[0].covered <= {1'b0, frame.header_bytes[5:0]};
+      if (first_q) beat_q[0].covered <= frame.header_bytes[6] ? 7'(BeatBytes) : frame.header_bytes;
+      if (second_q && frame.header_bytes[6]) beat_q[0].covered <= {1'b0, frame.header_bytes[5:0]};
     end
     beat_q[Issued:1] <= beat_q[Issued-1:0];
     if (!rst_ni) begin
       k_q       <= '0;
+      begins_q  <= 1'b1;
       first_q   <= 1'b1;
+      second_q  <= 1'b0;
       ahead_q   <= 1'b0;
       credits_q <= ($clog2(OutDepth + 1))'(OutDepth);
       credit_q  <= 1'b1;
@@ -178,7 +192,7 @@ module gw_egress
   logic                     unused_header_valid, header_leaves, with_checksum, with_icmp_checksum;
   logic [6:0]               header_bytes;
   logic [HeaderBytes*8-1:0] header;
-  assign header_leaves = issue && k_q == '0 && !ahead;
+  assign header_leaves = issue && first_q && !ahead;
   gw_delay #(.Width(9 + HeaderBytes * 8), .Cycles(Issued)) u_header (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
@@ -224,11 +238,13 @@ module gw_egress
   logic [BeatBytes/2-1:0] summed, summed_q;  // 16-bit words
   beat_t                  meeting, merged;
   logic                   unused_beat;
+  // The shift by bytes: a copy for each half of a beat, as one would have to reach too far.
+  (* keep *) logic [1:0][2:0] fine_q;
 
   assign data        = payload_rdata_i[beat_q[TableLatency].source];
   assign meeting     = beat_q[TableLatency];
   assign merged      = beat_q[Issued];
-  assign unused_beat = ^{meeting.source, meeting.last, meeting.ahead, meeting.shift[2:0], meeting.bytes, merged.source, merged.first, merged.second, merged.shift[5:3], merged.covered};
+  assign unused_beat = ^{meeting.source, meeting.last, meeting.ahead, meeting.bytes, merged.source, merged.first, merged.second, merged.shift, merged.covered};
 
   always_comb begin
     header_beat = meeting.first ? header[BeatBits-1:0] : BeatBits'(header >> BeatBits);
@@ -271,6 +287,7 @@ module gw_egress
       covered_q <= covered;
       summed_q  <= summed;
       header_beat_q <= header_beat;
+      fine_q    <= {2{meeting.shift[2:0]}};
     end
   end
 
@@ -279,7 +296,9 @@ module gw_egress
     shifted  = '0;
     out_data = '0;
     if (valid_q[Issued]) begin  // spares a simulator the wide shifts of idle cycles
-      shifted = BeatBits'((coarse_q << {merged.shift[2:0], 3'b0}) >> 64);
+      for (int unsigned h = 0; h < 2; h++) begin
+        shifted[h*HalfBits+:HalfBits] = HalfBits'((coarse_q << {fine_q[h], 3'b0}) >> (64 + h * HalfBits));
+      end
       for (int unsigned i = 0; i < BeatBytes; i++) begin
         out_data[8*i+:8] = covered_q[i] ? header_beat_q[8*i+:8] : shifted[8*i+:8];
       end
