@@ -240,9 +240,11 @@ layout! {
         flow_hash: u32 [32],
         /// The ring's slot.
         ring_index: u32 [17],
+        /// `host_too_big`: the generation of `ring_backend`.
+        generation: u8 [8],
         /// Reserved.
-        reserved3: u16 [15],
-        /// The backend in that slot.
+        reserved3: u8 [7],
+        /// The backend in that slot; `host_too_big`: the one that it is for.
         ring_backend: u16 [16],
         /// The backend of the flow entry.
         flow_backend: u16 [16],

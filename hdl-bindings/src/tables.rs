@@ -179,6 +179,8 @@ layout! {
         meter_burst: u16 [16],
         /// Most flow entries that the VIP may hold; 0: no quota.
         quota: u32 [20],
+        /// What is too big to be encapsulated and may be fragmented is the host's; 0: it is dropped.
+        fragment_too_big: bool [1],
     }
 }
 

@@ -37,6 +37,8 @@ codes! {
         HostUnsupported = 13 as "host_unsupported",
         /// To the host: sent to a broadcast or multicast MAC address.
         HostGroup = 14 as "host_group",
+        /// To the host: too big to be encapsulated, and may be fragmented: the host sends it in outer fragments.
+        HostTooBig = 15 as "host_too_big",
         /// Dropped: the port is not enabled.
         DropPortDisabled = 16 as "drop_port_disabled",
         /// Dropped at its first beat: the payload ring or descriptor FIFO has no room for a maximum frame.
@@ -100,7 +102,9 @@ impl Disposition {
         match self {
             Self::HostControl => Some(HostClass::Control),
             Self::HostPunt => Some(HostClass::Miss),
-            Self::HostFragment | Self::HostIcmpError => Some(HostClass::Fragment),
+            Self::HostFragment | Self::HostIcmpError | Self::HostTooBig => {
+                Some(HostClass::Fragment)
+            }
             Self::HostUnmatched | Self::HostUnsupported | Self::HostGroup => Some(HostClass::Other),
             _ => None,
         }
@@ -116,7 +120,7 @@ codes! {
         Other = 1 as "other",
         /// Misses of VIPs.
         Miss = 2 as "miss",
-        /// Fragments and ICMP errors.
+        /// Fragments, ICMP errors, and what is to be sent in fragments.
         Fragment = 3 as "fragment",
     }
 }

@@ -284,8 +284,7 @@ class Card:
         backend = self.entry("backend_entry", self.backends, inject["backend"])
         if inject["vip"] >= L.Vips or not self.usable(inject["backend"]) or backend["generation"] != inject["generation"]:
             return Decision("DropInjectInvalid")
-        vip = self.entry("vip_entry", self.vips, inject["vip"])
-        return self.forward("ForwardInject", packet, frame, vip, inject["backend"])
+        return self.forward("ForwardInject", packet, frame, inject["vip"], inject["backend"])
 
     def choose(self, packet, frame):
         found = self.find(packet)
@@ -318,8 +317,8 @@ class Card:
 
         counted = {"vip": index, "ip_bytes": packet.length}
         if live and not afresh:
-            decision = self.forward("ForwardHit", packet, frame, vip, flow["backend"])
-            decision.hit = flow["place"] if decision.disposition == "ForwardHit" and not packet.error else None
+            decision = self.forward("ForwardHit", packet, frame, index, flow["backend"])
+            decision.hit = flow["place"] if decision.disposition in ("ForwardHit", "HostTooBig") and not packet.error else None
             return dataclasses.replace(decision, **counted)
         punts = vip["miss_policy"] == L.MissPolicyPunt and not self.compute_only
         if punts and self.host_alive:
@@ -337,15 +336,18 @@ class Card:
             return Decision("DropNoBackend", **counted)
         if not self.usable(slot):
             return Decision("DropBackendDown", **counted)
-        return dataclasses.replace(self.forward("ForwardRing", packet, frame, vip, slot), fallback=punts, **counted)
+        return dataclasses.replace(self.forward("ForwardRing", packet, frame, index, slot), fallback=punts, **counted)
 
     # ---- section 5 ----
-    def forward(self, disposition, packet, frame, vip, index):
-        backend = self.entry("backend_entry", self.backends, index)
+    def forward(self, disposition, packet, frame, number, index):
+        vip, backend = self.entry("vip_entry", self.vips, number), self.entry("backend_entry", self.backends, index)
         if backend["encap"] not in (L.EncapIpip, L.EncapGre, L.EncapGue, L.EncapL2):
             return Decision("DropEncapUnsupported")
         outer = b"" if backend["encap"] == L.EncapL2 else self.outer(packet, vip, backend)
         if len(outer) + packet.length > vip["mtu"]:
+            if vip["fragment_too_big"] and self.host_alive and not packet.ipv6 and not packet.data[6] & 0x40:
+                record = {"vip_valid": 1, "vip": number, "ring_backend": index, "generation": backend["generation"]}
+                return Decision("HostTooBig", record=record)
             return Decision("DropTooBig")
         hop = self.entry("next_hop_entry", self.next_hops, backend["next_hop"])
         source = hop["source"].to_bytes(6, "big") if hop["source"] else frame[:6]

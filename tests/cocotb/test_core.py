@@ -14,7 +14,8 @@ from frame_path import Frame
 from layout import L
 
 TOP = "gw_core"
-CLASS = {"HostControl": 0, "HostUnmatched": 1, "HostUnsupported": 1, "HostGroup": 1, "HostPunt": 2, "HostFragment": 3, "HostIcmpError": 3}
+CLASS = {"HostControl": 0, "HostUnmatched": 1, "HostUnsupported": 1, "HostGroup": 1, "HostPunt": 2, "HostFragment": 3, "HostIcmpError": 3,
+         "HostTooBig": 3}
 FIXTURES = os.environ.get("GUIDEWAY_KATRAN_FIXTURES")
 
 
@@ -52,7 +53,7 @@ def check(core, sent):
             assert L.sets["disposition"][record["disposition"]] == f"Disposition{decision.disposition}", (record, decision)
             assert record["host_class"] == klass and record["length"] == len(got.data) and record["error"] == 0
             for name in ("vip_valid", "any_port", "flow_found", "flow_stale", "syn", "fin", "rst", "ipv6", "vip", "pool", "protocol", "flow_hash",
-                         "ring_index", "ring_backend", "flow_backend", "source", "source_port", "destination_port"):
+                         "ring_index", "ring_backend", "flow_backend", "source", "source_port", "destination_port", "generation"):
                 assert record[name] == decision.record.get(name, 0), (name, record, decision)
     return [d for q in wanted for _, d in q]
 

@@ -1,6 +1,6 @@
 // Generated from hdl-bindings/src by `make generate`: change it there.
 package gw_layout_pkg;
-  localparam logic [31:0] LayoutHash = 32'h8f535a04;
+  localparam logic [31:0] LayoutHash = 32'h383bf9d7;
   localparam int unsigned Magic = 1196900697;
   localparam int unsigned CardResetKey = 1380275013;
   localparam int unsigned Vips = 256;
@@ -45,6 +45,7 @@ package gw_layout_pkg;
     DispositionHostUnmatched = 6'd12,  // To the host: TCP or UDP for no VIP.
     DispositionHostUnsupported = 6'd13,  // To the host: a protocol or header that the card does not look into (a third tag, a fourth extension header, other protocols).
     DispositionHostGroup = 6'd14,  // To the host: sent to a broadcast or multicast MAC address.
+    DispositionHostTooBig = 6'd15,  // To the host: too big to be encapsulated, and may be fragmented: the host sends it in outer fragments.
     DispositionDropPortDisabled = 6'd16,  // Dropped: the port is not enabled.
     DispositionDropIngressFull = 6'd17,  // Dropped at its first beat: the payload ring or descriptor FIFO has no room for a maximum frame.
     DispositionDropRxError = 6'd18,  // Dropped: the MAC reported a bad FCS or a cut frame.
@@ -71,7 +72,7 @@ package gw_layout_pkg;
     HostClassControl = 2'd0,  // ARP, neighbour discovery, LACP, BGP, BFD.
     HostClassOther = 2'd1,  // Other traffic for the host.
     HostClassMiss = 2'd2,  // Misses of VIPs.
-    HostClassFragment = 2'd3  // Fragments and ICMP errors.
+    HostClassFragment = 2'd3  // Fragments, ICMP errors, and what is to be sent in fragments.
   } gw_host_class_e;
 
   // Classes of frames at the egress queue; each has its own threshold.
@@ -231,7 +232,8 @@ package gw_layout_pkg;
 
   // A VIP's properties.
   typedef struct packed {
-    logic [69:0] reserved_top;
+    logic [68:0] reserved_top;
+    logic fragment_too_big;  // What is too big to be encapsulated and may be fragmented is the host's; 0: it is dropped.
     logic [19:0] quota;  // Most flow entries that the VIP may hold; 0: no quota.
     logic [15:0] meter_burst;  // Meter: burst in misses.
     logic [23:0] meter_rate;  // Meter: misses a millisecond that may reach the host; 0: no meter.
@@ -375,8 +377,9 @@ package gw_layout_pkg;
     logic [15:0] source_port;  // Source port.
     logic [127:0] source;  // Source address; IPv4 in the low 32 bits.
     logic [15:0] flow_backend;  // The backend of the flow entry.
-    logic [15:0] ring_backend;  // The backend in that slot.
-    logic [14:0] reserved3;  // Reserved.
+    logic [15:0] ring_backend;  // The backend in that slot; `host_too_big`: the one that it is for.
+    logic [6:0] reserved3;  // Reserved.
+    logic [7:0] generation;  // `host_too_big`: the generation of `ring_backend`.
     logic [16:0] ring_index;  // The ring's slot.
     logic [31:0] flow_hash;  // Katran's flow hash.
     logic [7:0] protocol;  // IP protocol.

@@ -131,7 +131,7 @@ module gw_admit
     unique case (verdict_q)
       DispositionHostControl: host_class = HostClassControl;
       DispositionHostPunt: host_class = HostClassMiss;
-      DispositionHostFragment, DispositionHostIcmpError: host_class = HostClassFragment;
+      DispositionHostFragment, DispositionHostIcmpError, DispositionHostTooBig: host_class = HostClassFragment;
       default: host_class = HostClassOther;
     endcase
     of_class = 4'd1 << host_class;

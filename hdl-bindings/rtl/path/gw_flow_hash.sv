@@ -212,7 +212,8 @@ module gw_flow_hash
   // What of the VIP's entry belongs to other stations.
   logic unused_entry;
   assign unused_entry = ^{
-    entry_i.reserved_top, entry_i.quota, entry_i.meter_burst, entry_i.meter_rate, entry_i.mtu, entry_i.quic_lb, entry_i.quic, entry_i.echo,
+    entry_i.reserved_top, entry_i.fragment_too_big, entry_i.quota, entry_i.meter_burst, entry_i.meter_rate, entry_i.mtu, entry_i.quic_lb,
+    entry_i.quic, entry_i.echo,
     entry_i.miss_policy, entry_i.pool
   };
 

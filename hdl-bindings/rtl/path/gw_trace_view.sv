@@ -119,7 +119,8 @@ module gw_trace_view
       view_d.ring_backend    = answers.slot;
     end
     if (verdict_i.disposition inside {DispositionForwardHit, DispositionForwardQuic, DispositionForwardRing, DispositionForwardInject,
-                                      DispositionForwardOverMeter, DispositionForwardTooBig, DispositionDropTooBig, DispositionDropEncapUnsupported}) begin
+                                      DispositionForwardOverMeter, DispositionForwardTooBig, DispositionHostTooBig, DispositionDropTooBig,
+                                      DispositionDropEncapUnsupported}) begin
       view_d.backend = verdict_i.backend;
       view_d.encap   = verdict_i.entry.encap;
     end

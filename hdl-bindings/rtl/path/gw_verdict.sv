@@ -95,6 +95,7 @@ module gw_verdict
     logic                 echo;
     logic                 echo_answered;
     logic                 too_big_answered;
+    logic                 too_big_hosted;  // goes to the host instead
     logic [LengthBits-1:0] inner_length;  // of the whole IP packet
     logic [13:0]          mtu;
     logic [5:0]           flow_outer_bytes;
@@ -141,6 +142,7 @@ module gw_verdict
     facts_d.echo_answered = found_i.matched && entry_i.echo && replies_i.echo;
     facts_d.too_big_answered = replies_i.too_big && facts_d.wire_frame && !parsed_i.icmp_error &&
         (parsed_i.ipv6 || parsed_i.second_word[DontFragment]) && is_host(parsed_i.ipv6, parsed_i.source_address);
+    facts_d.too_big_hosted = entry_i.fragment_too_big && host_alive_i && !parsed_i.ipv6 && !parsed_i.second_word[DontFragment];
     // an IPv6 packet's own header is not in its length
     facts_d.inner_length = LengthBits'(parsed_i.ip_length) + (parsed_i.ipv6 ? LengthBits'(Ipv6Bytes) : '0);
     facts_d.mtu = entry_i.mtu;
@@ -292,8 +294,8 @@ module gw_verdict
   checks_t          checks_d, checks_q;
   gw_egress_class_e class_d, class_q;  // of a packet that has its token, or wants none
   gw_disposition_e  over_row3_q, blocked_row_q;
-  logic             stamps2_q, learns2_q, confirms2_q, too_big_answered2_q;
-  logic             stamps3_q, learns3_q, confirms3_q, too_big_answered3_q;
+  logic             stamps2_q, learns2_q, confirms2_q, too_big_answered2_q, too_big_hosted2_q;
+  logic             stamps3_q, learns3_q, confirms3_q, too_big_answered3_q, hosted_q;
 
   always_comb begin
     checks_d.hits = verdict2_q.disposition == DispositionForwardHit;
@@ -318,6 +320,7 @@ module gw_verdict
       learns2_q           <= facts_q.learns;
       confirms2_q         <= facts_q.confirms;
       too_big_answered2_q <= facts_q.too_big_answered;
+      too_big_hosted2_q   <= facts_q.too_big_hosted;
     end
     if (valid_q[1]) begin
       verdict3_q          <= verdict2_q;
@@ -325,7 +328,8 @@ module gw_verdict
       class_q             <= class_d;
       over_row3_q         <= over_row2_q;
       blocked_row_q       <= !checks_d.supported ? DispositionDropEncapUnsupported :
-          too_big_answered2_q ? DispositionForwardTooBig : DispositionDropTooBig;
+          too_big_answered2_q ? DispositionForwardTooBig : too_big_hosted2_q ? DispositionHostTooBig : DispositionDropTooBig;
+      hosted_q            <= checks_d.supported && checks_d.too_big && too_big_hosted2_q;
       hit3_q              <= hit2_q;
       request3_q          <= request2_q;
       record3_q           <= record2_q;
@@ -338,12 +342,13 @@ module gw_verdict
 
   // ---- stage 4: whether it has its token -----------------------------------------------------------------------------
   gw_verdict_t verdict4_d, verdict4_q;
-  logic        forwards, blocked;
+  logic        forwards, blocked, carried;
   logic        hit, learn, hit_valid_q, request_valid_q;
 
   always_comb begin
     forwards = over_i ? checks_q.over_forwards : checks_q.forwards;
     blocked  = !checks_q.supported || checks_q.too_big;
+    carried  = !blocked || hosted_q;
 
     verdict4_d = verdict3_q;
     verdict4_d.disposition  = over_i ? over_row3_q : verdict3_q.disposition;
@@ -358,8 +363,8 @@ module gw_verdict
     verdict4_d.count_backend = forwards && !blocked;
   end
 
-  assign hit   = valid_q[2] && stamps3_q && checks_q.hits && !blocked;
-  assign learn = valid_q[2] && stamps3_q && learns3_q && !blocked && (over_i ? checks_q.over_forwards : checks_q.rings);
+  assign hit   = valid_q[2] && stamps3_q && checks_q.hits && carried;
+  assign learn = valid_q[2] && stamps3_q && learns3_q && carried && (over_i ? checks_q.over_forwards : checks_q.rings);
   always_ff @(posedge clk_i) begin
     hit_valid_q     <= hit;
     request_valid_q <= learn || (hit && confirms3_q);
@@ -373,6 +378,12 @@ module gw_verdict
       verdict4_q <= verdict4_d;
       hit4_q     <= hit3_q;
       record4_q  <= checks_q.explains && !over_i ? record3_q : '0;
+      if (forwards && hosted_q) begin
+        record4_q.vip_valid    <= 1'b1;
+        record4_q.vip          <= verdict3_q.vip;
+        record4_q.ring_backend <= verdict3_q.backend;
+        record4_q.generation   <= verdict3_q.entry.generation;
+      end
       request4_q            <= request3_q;
       request4_q.confirm    <= hit;
       request4_q.backend    <= verdict3_q.backend;

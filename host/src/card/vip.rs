@@ -14,7 +14,7 @@ use guideway_hdl::tables::{
 use super::moves::path_to_room;
 use super::{Card, CardError, Secrets, VipId, address_from_bits, address_to_bits};
 pub use address::{VipAddress, VipAddressError};
-pub use rules::{HashOptions, Meter, OnMiss, RouteBy, Rules};
+pub use rules::{HashOptions, Meter, OnMiss, RouteBy, Rules, TooBig};
 
 mod address;
 mod rules;

@@ -107,7 +107,7 @@ fn as_json(
     let vips: Vec<_> = state.vips.iter().map(|vip| {
         let pool = state.pool(vip.pool).map(|pool| pool.name.as_str());
         json!({ "name": vip.name, "index": vip.id, "address": vip.address, "port": vip.port, "protocol": vip.protocol.name(), "pool": pool, "on_miss": vip.rules.on_miss,
-            "hash": vip.rules.hash.names(), "meter": vip.rules.meter, "quota": vip.rules.quota, "echo": vip.rules.echo, "route_by": vip.rules.route_by.names(), "quic": vip.rules.quic })
+            "hash": vip.rules.hash.names(), "meter": vip.rules.meter, "quota": vip.rules.quota, "echo": vip.rules.echo, "too_big": vip.rules.too_big, "route_by": vip.rules.route_by.names(), "quic": vip.rules.quic })
     }).collect();
     json!({ "card": config.card, "node": config.node, "pools": pools, "backends": backends, "vips": vips })
 }

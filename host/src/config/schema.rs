@@ -124,6 +124,7 @@ pub struct Vip {
     pub meter: Option<At<Meter>>,
     pub quota: Option<At<i64>>,
     pub echo: Option<At<bool>>,
+    pub too_big: Option<At<String>>,
     pub route_by: Option<Vec<At<String>>>,
     pub quic: Option<At<String>>,
 }

@@ -9,7 +9,7 @@ use guideway_hdl::tables::VIP_PREFIXES;
 use super::check::Checker;
 use super::schema::{self, At};
 use super::{Backend, Encap, Pool, Protocol, Vip};
-use crate::card::{HashOptions, Meter, OnMiss, Rules, VipAddress, VipAddressError};
+use crate::card::{HashOptions, Meter, OnMiss, Rules, TooBig, VipAddress, VipAddressError};
 
 /// The largest rate of a meter: 24 bits.
 const RATE_MAX: i64 = (1 << 24) - 1;
@@ -173,6 +173,7 @@ impl Checker {
                 u32::try_from(quota).unwrap_or_default()
             }),
             echo: vip.echo.as_ref().is_some_and(|echo| *echo.get_ref()),
+            too_big: self.too_big(vip.too_big.as_ref()),
             quic: self.quic(vip),
         };
         if let (Some(meter), false) = (&vip.meter, rules.on_miss == OnMiss::Punt) {
@@ -236,6 +237,25 @@ impl Checker {
         };
         self.problem("vip.on_miss", on_miss.span(), message, help);
         OnMiss::default()
+    }
+
+    fn too_big(&mut self, too_big: Option<&At<String>>) -> TooBig {
+        let Some(too_big) = too_big else {
+            return TooBig::default();
+        };
+        match too_big.get_ref().as_str() {
+            "drop" => TooBig::Drop,
+            "fragment" => TooBig::Fragment,
+            other => {
+                self.problem(
+                    "vip.too_big",
+                    too_big.span(),
+                    format!("{other:?} is nothing that becomes of a packet"),
+                    "write \"drop\" or \"fragment\"",
+                );
+                TooBig::default()
+            }
+        }
     }
 
     /// Prefixes have a table of their own.

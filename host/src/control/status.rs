@@ -52,7 +52,7 @@ pub fn vips(card: &Card, state: &State) -> Result<Value, CardError> {
         let pool = state.pool(vip.pool).map(|pool| pool.name.as_str());
         json!({
             "name": vip.name, "index": vip.id, "address": vip.address, "port": vip.port, "protocol": vip.protocol.name(), "pool": pool, "on_miss": vip.rules.on_miss,
-            "echo": vip.rules.echo,
+            "echo": vip.rules.echo, "too_big": vip.rules.too_big,
             "packets": count.packets, "bytes": count.bytes,
         })
     }).collect())

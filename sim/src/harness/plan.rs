@@ -180,6 +180,7 @@ pub(super) fn vips(random: &mut Random, pools: &[PoolPlan], world: World) -> Vec
                 pool: random.pick(pools).pool,
                 miss_policy: *random.pick(policies),
                 quota: *random.pick(&[0, 0, 1, 3, 8]),
+                fragment_too_big: random.chance(50),
                 hash_no_source_port: random.chance(15),
                 hash_destination_port_only: random.chance(15),
                 hash_keep_destination_port: random.chance(30),

@@ -134,10 +134,10 @@ impl Path {
             decision.disposition,
             Disposition::HostPunt | Disposition::HostIcmpError
         ) && decision.record.vip_valid;
-        if miss && !self.tables.take_token(decision.record.vip) {
+        let vip = decision.record.vip;
+        if miss && !self.tables.take_token(vip) {
             decision = decide_over_meter(&self.tables, &config, &frame, source);
-            self.counters
-                .over_meter(decision.record.vip, decision.ip_bytes);
+            self.counters.over_meter(vip, decision.ip_bytes);
         }
         if let Some((place, packet)) = &decision.hit {
             mark(&mut self.tables, *place, packet, self.time_us);

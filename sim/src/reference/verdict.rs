@@ -66,14 +66,19 @@ impl Decision {
             learn: None,
             output: Vec::new(),
             reply: None,
-            record: RxCompletion {
-                disposition: disposition.raw(),
-                host_class: disposition.host_class().map_or(0, |class| class.raw()),
-                length: u16::try_from(frame.len()).unwrap_or(u16::MAX),
-                ..RxCompletion::default()
-            },
+            record: host_record(disposition, frame),
             view: trace::bare(disposition, frame.len()),
         }
+    }
+}
+
+/// What the host is told of every frame that it gets.
+fn host_record(disposition: Disposition, frame: &[u8]) -> RxCompletion {
+    RxCompletion {
+        disposition: disposition.raw(),
+        host_class: disposition.host_class().map_or(0, |class| class.raw()),
+        length: u16::try_from(frame.len()).unwrap_or(u16::MAX),
+        ..RxCompletion::default()
     }
 }
 
@@ -192,6 +197,7 @@ fn assign(
         entry,
         vip: tables.vip(vip),
         told: false,
+        hosted: hosts_too_big(config, &tables.vip(vip), packet).then_some(vip),
     };
     forward(&mut decision, tables, config, frame, packet, &to);
     decision
@@ -217,11 +223,13 @@ fn balance(
         && packet.dont_fragment
         && !packet.icmp_error
         && reply::is_host(packet.source);
+    let hosted = hosts_too_big(config, &vip, packet).then_some(hit.vip);
     let target = |index, entry| Target {
         index,
         entry,
         vip,
         told,
+        hosted,
     };
     let by_ring = match token {
         Token::Found => Disposition::ForwardRing,
@@ -277,12 +285,17 @@ fn balance(
     if let Some(to) = to {
         forward(&mut decision, tables, config, frame, packet, &to);
     }
-    if decision.disposition == Disposition::ForwardHit && !packet.icmp_error {
+    // A packet that the host sends in fragments is one of its flow all the same.
+    let row = match decision.disposition {
+        Disposition::HostTooBig => disposition,
+        other => other,
+    };
+    if row == Disposition::ForwardHit && !packet.icmp_error {
         decision.hit = flow.map(|flow| (flow.place, *packet));
     }
     let learns = punts || vip.miss_policy == MissPolicy::Learn.raw() && !config.compute_only;
     let by_ring = matches!(
-        decision.disposition,
+        row,
         Disposition::ForwardRing | Disposition::ForwardOverMeter
     );
     if by_ring && learns && !packet.rst && !packet.icmp_error {
@@ -323,6 +336,13 @@ struct Target {
     vip: VipEntry,
     /// The client is told of a packet that is too big.
     told: bool,
+    /// The host sends it in fragments, for this VIP.
+    hosted: Option<u16>,
+}
+
+/// Whether a packet that is too big is the host's to send, in outer fragments.
+fn hosts_too_big(config: &Config, vip: &VipEntry, packet: &Packet) -> bool {
+    vip.fragment_too_big && config.host_alive && !packet.is_ipv6() && !packet.dont_fragment
 }
 
 /// Builds the frame that leaves, or drops what the encapsulation cannot carry.
@@ -354,9 +374,16 @@ fn forward(
             decision.output = reply::too_big(frame, packet, mtu);
             decision.reply = Some(Reply::TooBig);
         }
-        Err(disposition) => {
-            decision.disposition = disposition;
-            decision.record.disposition = disposition.raw();
+        Err(dropped) => {
+            let hosted = to.hosted.filter(|_| dropped == Disposition::DropTooBig);
+            decision.disposition = hosted.map_or(dropped, |_| Disposition::HostTooBig);
+            decision.record = host_record(decision.disposition, frame);
+            if let Some(vip) = hosted {
+                decision.record.vip_valid = true;
+                decision.record.vip = vip;
+                decision.record.ring_backend = to.index;
+                decision.record.generation = to.entry.generation;
+            }
         }
     }
 }

@@ -24,11 +24,42 @@ pub struct Rules {
     /// The card answers echo requests to its addresses.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub echo: bool,
+    /// What becomes of IPv4 packets that are too big to be encapsulated and may be fragmented.
+    #[serde(skip_serializing_if = "TooBig::is_usual")]
+    pub too_big: TooBig,
     /// What decides about punts before the ring; the card knows nothing of it.
     #[serde(skip_serializing_if = "RouteBy::is_usual")]
     pub route_by: RouteBy,
     /// Packets go where the server id in their QUIC connection id says; none: they do not.
     pub quic: Option<QuicScheme>,
+}
+
+/// What becomes of a packet that is too big to be encapsulated, when it may be fragmented.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TooBig {
+    /// The card drops it (`drop_too_big`).
+    #[default]
+    Drop,
+    /// The host sends it in fragments of the outer packet (`host_too_big`).
+    Fragment,
+}
+
+impl TooBig {
+    /// Nothing is said; stored forms leave it out.
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Drop => "drop",
+            Self::Fragment => "fragment",
+        }
+    }
 }
 
 /// What decides about punts before the ring.
@@ -115,6 +146,7 @@ impl Rules {
             echo: self.echo,
             quic: self.quic.is_some(),
             quic_lb: self.quic == Some(QuicScheme::QuicLb),
+            fragment_too_big: self.too_big == TooBig::Fragment,
         }
     }
 }
@@ -221,6 +253,10 @@ mod tests {
             );
         }
         assert!(!rules.hash.set("source"));
+        for (too_big, hosted) in [(TooBig::Drop, false), (TooBig::Fragment, true)] {
+            rules.too_big = too_big;
+            assert_eq!(rules.to_entry(0, 0).fragment_too_big, hosted);
+        }
         for (scheme, lb) in [(QuicScheme::Katran, false), (QuicScheme::QuicLb, true)] {
             rules.quic = Some(scheme);
             let entry = rules.to_entry(0, 0);
@@ -239,6 +275,7 @@ mod tests {
             meter: Some(Meter { rate: 1, burst: 2 }),
             quota: None,
             echo: false,
+            too_big: TooBig::Fragment,
             route_by: RouteBy {
                 source: true,
                 ..RouteBy::default()
