@@ -255,7 +255,7 @@ layout! {
         ipv6: bool [1],
         /// Generation: a flow entry with another one is a miss.
         generation: u8 [8],
-        /// Its next hop.
+        /// Its next hop, or the first of several.
         next_hop: u8 [8],
         /// Outer destination address.
         address: u128 [128],
@@ -263,8 +263,8 @@ layout! {
         key_present: bool [1],
         /// GRE key.
         key: u32 [32],
-        /// GUE destination port.
-        gue_port: u16 [16],
+        /// How many next hops behind the first its packets are spread over too, by flow hash.
+        more_next_hops: u8 [4],
     }
 }
 

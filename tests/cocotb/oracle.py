@@ -284,7 +284,9 @@ class Card:
         backend = self.entry("backend_entry", self.backends, inject["backend"])
         if inject["vip"] >= L.Vips or not self.usable(inject["backend"]) or backend["generation"] != inject["generation"]:
             return Decision("DropInjectInvalid")
-        return self.forward("ForwardInject", packet, frame, inject["vip"], inject["backend"])
+        vip = self.entry("vip_entry", self.vips, inject["vip"])
+        digest = flow_hash(*self.hash_fields(packet, vip, False))
+        return self.forward("ForwardInject", packet, frame, inject["vip"], inject["backend"], digest)
 
     def choose(self, packet, frame):
         found = self.find(packet)
@@ -317,7 +319,7 @@ class Card:
 
         counted = {"vip": index, "ip_bytes": packet.length}
         if live and not afresh:
-            decision = self.forward("ForwardHit", packet, frame, index, flow["backend"])
+            decision = self.forward("ForwardHit", packet, frame, index, flow["backend"], digest)
             decision.hit = flow["place"] if decision.disposition in ("ForwardHit", "HostTooBig") and not packet.error else None
             return dataclasses.replace(decision, **counted)
         punts = vip["miss_policy"] == L.MissPolicyPunt and not self.compute_only
@@ -336,10 +338,10 @@ class Card:
             return Decision("DropNoBackend", **counted)
         if not self.usable(slot):
             return Decision("DropBackendDown", **counted)
-        return dataclasses.replace(self.forward("ForwardRing", packet, frame, index, slot), fallback=punts, **counted)
+        return dataclasses.replace(self.forward("ForwardRing", packet, frame, index, slot, digest), fallback=punts, **counted)
 
     # ---- section 5 ----
-    def forward(self, disposition, packet, frame, number, index):
+    def forward(self, disposition, packet, frame, number, index, digest):
         vip, backend = self.entry("vip_entry", self.vips, number), self.entry("backend_entry", self.backends, index)
         if backend["encap"] not in (L.EncapIpip, L.EncapGre, L.EncapGue, L.EncapL2):
             return Decision("DropEncapUnsupported")
@@ -349,7 +351,7 @@ class Card:
                 record = {"vip_valid": 1, "vip": number, "ring_backend": index, "generation": backend["generation"]}
                 return Decision("HostTooBig", record=record)
             return Decision("DropTooBig")
-        hop = self.entry("next_hop_entry", self.next_hops, backend["next_hop"])
+        hop = self.entry("next_hop_entry", self.next_hops, backend["next_hop"] + ((digest >> 24) * (backend["more_next_hops"] + 1) >> 8))
         source = hop["source"].to_bytes(6, "big") if hop["source"] else frame[:6]
         ipv6 = packet.ipv6 if backend["encap"] == L.EncapL2 else backend["ipv6"]
         ether = b"\x86\xdd" if ipv6 else b"\x08\x00"

@@ -164,7 +164,8 @@ async def build(core, policies):
         generation = random.randrange(256)
         await core.set_backend(
             index, state=random.choice(states), encap=random.choice(encaps), ipv6=int(ipv6), generation=generation, key_present=random.getrandbits(1),
-            next_hop=random.choice((0, 0, 1, 15, 16, 200)), address=random.getrandbits(128 if ipv6 else 32), key=random.getrandbits(32))
+            next_hop=random.choice((0, 0, 1, 15, 16, 200)), more_next_hops=random.choice((0, 0, 1, 2, 15)),
+            address=random.getrandbits(128 if ipv6 else 32), key=random.getrandbits(32))
         world.backends.append((index, generation))
     indices = [index for index, _ in world.backends]
 

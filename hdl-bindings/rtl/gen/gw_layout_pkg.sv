@@ -1,6 +1,6 @@
 // Generated from hdl-bindings/src by `make generate`: change it there.
 package gw_layout_pkg;
-  localparam logic [31:0] LayoutHash = 32'h383bf9d7;
+  localparam logic [31:0] LayoutHash = 32'h7850d50a;
   localparam int unsigned Magic = 1196900697;
   localparam int unsigned CardResetKey = 1380275013;
   localparam int unsigned Vips = 256;
@@ -258,12 +258,12 @@ package gw_layout_pkg;
 
   // A backend.
   typedef struct packed {
-    logic [24:0] reserved_top;
-    logic [15:0] gue_port;  // GUE destination port.
+    logic [36:0] reserved_top;
+    logic [3:0] more_next_hops;  // How many next hops behind the first its packets are spread over too, by flow hash.
     logic [31:0] key;  // GRE key.
     logic key_present;  // GRE key is present.
     logic [127:0] address;  // Outer destination address.
-    logic [7:0] next_hop;  // Its next hop.
+    logic [7:0] next_hop;  // Its next hop, or the first of several.
     logic [7:0] generation;  // Generation: a flow entry with another one is a miss.
     logic ipv6;  // The outer address is IPv6.
     logic [2:0] encap;  // [`Encap`].

@@ -36,6 +36,8 @@ module gw_verdict
 );
 
   localparam int unsigned LengthBits = 17;  // of an IP packet, with the header that an IPv6 length leaves out
+  localparam int unsigned SpreadBits = 8;  // of the flow hash, that choose among next hops
+  localparam int unsigned HopBits = 4;
   localparam int unsigned DontFragment = 14;  // in an IPv4 header's second word
   localparam logic [5:0] Ipv4Bytes = 6'd20;
   localparam logic [5:0] Ipv6Bytes = 6'd40;
@@ -97,6 +99,7 @@ module gw_verdict
     logic                 too_big_answered;
     logic                 too_big_hosted;  // goes to the host instead
     logic [LengthBits-1:0] inner_length;  // of the whole IP packet
+    logic [SpreadBits-1:0] spread;  // of the flow hash
     logic [13:0]          mtu;
     logic [5:0]           flow_outer_bytes;
     logic [5:0]           ring_outer_bytes;
@@ -145,6 +148,7 @@ module gw_verdict
     facts_d.too_big_hosted = entry_i.fragment_too_big && host_alive_i && !parsed_i.ipv6 && !parsed_i.second_word[DontFragment];
     // an IPv6 packet's own header is not in its length
     facts_d.inner_length = LengthBits'(parsed_i.ip_length) + (parsed_i.ipv6 ? LengthBits'(Ipv6Bytes) : '0);
+    facts_d.spread = ring_i.hash[31-:SpreadBits];
     facts_d.mtu = entry_i.mtu;
     facts_d.flow_outer_bytes = outer_bytes_of(candidates_i.flow_entry);
     facts_d.ring_outer_bytes = outer_bytes_of(candidates_i.ring_entry);
@@ -294,6 +298,9 @@ module gw_verdict
   checks_t          checks_d, checks_q;
   gw_egress_class_e class_d, class_q;  // of a packet that has its token, or wants none
   gw_disposition_e  over_row3_q, blocked_row_q;
+  logic [SpreadBits-1:0]         spread2_q;
+  logic [SpreadBits+HopBits-1:0] spread_d;
+  logic [HopBits-1:0]            hop3_q;  // of the backend's next hops
   logic             stamps2_q, learns2_q, confirms2_q, too_big_answered2_q, too_big_hosted2_q;
   logic             stamps3_q, learns3_q, confirms3_q, too_big_answered3_q, hosted_q;
 
@@ -306,6 +313,7 @@ module gw_verdict
         (verdict2_q.disposition == DispositionHostIcmpError && verdict2_q.count_vip);
     checks_d.over_forwards = over_row2_q == DispositionForwardOverMeter;
     checks_d.supported = verdict2_q.entry.encap inside {EncapIpip, EncapGre, EncapGue, EncapL2};
+    spread_d = spread2_q * ((SpreadBits + HopBits)'(verdict2_q.entry.more_next_hops) + 1'b1);
     checks_d.too_big = room_q < signed'((LengthBits + 1)'(verdict2_q.outer_bytes));
     unique case (verdict2_q.disposition)
       DispositionForwardRaw: class_d = EgressClassRaw;
@@ -321,11 +329,13 @@ module gw_verdict
       confirms2_q         <= facts_q.confirms;
       too_big_answered2_q <= facts_q.too_big_answered;
       too_big_hosted2_q   <= facts_q.too_big_hosted;
+      spread2_q           <= facts_q.spread;
     end
     if (valid_q[1]) begin
       verdict3_q          <= verdict2_q;
       checks_q            <= checks_d;
       class_q             <= class_d;
+      hop3_q              <= spread_d[SpreadBits+:HopBits];
       over_row3_q         <= over_row2_q;
       blocked_row_q       <= !checks_d.supported ? DispositionDropEncapUnsupported :
           too_big_answered2_q ? DispositionForwardTooBig : too_big_hosted2_q ? DispositionHostTooBig : DispositionDropTooBig;
@@ -340,6 +350,9 @@ module gw_verdict
     end
   end
 
+  logic unused_spread;
+  assign unused_spread = ^spread_d[SpreadBits-1:0];
+
   // ---- stage 4: whether it has its token -----------------------------------------------------------------------------
   gw_verdict_t verdict4_d, verdict4_q;
   logic        forwards, blocked, carried;
@@ -351,6 +364,7 @@ module gw_verdict
     carried  = !blocked || hosted_q;
 
     verdict4_d = verdict3_q;
+    verdict4_d.entry.next_hop = verdict3_q.entry.next_hop + 8'(hop3_q);
     verdict4_d.disposition  = over_i ? over_row3_q : verdict3_q.disposition;
     verdict4_d.egress_class = over_i ? (checks_q.over_forwards ? EgressClassOverMeter : EgressClassNew) : class_q;
     verdict4_d.over_meter   = over_i;

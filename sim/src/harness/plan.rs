@@ -65,6 +65,11 @@ pub(super) fn backends(random: &mut Random) -> Vec<(u16, BackendEntry)> {
                 ipv6,
                 generation: random.byte(),
                 next_hop: random.below(16) as u8,
+                more_next_hops: if random.chance(50) {
+                    0
+                } else {
+                    random.below(16) as u8
+                },
                 address: if ipv6 {
                     wide(random)
                 } else {

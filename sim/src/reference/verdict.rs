@@ -192,12 +192,17 @@ fn assign(
     let mut decision = Decision::of(Disposition::ForwardInject, frame);
     decision.egress_class = EgressClass::New;
     trace::tell_vip(&mut decision.view, vip);
+    let exact = VipHit {
+        vip,
+        any_port: false,
+    };
     let to = Target {
         index: backend,
         entry,
         vip: tables.vip(vip),
         told: false,
         hosted: hosts_too_big(config, &tables.vip(vip), packet).then_some(vip),
+        hash: flow_hash(packet, &tables.vip(vip), exact),
     };
     forward(&mut decision, tables, config, frame, packet, &to);
     decision
@@ -230,6 +235,7 @@ fn balance(
         vip,
         told,
         hosted,
+        hash,
     };
     let by_ring = match token {
         Token::Found => Disposition::ForwardRing,
@@ -338,6 +344,8 @@ struct Target {
     told: bool,
     /// The host sends it in fragments, for this VIP.
     hosted: Option<u16>,
+    /// Its flow's hash.
+    hash: u32,
 }
 
 /// Whether a packet that is too big is the host's to send, in outer fragments.
@@ -357,7 +365,9 @@ fn forward(
     decision.ip_bytes = packet.ip_bytes as u64;
     decision.view.backend = to.index;
     decision.view.encap = to.entry.encap;
-    let next_hop = tables.next_hop(to.entry.next_hop);
+    let hops = u32::from(to.entry.more_next_hops) + 1;
+    let spread = ((to.hash >> 24) * hops / 256) as u8;
+    let next_hop = tables.next_hop(to.entry.next_hop.wrapping_add(spread));
     let before = 14 + packet.tags.as_bytes().len();
     let inner = frame.get(before..before + packet.ip_bytes);
     let inner = inner.unwrap_or_default();
