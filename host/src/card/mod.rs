@@ -66,8 +66,8 @@ pub use secrets::{SecretSource, Secrets};
 pub use trace::TraceFilter;
 pub use tx_ring::{TxCompletion, TxRing};
 pub use vip::{
-    HashOptions, MatchEntries, MatchWrite, Meter, OnMiss, Protocol, RouteBy, Rules, TooBig, VipAddress,
-    VipAddressError, VipKey, VipMatchTable,
+    HashOptions, MatchEntries, MatchWrite, Meter, OnMiss, Protocol, RouteBy, Rules, TooBig,
+    VipAddress, VipAddressError, VipKey, VipMatchTable,
 };
 pub use wait::Waiting;
 
