@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use guideway::card::flow::{FlowPlace, FlowTarget, flow_key, insert};
 use guideway::card::{
-    Backend, BackendId, Card, CardOptions, Control, NextHop, NextHopId, Pool, PoolId, Protocol,
-    QueueOptions, Queues, VipId, VipKey, Vlan,
+    Backend, BackendId, Card, CardOptions, Control, NextHop, NextHopId, NextHops, Pool, PoolId,
+    Protocol, QueueOptions, Queues, VipId, VipKey, Vlan,
 };
 use guideway::device::{Device, registers};
 use guideway_hdl::descriptors::Expect;
@@ -201,7 +201,7 @@ fn configure(card: &Card) -> Result<()> {
         state: BackendState::Up,
         encap: Encap::Ipip,
         generation: 1,
-        next_hop: NextHopId(0),
+        next_hops: NextHops::one(0),
         address: IpAddr::from([10, 0, 0, 1]),
         gre_key: None,
     };

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use guideway_hdl::tables::{BackendEntry, BackendState, Encap, Table};
 
-use super::{BackendId, Card, CardError, NextHopId, address_from_bits, address_to_bits};
+use super::{BackendId, Card, CardError, NextHops, address_from_bits, address_to_bits};
 
 /// A backend as the card knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,8 +15,8 @@ pub struct Backend {
     pub encap: Encap,
     /// Its generation: flow entries of another one are misses.
     pub generation: u8,
-    /// Its next hop.
-    pub next_hop: NextHopId,
+    /// Its next hops.
+    pub next_hops: NextHops,
     /// Outer destination address.
     pub address: IpAddr,
     /// Key in the GRE header.
@@ -32,7 +32,8 @@ impl Backend {
             encap: self.encap.raw(),
             ipv6: self.address.is_ipv6(),
             generation: self.generation,
-            next_hop: self.next_hop.0,
+            next_hop: self.next_hops.first,
+            more_next_hops: self.next_hops.more,
             address: address_to_bits(self.address),
             key_present: self.gre_key.is_some(),
             key: self.gre_key.unwrap_or_default(),
@@ -47,7 +48,7 @@ impl Backend {
             state: BackendState::from_raw(entry.state)?,
             encap: Encap::from_raw(entry.encap)?,
             generation: entry.generation,
-            next_hop: NextHopId(entry.next_hop),
+            next_hops: NextHops::from_entry(entry),
             address: address_from_bits(entry.address, entry.ipv6),
             gre_key: entry.key_present.then_some(entry.key),
         })
@@ -103,7 +104,7 @@ mod tests {
                 state: BackendState::Draining,
                 encap,
                 generation: 200,
-                next_hop: NextHopId(15),
+                next_hops: NextHops { first: 1, more: 14 },
                 address: address.parse().unwrap(),
                 gre_key,
             };
@@ -116,7 +117,7 @@ mod tests {
             state: BackendState::Up,
             encap: Encap::Ipip,
             generation: 1,
-            next_hop: NextHopId(0),
+            next_hops: NextHops::one(0),
             address: "10.0.0.1".parse().unwrap(),
             gre_key: None,
         }

@@ -53,7 +53,7 @@ pub use error::CardError;
 pub use icmp_limit::{AnswerLimit, IcmpLimit};
 pub use ids::{BackendId, NextHopId, PoolId, VipId};
 pub use inspect::{Contents, Inspection, inspect};
-pub use next_hop::{NextHop, Vlan};
+pub use next_hop::{NextHop, NextHops, Vlan};
 pub use open::Sizes;
 pub use pool::Pool;
 pub use queues::{QueueOptions, Queues, Wake};

@@ -1,6 +1,6 @@
 //! The `next_hop` table.
 
-use guideway_hdl::tables::{NextHopEntry, Table};
+use guideway_hdl::tables::{BackendEntry, NextHopEntry, Table};
 use serde::{Deserialize, Serialize};
 
 use super::{Card, CardError, NextHopId, mac_from_bits, mac_to_bits};
@@ -68,6 +68,37 @@ impl NextHop {
                 _ => Vlan::Keep,
             },
         }
+    }
+}
+
+/// The next hops that a backend's packets are spread over, by flow hash: entries one behind the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextHops {
+    /// The first one's index.
+    pub first: u8,
+    /// How many follow it: up to 15.
+    pub more: u8,
+}
+
+impl NextHops {
+    /// A single one.
+    #[must_use]
+    pub const fn one(id: u8) -> Self {
+        Self { first: id, more: 0 }
+    }
+
+    /// Those that a backend's entry names.
+    #[must_use]
+    pub const fn from_entry(entry: &BackendEntry) -> Self {
+        Self {
+            first: entry.next_hop,
+            more: entry.more_next_hops,
+        }
+    }
+
+    /// Their indices.
+    pub fn ids(self) -> impl Iterator<Item = u8> {
+        (0..=self.more).map(move |i| self.first.wrapping_add(i))
     }
 }
 

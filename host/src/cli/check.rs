@@ -193,9 +193,17 @@ fn as_tables(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]
         ]);
     }
     let node = &config.node;
-    let hop = node
-        .next_hop
-        .map_or("none".to_owned(), |mac| mac.to_string());
+    let hops: Vec<_> = (node.next_hops.iter())
+        .map(|hop| match &hop.name {
+            Some(name) => format!("{name}, {} with {}", hop.mac, hop.vlan),
+            None => format!("{} with {}", hop.mac, hop.vlan),
+        })
+        .collect();
+    let hops = match hops.as_slice() {
+        [] => "no next hop".to_owned(),
+        [hop] => format!("next hop {hop}"),
+        hops => format!("next hops {}", hops.join("; ")),
+    };
     let source = node
         .mac
         .map_or("the received destination MAC".to_owned(), |mac| {
@@ -207,7 +215,7 @@ fn as_tables(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]
         ""
     };
     format!(
-        "{}: next hop {hop} with {}, sends from {source}, MTU {}{compute_only}; too-big errors {}; echo replies {}\n\n{pools}\n\n{backends}\n\n{vips}",
-        node.name, node.vlan, node.mtu, node.icmp_limit.too_big, node.icmp_limit.echo
+        "{}: {hops}; sends from {source}, MTU {}{compute_only}; too-big errors {}; echo replies {}\n\n{pools}\n\n{backends}\n\n{vips}",
+        node.name, node.mtu, node.icmp_limit.too_big, node.icmp_limit.echo
     )
 }

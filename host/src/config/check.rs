@@ -37,13 +37,13 @@ pub fn check(file: schema::File) -> Result<Config, Vec<Problem>> {
     let card = checker.card(file.card.into_inner());
     let node_span = file.node.as_ref().map_or(0..0, At::span);
     let node = checker.node(file.node.map(At::into_inner).unwrap_or_default());
-    let pools = checker.pools(&file.pool);
+    let pools = checker.pools(&file.pool, &node.next_hops);
     let vips = checker.vips(&file.vip, &pools);
     checker.limits(&file.pool, &file.vip, &pools, &vips);
     checker.reach(&file.pool, &pools, &node);
     checker.echo(&file.vip, &vips, &node);
     checker.quic_reach(&file.vip, &pools, &vips, &node);
-    if node.next_hop.is_none() && !pools.is_empty() {
+    if node.next_hops.is_empty() && !pools.is_empty() {
         checker.problem(
             "node.next_hop",
             node_span,

@@ -78,9 +78,6 @@ impl std::fmt::Display for Encap {
     }
 }
 
-/// Next hops that l2 backends can have: the first is the node's.
-const L2_STATIONS: usize = tables::NEXT_HOPS - 1;
-
 impl Checker {
     /// The encapsulation that a key names; an unknown one is told.
     fn kind(&mut self, key: &str, text: Option<&At<String>>) -> Option<tables::Encap> {
@@ -179,6 +176,7 @@ impl Checker {
     pub(super) fn reach(&mut self, keys: &[At<schema::Pool>], pools: &[Pool], node: &Node) {
         let mut missing = BTreeSet::new();
         let mut stations = BTreeSet::new();
+        let room = tables::NEXT_HOPS.saturating_sub(node.next_hops.len().max(1));
         for (pool, keys) in pools.iter().zip(keys) {
             for backend in &pool.backends {
                 match (backend.encap, backend.address) {
@@ -198,9 +196,9 @@ impl Checker {
                     _ => {}
                 }
             }
-            if stations.len() > L2_STATIONS {
+            if stations.len() > room {
                 let message = format!(
-                    "with this pool there are {} MAC addresses of l2 backends, but the card holds {L2_STATIONS}",
+                    "with this pool there are {} MAC addresses of l2 backends, but beside the node's next hops the card holds {room}",
                     stations.len()
                 );
                 self.problem(

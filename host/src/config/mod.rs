@@ -6,6 +6,7 @@
 pub mod check;
 pub mod encap;
 mod icmp;
+mod next_hop;
 mod node;
 mod pool;
 pub mod problem;
@@ -19,10 +20,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::card::{IcmpLimit, Rules, VipAddress, Vlan};
+use crate::card::{IcmpLimit, Rules, VipAddress};
 use crate::device::DeviceAddress;
 use crate::maglev::{Algorithm, Member};
 pub use encap::Encap;
+pub use next_hop::NextHop;
 pub use problem::Problem;
 pub use route::SourceRoute;
 
@@ -72,9 +74,7 @@ pub struct Node {
     /// Largest IP packet towards the backends, in bytes.
     pub mtu: u16,
     /// Where encapsulated frames are sent.
-    pub next_hop: Option<Mac>,
-    /// What becomes of VLAN tags on the way there.
-    pub vlan: Vlan,
+    pub next_hops: Vec<NextHop>,
     /// Misses go by the ring whatever the VIPs say, and nothing is recorded.
     pub compute_only: bool,
     /// How often the card answers of itself.
@@ -180,6 +180,8 @@ pub struct Backend {
     pub weight: u32,
     /// How packets travel to it.
     pub encap: Encap,
+    /// The next hop that leads to it, as a position in [`Node::next_hops`]; none: its packets are spread over all of them.
+    pub next_hop: Option<usize>,
     /// What its servers call themselves, in connection ids of QUIC, a TCP option or a UDP payload.
     pub server_id: Option<u32>,
 }

@@ -9,14 +9,14 @@ use guideway_hdl::tables;
 
 use super::check::Checker;
 use super::schema::{self, At};
-use super::{Backend, Encap, Pool};
+use super::{Backend, Encap, NextHop, Pool};
 use crate::maglev::Algorithm;
 
 /// The largest weight.
 const WEIGHT_MAX: i64 = 65_535;
 
 impl Checker {
-    pub(super) fn pools(&mut self, pools: &[At<schema::Pool>]) -> Vec<Pool> {
+    pub(super) fn pools(&mut self, pools: &[At<schema::Pool>], hops: &[NextHop]) -> Vec<Pool> {
         let mut names = HashMap::new();
         let mut checked = Vec::with_capacity(pools.len());
         for pool in pools {
@@ -46,7 +46,8 @@ impl Checker {
             };
             let table_size = self.table_size(pool.table_size.as_ref());
             let encaps = self.encapsulations(pool);
-            let backends = self.backends(&pool.backend, &encaps);
+            let next_hops = self.next_hops_of(pool, &encaps, hops);
+            let backends = self.backends(&pool.backend, &encaps, &next_hops);
             let source_routes = self.source_routes(&pool.source_route, &backends);
             checked.push(Pool {
                 name,
@@ -82,11 +83,18 @@ impl Checker {
         checked
     }
 
-    fn backends(&mut self, backends: &[At<schema::Backend>], encaps: &[Encap]) -> Vec<Backend> {
+    fn backends(
+        &mut self,
+        backends: &[At<schema::Backend>],
+        encaps: &[Encap],
+        next_hops: &[Option<usize>],
+    ) -> Vec<Backend> {
         let mut seen = HashMap::new();
         let mut checked = Vec::with_capacity(backends.len());
         let server_ids = self.server_ids(backends);
-        for ((backend, &encap), server_id) in backends.iter().zip(encaps).zip(server_ids) {
+        let ways = encaps.iter().zip(next_hops);
+        for ((backend, (&encap, &next_hop)), server_id) in backends.iter().zip(ways).zip(server_ids)
+        {
             let backend = backend.get_ref();
             let weight = u32::try_from(self.number(
                 "pool.backend.weight",
@@ -111,6 +119,7 @@ impl Checker {
                 address,
                 weight,
                 encap,
+                next_hop,
                 server_id,
             });
         }

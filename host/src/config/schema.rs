@@ -64,6 +64,7 @@ pub struct Node {
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct NextHop {
+    pub name: Option<At<String>>,
     pub mac: Option<At<String>>,
     /// Later.
     pub address: Option<At<toml::Value>>,
@@ -79,6 +80,7 @@ pub struct Pool {
     pub name: At<String>,
     pub encap: Option<At<String>>,
     pub gre_key: Option<At<i64>>,
+    pub next_hop: Option<At<String>>,
     pub table: Option<At<String>>,
     pub table_size: Option<At<i64>>,
     #[serde(default)]
@@ -105,6 +107,7 @@ pub struct Backend {
     pub weight: Option<At<i64>>,
     pub encap: Option<At<String>>,
     pub gre_key: Option<At<i64>>,
+    pub next_hop: Option<At<String>>,
     pub mac: Option<At<String>>,
     pub server_id: Option<At<i64>>,
 }

@@ -54,7 +54,7 @@ fn the_contract_is_read() {
     );
     assert_eq!(config.node.mac.map(Mac::to_u64), Some(0x0200_0000_0001));
     assert_eq!(
-        config.node.next_hop.unwrap().to_string(),
+        config.node.next_hops[0].mac.to_string(),
         "00:00:de:ad:be:af"
     );
     assert_eq!(
@@ -63,6 +63,7 @@ fn the_contract_is_read() {
             address: "10.0.0.1".parse().unwrap(),
             weight: 1,
             encap: Encap::Ipip,
+            next_hop: None,
             server_id: None,
         }]
     );

@@ -143,6 +143,7 @@ impl Deployment {
             return Ok(None);
         };
         tracing::debug!(%step, "step");
+        slow_path.outer.change(&next);
         self.carry_out(step, &next, slow_path)?;
         if steps.is_empty() {
             slow_path.view.set_backends(&next);

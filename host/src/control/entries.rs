@@ -6,8 +6,8 @@ use std::collections::{HashMap, HashSet};
 
 use guideway_hdl::tables::{QuicId, VipEntry};
 
-use super::state::{Backend, Life, Pool, State, Vip};
-use crate::card::{self, NextHop, NextHopId, QuicScheme, VipKey};
+use super::state::{Backend, Hop, Life, Pool, State, Vip};
+use crate::card::{self, NextHop, QuicScheme, VipKey};
 
 /// A pool: no ring when no member has a weight.
 #[must_use]
@@ -29,24 +29,28 @@ pub fn backend(backend: &Backend, state: &State) -> card::Backend {
         state: backend.life.on_card(),
         encap: backend.encap.code(),
         generation: backend.generation,
-        next_hop: NextHopId(state.next_hop_of(backend)),
+        next_hops: state.next_hops_of(backend),
         address: backend.address,
         gre_key: backend.encap.key(),
     }
 }
 
-/// The next hop of this index, if anything is reached by it: 0 is the node's, others are l2 backends' own.
+/// The next hop of this index, if anything is reached by it: one of the node's, or an l2 backend's own.
 #[must_use]
 pub fn next_hop(id: u8, state: &State) -> Option<NextHop> {
     let station = state.stations.iter().find(|&&(placed, _)| placed == id);
-    let destination = match (id, station) {
-        (0, _) => state.node.next_hop.unwrap_or_default(),
-        (_, station) => station?.1.0,
+    let of_node = || {
+        let position = id.checked_sub(state.next_hops_at)?;
+        state.node.next_hops.get(usize::from(position)).copied()
+    };
+    let Hop(mac, vlan) = match station {
+        Some(&(_, mac)) => Hop(mac, state.node.vlan),
+        None => of_node()?,
     };
     Some(NextHop {
-        destination,
+        destination: mac.0,
         source: state.node.mac,
-        vlan: state.node.vlan,
+        vlan,
     })
 }
 

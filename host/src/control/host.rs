@@ -449,6 +449,7 @@ fn take_over(
 ) -> Result<(Deployment, Found), HostError> {
     slow_path.view = known.view;
     slow_path.view.routes = Routes::of(&known.state);
+    slow_path.outer.change(&known.state);
     let adopted = slow_path.adopt()?;
     let scratch = Scratch {
         generation: known.scratch.generation + 1,

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use guideway_hdl::tables::QuicId;
+use guideway_hdl::tables::{NEXT_HOPS, QuicId};
 
 use super::echo;
 use super::entries;
@@ -19,7 +19,7 @@ use crate::card::VipAddress;
 pub enum Step {
     /// Registers: addresses, MAC, what becomes of unmatched frames.
     Node,
-    /// A next hop: the node's is 0, l2 backends have their own.
+    /// A next hop: one of the node's, or an l2 backend's own.
     NextHop(u8),
     /// A backend's entry.
     Backend(u16),
@@ -81,23 +81,21 @@ pub fn plan(old: &State, new: &State) -> Vec<Step> {
     if old.node != new.node {
         steps.push(Step::Node);
     }
-    let hop = |state: &State| (state.node.next_hop, state.node.mac, state.node.vlan);
-    if hop(old) != hop(new) {
-        steps.push(Step::NextHop(0));
-    }
-    let link = |state: &State| (state.node.mac, state.node.vlan);
-    let link_changed = link(old) != link(new);
-    let stations = new
-        .stations
-        .iter()
-        .filter(|station| link_changed || !old.stations.contains(station));
-    steps.extend(stations.map(|&(id, _)| Step::NextHop(id)));
+    let hops = (0..).take(NEXT_HOPS).filter(|&id| {
+        let hop = entries::next_hop(id, new);
+        hop.is_some() && hop != entries::next_hop(id, old)
+    });
+    steps.extend(hops.map(Step::NextHop));
     let known: HashMap<u16, &Backend> = old
         .backends
         .iter()
         .map(|backend| (backend.id, backend))
         .collect();
-    let changed = |backend: &&Backend| known.get(&backend.id) != Some(backend);
+    let changed = |backend: &&Backend| {
+        known.get(&backend.id).is_none_or(|before| {
+            before != backend || entries::backend(before, old) != entries::backend(backend, new)
+        })
+    };
     let (early, late): (Vec<&Backend>, Vec<&Backend>) = new
         .backends
         .iter()

@@ -17,7 +17,7 @@ use super::host::HostError;
 use super::state::{Backend, Pool, State, Vip};
 use super::store::Store;
 use crate::card::{
-    Card, CardError, CardOptions, QuicIdTable, Scratch, VipId, VipKey, VipMatchTable,
+    Card, CardError, CardOptions, NextHops, QuicIdTable, Scratch, VipId, VipKey, VipMatchTable,
 };
 use crate::device::{Device, DeviceError};
 use crate::slow_path::view::View;
@@ -142,7 +142,9 @@ impl Tables {
                 Some(backend) => view.set_backend(backend),
                 None => return is_absent(sides, entry),
             }
-            self.has_hop(entry.next_hop, old, new)
+            NextHops::from_entry(entry)
+                .ids()
+                .all(|id| self.has_hop(id, old, new))
         })
     }
 

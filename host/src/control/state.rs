@@ -8,11 +8,13 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use guideway_hdl::tables::{
-    BACKENDS, BackendState, GUE_PORT, NEXT_HOPS, POOLS, RING_SLOTS, RING_SLOTS_PER_BEAT,
-    SLOT_EMPTY, VIPS,
+    BACKENDS, BackendState, GUE_PORT, POOLS, RING_SLOTS, RING_SLOTS_PER_BEAT, SLOT_EMPTY, VIPS,
 };
+pub use next_hops::Hop;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+mod next_hops;
 
 use crate::card::{IcmpLimit, Rules, VipAddress, Vlan};
 use crate::config::{Config, Encap, Mac, Protocol, SourceRoute, Unmatched};
@@ -33,7 +35,10 @@ pub struct State {
     pub backends: Vec<Backend>,
     /// VIPs, by ascending index.
     pub vips: Vec<Vip>,
-    /// Backends' own MAC addresses, by ascending index; index 0 is the node's next hop.
+    /// The index of the first of the node's next hops; the others follow it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub next_hops_at: u8,
+    /// Backends' own MAC addresses, by ascending index; the node's next hops have others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stations: Vec<(u8, Mac)>,
     /// Generations of backend indices that are free again.
@@ -45,7 +50,10 @@ pub struct State {
 #[allow(missing_docs)] // the configuration's keys
 pub struct Node {
     pub mac: Option<[u8; 6]>,
-    pub next_hop: Option<[u8; 6]>,
+    /// In the card's order, which need not be the configuration's.
+    #[serde(default)]
+    pub next_hops: Vec<Hop>,
+    /// The tags of frames to l2 backends: those of the first next hop that is configured.
     #[serde(default)]
     pub vlan: Vlan,
     pub source_v4: Ipv4Addr,
@@ -170,6 +178,9 @@ pub struct Backend {
     /// How packets travel to it.
     #[serde(default, skip_serializing_if = "Encap::is_ipip")]
     pub encap: Encap,
+    /// The next hop that leads to it, as a position in [`Node::next_hops`]; none: its packets are spread over all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_hop: Option<u8>,
     /// What its servers call themselves in clients' packets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_id: Option<u32>,
@@ -232,6 +243,7 @@ impl Default for State {
             pools: Vec::new(),
             backends: Vec::new(),
             vips: Vec::new(),
+            next_hops_at: 0,
             stations: Vec::new(),
             retired: Vec::new(),
         }
@@ -243,7 +255,7 @@ impl Node {
         let (v4, v6) = (Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED);
         Self {
             mac: None,
-            next_hop: None,
+            next_hops: Vec::new(),
             vlan: Vlan::Keep,
             source_v4: v4,
             source_v6: v6,
@@ -262,8 +274,8 @@ impl Node {
         let node = &config.node;
         Self {
             mac: node.mac.map(|mac| mac.0),
-            next_hop: node.next_hop.map(|mac| mac.0),
-            vlan: node.vlan,
+            next_hops: node.next_hops.iter().map(Hop::of).collect(),
+            vlan: node.next_hops.first().map_or(Vlan::Keep, |hop| hop.vlan),
             source_v4: node.source_v4.unwrap_or(Ipv4Addr::UNSPECIFIED),
             source_v6: node.source_v6.unwrap_or(Ipv6Addr::UNSPECIFIED),
             ipip_source_v4: node.ipip_source_v4,
@@ -276,6 +288,11 @@ impl Node {
             quic_lb: node.quic_lb.clone(),
         }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+const fn is_zero(number: &u8) -> bool {
+    *number == 0
 }
 
 /// GUE's port where nothing is said; stored forms leave it out.
@@ -310,6 +327,7 @@ impl State {
             retired: self.retired.clone(),
             ..Self::default()
         };
+        next.place_next_hops(self)?;
         next.place_backends(self, config)?;
         next.place_pools(self, config)?;
         next.place_vips(self, config)?;
@@ -349,6 +367,9 @@ impl State {
                     generation,
                     life,
                     encap: backend.encap,
+                    next_hop: backend
+                        .next_hop
+                        .and_then(|hop| self.position_of(&Hop::of(&config.node.next_hops[hop]))),
                     server_id: backend.server_id,
                 });
             }
@@ -359,8 +380,11 @@ impl State {
             .filter(|b| !configured.contains(&b.id))
             .map(|b| Backend {
                 life: Life::Leaving,
+                next_hop: (b.next_hop)
+                    .and_then(|hop| self.position_of(before.node.next_hops.get(usize::from(hop))?)),
                 ..b.clone()
             });
+        let leaving: Vec<_> = leaving.collect();
         self.backends.extend(leaving);
         self.backends.sort_by_key(|backend| backend.id);
         Ok(())
@@ -476,32 +500,6 @@ impl State {
         Ok(())
     }
 
-    /// Next hops for l2 backends. Indices of the state before are given to nobody else, so that no packet meets another's.
-    fn place_stations(&mut self, before: &Self) -> Result<(), StateError> {
-        let mut used: HashSet<usize> = before
-            .stations
-            .iter()
-            .map(|&(id, _)| usize::from(id))
-            .collect();
-        used.insert(0);
-        let mut stations: Vec<(u8, Mac)> = Vec::new();
-        for mac in self.backends.iter().filter_map(Backend::station) {
-            if stations.iter().any(|&(_, placed)| placed == mac) {
-                continue;
-            }
-            let known = before.stations.iter().find(|&&(_, known)| known == mac);
-            let id = match known {
-                Some(&(id, _)) => id,
-                None => narrow(free_id(&used, NEXT_HOPS, "next hop")?)?,
-            };
-            used.insert(usize::from(id));
-            stations.push((id, mac));
-        }
-        stations.sort_unstable_by_key(|&(id, _)| id);
-        self.stations = stations;
-        Ok(())
-    }
-
     /// What the configuration does not say any more, but packets to backends of the state before still need: those that leave, and
     /// those that get another way, until it is written.
     fn keep_reach(&mut self, before: &Self, config: &Config) {
@@ -517,17 +515,6 @@ impl State {
         if config.node.source_v6.is_none() && from_own_source(true) {
             self.node.source_v6 = before.node.source_v6;
         }
-        if config.node.next_hop.is_none() && !before.backends.is_empty() {
-            self.node.next_hop = before.node.next_hop;
-        }
-    }
-
-    /// The index of the next hop that the backend is reached by.
-    #[must_use]
-    pub fn next_hop_of(&self, backend: &Backend) -> u8 {
-        let station = backend.station();
-        let place = |mac| self.stations.iter().find(|&&(_, known)| known == mac);
-        station.and_then(place).map_or(0, |&(id, _)| id)
     }
 
     /// The state without those leaving backends that `is_named` does not hold: their indices are free again.

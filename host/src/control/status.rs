@@ -98,6 +98,7 @@ pub fn host(slow_path: &SlowPath, deployment: &Deployment, takeovers: u32) -> Va
     let mut host = json!({ "takeovers": takeovers, "connections": slow_path.connections.len(), "flows": slow_path.flows.len(), "pinned": deployment.pinned, "commits": deployment.commits });
     host["fragments"] = json!(slow_path.fragment_stats());
     host["icmp_errors"] = json!(slow_path.icmp_error_stats());
+    host["too_big"] = json!(slow_path.too_big_stats());
     for part in [json!(slow_path.stats), json!(slow_path.flows.stats)] {
         if let (Some(into), Value::Object(fields)) = (host.as_object_mut(), part) {
             into.extend(fields);

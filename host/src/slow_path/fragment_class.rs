@@ -1,9 +1,12 @@
-//! The class of fragments and ICMP errors: each frame of it ends here.
+//! The class of fragments, ICMP errors and what is to be sent in fragments: each frame of it ends here.
 //!
 //! Owns what becomes of them. Those of a client's flow are sent to its backend, in whatever order they come ([`super::fragments`]); those of
-//! nobody's go to the host's network; nothing of this class is ever answered. It is the last class of a turn and takes few frames of it,
+//! nobody's go to the host's network; what is too big to be encapsulated in one frame is sent in several ([`super::outer`]); nothing of this class is ever answered. It is the last class of a turn and takes few frames of it,
 //! so that neither control nor misses wait for it.
 
+use std::collections::VecDeque;
+
+use guideway_hdl::descriptors::RxCompletion;
 use guideway_hdl::verdict::{Disposition, HostClass};
 use serde::Serialize;
 
@@ -12,6 +15,7 @@ use super::fragment::{Fragment, Part, Whose};
 use super::fragment_meter::FragmentMeter;
 use super::fragments::{FragmentStore, Later, Limits, StoreStats};
 use super::icmp_error::{Unattributed, flow_of_error};
+use super::outer::NotSent;
 use super::packet::ClientPacket;
 use super::poll::SlowPath;
 use crate::card::flow::flow_key;
@@ -61,6 +65,21 @@ pub struct IcmpErrorStats {
     pub no_backend: u64,
 }
 
+/// What became of packets that are too big to be encapsulated in one frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TooBigStats {
+    /// Packets that came.
+    pub received: u64,
+    /// Sent, in fragments.
+    pub sent: u64,
+    /// The fragments that they were sent in.
+    pub fragments: u64,
+    /// Dropped: the backend is gone.
+    pub no_backend: u64,
+    /// Dropped: none that can be divided.
+    pub unreadable: u64,
+}
+
 /// Where the fragments of a datagram go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Way {
@@ -96,6 +115,9 @@ pub(super) struct FragmentClass {
     meter: FragmentMeter,
     stats: FragmentStats,
     icmp: IcmpErrorStats,
+    too_big: TooBigStats,
+    /// Fragments that found no room in the ring yet.
+    parts: VecDeque<Vec<u8>>,
 }
 
 impl Default for FragmentClass {
@@ -105,7 +127,16 @@ impl Default for FragmentClass {
             meter: FragmentMeter::default(),
             stats: FragmentStats::default(),
             icmp: IcmpErrorStats::default(),
+            too_big: TooBigStats::default(),
+            parts: VecDeque::new(),
         }
+    }
+}
+
+impl FragmentClass {
+    /// Something can be sent at once.
+    fn has_ready(&self) -> bool {
+        self.store.has_ready() || !self.parts.is_empty()
     }
 }
 
@@ -126,6 +157,12 @@ impl SlowPath {
         self.fragments.icmp
     }
 
+    /// What became of packets that are too big to be encapsulated in one frame.
+    #[must_use]
+    pub fn too_big_stats(&self) -> TooBigStats {
+        self.fragments.too_big
+    }
+
     /// Drops fragments that have waited too long; `now` is card time in microseconds, of which the low 32 bits count.
     pub fn age_fragments(&mut self, now: u32) {
         self.fragments.store.expire(now);
@@ -142,13 +179,13 @@ impl SlowPath {
         let mut done = 0;
         while let Some(frame) = rx.frame(done).filter(|_| done < held) {
             // what is ready, or finds no room, goes first when the card has sent more
-            if tx.room() == 0 || self.fragments.store.has_ready() {
+            if tx.room() == 0 || self.fragments.has_ready() {
                 break;
             }
-            if frame.disposition == Disposition::HostIcmpError {
-                self.end_error(&frame, tx)?;
-            } else {
-                self.end_fragment(&frame, tx)?;
+            match frame.disposition {
+                Disposition::HostIcmpError => self.end_error(&frame, tx)?,
+                Disposition::HostTooBig => self.end_too_big(&frame),
+                _ => self.end_fragment(&frame, tx)?,
             }
             done += 1;
             moved += 1 + self.send_ready(tx)?;
@@ -158,9 +195,16 @@ impl SlowPath {
         Ok(moved)
     }
 
-    /// Sends what waited for a first fragment that has come, as far as the ring has room.
+    /// Sends what waited for a first fragment that has come, and parts of packets, as far as the ring has room.
     fn send_ready(&mut self, tx: &mut TxRing) -> Result<usize, CardError> {
         let mut sent = 0;
+        while tx.room() > 0
+            && let Some(part) = self.fragments.parts.pop_front()
+        {
+            tx.raw(&part, false, 0)?;
+            self.fragments.too_big.fragments += 1;
+            sent += 1;
+        }
         while tx.room() > 0
             && let Some((frame, way)) = self.fragments.store.pop_ready()
         {
@@ -267,6 +311,34 @@ impl SlowPath {
             _ => stats.no_backend += 1,
         }
         Ok(())
+    }
+
+    /// Makes the frames that a packet is sent in, to the backend that the card decided on.
+    fn end_too_big(&mut self, frame: &RxFrame<'_>) {
+        let RxCompletion {
+            vip,
+            ring_backend,
+            generation,
+            ..
+        } = frame.completion;
+        let found = self.view.vips().find(|(_, held)| held.id == vip);
+        let options = found.map(|(_, held)| held.rules.hash).unwrap_or_default();
+        let hash = ClientPacket::read(frame.bytes).ok().and_then(|packet| {
+            let matched = self.view.vip(&packet)?;
+            Some(matched.hash(packet.source, packet.source_port, packet.destination_port))
+        });
+        let to = (ring_backend, generation);
+        let parts = (self.outer).frames(frame.bytes, to, options, hash.unwrap_or_default());
+        let stats = &mut self.fragments.too_big;
+        stats.received += 1;
+        match parts {
+            Ok(parts) => {
+                stats.sent += 1;
+                self.fragments.parts.extend(parts);
+            }
+            Err(NotSent::NoBackend) => stats.no_backend += 1,
+            Err(NotSent::Unreadable) => stats.unreadable += 1,
+        }
     }
 
     fn end_error(&mut self, frame: &RxFrame<'_>, tx: &mut TxRing) -> Result<(), CardError> {

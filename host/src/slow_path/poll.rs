@@ -14,6 +14,7 @@ use super::connections::{Connection, Connections, ConnectionsError};
 use super::decide::{Decision, Undecided, connection_key};
 use super::flows::Flows;
 use super::fragment_class::FragmentClass;
+use super::outer::Outer;
 use super::packet::ClientPacket;
 use super::routes::{By, decide_routed};
 use super::view::View;
@@ -87,6 +88,8 @@ pub struct SlowPath {
     pub flows: Flows,
     /// What was done.
     pub stats: Stats,
+    /// How packets that the card cannot send travel to backends.
+    pub outer: Outer,
     pub(super) sink: Box<dyn Sink>,
     pub(super) fragments: FragmentClass,
     pub(super) batch: usize,
@@ -115,6 +118,7 @@ impl SlowPath {
             connections,
             flows,
             stats: Stats::default(),
+            outer: Outer::default(),
             sink,
             fragments: FragmentClass::default(),
             batch,

@@ -1,7 +1,7 @@
 //! What a card made of a scenario, and how the answers of two cards differ.
 //!
 //! Owns what may differ: cycles, and what `CARD.md` leaves open (the completion's fields without `vip_valid`, stamps when a
-//! frame's end was bad, traces of such frames).
+//! frame's end was bad, traces of such frames, what packets close together ask of an unconfirmed flow).
 
 use guideway_hdl::CARD_RESET_KEY;
 use guideway_hdl::descriptors::{Command, RxCompletion, TxDescriptor, TxOp};
@@ -91,7 +91,7 @@ pub fn play(card: &mut dyn Card, scenario: &Scenario) -> Result<Outcome, Harness
         vips: host.table_counters(Table::VipCounter)?,
         over_meter: host.table_counters(Table::VipOverMeter)?,
         backends: host.table_counters(Table::BackendCounter)?,
-        flows: flows(&mut host, &places, !scenario.honest)?,
+        flows: flows(&mut host, &places, scenario)?,
         flow_digest: match scenario.world.learns() {
             true => Some(host.digest(Table::Flow, 0, Table::Flow.entries())?),
             false => None,
@@ -299,14 +299,24 @@ fn open(mut frame: Received) -> Received {
 fn flows(
     host: &mut TestHost<'_>,
     places: &[usize],
-    bad_ends: bool,
+    scenario: &Scenario,
 ) -> Result<Vec<(usize, FlowRecord)>, HarnessError> {
+    let unconfirmed = if scenario.world.learns() {
+        Vec::new()
+    } else {
+        scenario.unconfirmed_keys()
+    };
     let mut flows = Vec::with_capacity(places.len());
     for place in places {
         let entry = host.dump(Table::Flow, *place, 1)?;
         let bytes = std::array::from_fn(|i| entry[0][i]);
         let mut record = FlowRecord::from_bytes(&bytes);
-        if bad_ends {
+        // the second of two packets close together finds the entry unconfirmed, and its confirmation is refused, FIN and RST with it
+        if unconfirmed.contains(&key_of(&record)) {
+            record.fin = false;
+            record.rst = false;
+        }
+        if !scenario.honest {
             // a frame that its end drops may have marked and confirmed its flow (`CARD.md` 4)
             record.last_seen = 0;
             record.fin = false;

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 
 use guideway_hdl::descriptors::{Command, Expect, Opcode, TxOp};
 use guideway_hdl::tables::{
-    BANKS, BackendEntry, FLOW_WAYS, FlowRecord, NextHopEntry, QuicId, SECRET_WORDS, VIP_PREFIXES,
-    VipEntry, VipMatch, VipPrefix,
+    BANKS, BackendEntry, FLOW_WAYS, FlowKey, FlowRecord, NextHopEntry, QuicId, SECRET_WORDS,
+    VIP_PREFIXES, VipEntry, VipMatch, VipPrefix,
 };
 
 use super::TestHost;
@@ -386,6 +386,25 @@ impl Scenario {
             _ if self.flows.is_empty() => Vec::new(),
             _ => vec![Step::Flow(self.flow_command(random))],
         }
+    }
+
+    /// The flows that the host writes unconfirmed.
+    #[must_use]
+    pub fn unconfirmed_keys(&self) -> Vec<FlowKey> {
+        let planned = (self.flows.iter()).filter(|plan| !plan.record.confirmed);
+        let written = self.steps.iter().filter_map(|step| match step {
+            Step::Flow(command) if !command.confirmed => Some(FlowKey {
+                destination_port: command.destination_port,
+                source_port: command.source_port,
+                source: command.source,
+                vip: command.vip,
+            }),
+            _ => None,
+        });
+        planned
+            .map(|plan| key_of(&plan.record))
+            .chain(written)
+            .collect()
     }
 
     fn flow_command(&self, random: &mut Random) -> Command {

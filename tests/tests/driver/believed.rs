@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use guideway::card::{Backend, BackendId, Card, NextHop, NextHopId};
+use guideway::card::{Backend, BackendId, Card, NextHop, NextHopId, NextHops};
 use guideway::control::host::Found;
 use guideway_hdl::tables::{Encap, Table, VipPrefix};
 use guideway_sim::card::Model;
@@ -80,7 +80,9 @@ const CHANGES: [Change; 11] = [
         change(card, "10.0.0.2", |backend| backend.encap = Encap::L2);
     }),
     ("the node's next hop instead of a station", |card| {
-        change(card, "10.1.0.1", |backend| backend.next_hop = NextHopId(0));
+        change(card, "10.1.0.1", |backend| {
+            backend.next_hops = NextHops::one(0)
+        });
     }),
     ("another station", |card| turn_away(card, 1)),
     ("another next hop", |card| turn_away(card, 0)),

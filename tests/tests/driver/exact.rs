@@ -230,7 +230,9 @@ fn takers(backends: &[BackendEntry], hops: &[NextHopEntry], config: &Config) -> 
 
 /// How the card reaches a backend, its next hop included.
 fn way(backend: &Backend, hops: &[NextHopEntry], config: &Config) -> Result<Encap, String> {
-    let hop = NextHop::from_entry(&hops[usize::from(backend.next_hop.0)]);
+    let mut hops = (backend.next_hops.ids()).map(|id| NextHop::from_entry(&hops[usize::from(id)]));
+    let hops: Vec<NextHop> = hops.by_ref().collect();
+    let hop = hops[0];
     let encap = match backend.encap {
         tables::Encap::Ipip => Encap::Ipip,
         tables::Encap::Gre => Encap::Gre {
@@ -242,7 +244,17 @@ fn way(backend: &Backend, hops: &[NextHopEntry], config: &Config) -> Result<Enca
         },
         other => return Err(format!("{} in {other:?}", backend.address)),
     };
-    let by_node = config.node.next_hop.map(|mac| mac.0) == Some(hop.destination);
+    let macs = |hops: &[NextHop]| -> BTreeSet<[u8; 6]> {
+        hops.iter().map(|hop| hop.destination).collect()
+    };
+    let configured = (config.pools.iter().flat_map(|pool| &pool.backends))
+        .find(|known| known.address == backend.address);
+    let all = || config.node.next_hops.iter().map(|hop| hop.mac.0).collect();
+    let wanted: BTreeSet<[u8; 6]> = match configured.and_then(|known| known.next_hop) {
+        Some(hop) => BTreeSet::from([config.node.next_hops[hop].mac.0]),
+        None => all(),
+    };
+    let by_node = macs(&hops) == wanted && hops.len() == wanted.len();
     let hop_fits = by_node != matches!(encap, Encap::L2 { .. });
     let key_fits = backend.gre_key.is_none() || matches!(encap, Encap::Gre { .. });
     if hop_fits && key_fits && hop.source == config.node.mac.map(|mac| mac.0) {

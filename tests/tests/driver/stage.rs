@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use guideway::card::{
-    Backend, BackendId, Card, CardOptions, Control, NextHop, NextHopId, Pool, PoolId, Protocol,
-    SecretSource, VipId, VipKey, Vlan, Waiting,
+    Backend, BackendId, Card, CardOptions, Control, NextHop, NextHopId, NextHops, Pool, PoolId,
+    Protocol, SecretSource, VipId, VipKey, Vlan, Waiting,
 };
 use guideway::device::Device;
 use guideway::device::vfio_user::VfioUser;
@@ -158,7 +158,7 @@ pub fn configure(card: &Card) {
             state: BackendState::Up,
             encap: Encap::Ipip,
             generation: i + 1,
-            next_hop: NextHopId(0),
+            next_hops: NextHops::one(0),
             address: IpAddr::from([10, 0, 0, i + 1]),
             gre_key: None,
         };

@@ -95,7 +95,7 @@ impl Ways {
             let node = &config.node;
             ways.sources.extend(node.source_v4.map(IpAddr::from));
             ways.sources.extend(node.source_v6.map(IpAddr::from));
-            ways.hops.extend(node.next_hop.map(|mac| mac.0));
+            ways.hops.extend(node.next_hops.iter().map(|hop| hop.mac.0));
             for backend in config.pools.iter().flat_map(|pool| &pool.backends) {
                 let address = backend.address;
                 let way = match backend.encap {

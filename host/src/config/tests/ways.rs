@@ -1,13 +1,14 @@
 //! Ways to backends: encapsulation, tags, next hops.
 
 use super::*;
+use crate::card::Vlan;
 
 #[test]
 fn tags_are_kept_removed_or_set() {
     let mac = "mac = \"00:00:de:ad:be:af\"";
     let vlan = |keys: &str| {
         let text = GOOD.replace(mac, &format!("{mac}\n{keys}"));
-        Config::parse("lb.toml", &text).unwrap().node.vlan
+        Config::parse("lb.toml", &text).unwrap().node.next_hops[0].vlan
     };
     assert_eq!(vlan(""), Vlan::Keep);
     assert_eq!(vlan("vlan = \"keep\""), Vlan::Keep);
@@ -15,6 +16,56 @@ fn tags_are_kept_removed_or_set() {
     assert_eq!(vlan("vlan = 42"), Vlan::Set(42));
     assert_eq!(vlan("vlan = 42\nvlan_priority = 7"), Vlan::Set(0xe02a));
     assert_eq!(Vlan::Set(0xe02a).to_string(), "VLAN 42 priority 7");
+}
+
+#[test]
+fn a_backend_is_reached_by_all_next_hops_or_by_one() {
+    let first = "[[node.next_hop]]\nmac = \"00:00:de:ad:be:af\"\n";
+    let two =
+        format!("{first}[[node.next_hop]]\nname = \"b\"\nmac = \"02:00:00:00:00:0b\"\nvlan = 7\n");
+    let more = "[[pool.backend]]\naddress = \"10.0.0.8\"\nnext_hop = \"b\"\n";
+    let text = GOOD.replace(first, &two);
+    let backend = "[[pool.backend]]\naddress = \"10.0.0.1\"";
+    let hops = |text: &str| -> Vec<Option<usize>> {
+        let config = Config::parse("lb.toml", text).unwrap();
+        let named = config.node.next_hops.iter().map(|hop| hop.name.as_deref());
+        assert_eq!(named.collect::<Vec<_>>(), [None, Some("b")]);
+        (config.pools[0].backends.iter())
+            .map(|backend| backend.next_hop)
+            .collect()
+    };
+    assert_eq!(hops(&text), [None]);
+    let own = text.replace(backend, &format!("{more}{backend}"));
+    assert_eq!(hops(&own), [Some(1), None]);
+    let pools = text.replace("[[pool]]\n", "[[pool]]\nnext_hop = \"b\"\n");
+    assert_eq!(hops(&pools), [Some(1)]);
+
+    let key = |text: &str| {
+        let problems = Config::parse("lb.toml", text).unwrap_err();
+        problems.shown[0].problem.key.clone()
+    };
+    assert_eq!(
+        key(&own.replace("name = \"b\"", "name = \"c\"")),
+        "pool.backend.next_hop"
+    );
+    let l2 = more.replace(
+        "next_hop",
+        "encap = \"l2\"\nmac = \"02:00:00:00:00:05\"\nnext_hop",
+    );
+    assert_eq!(
+        key(&text.replace(backend, &format!("{l2}{backend}"))),
+        "pool.backend.next_hop"
+    );
+    assert_eq!(
+        key(&GOOD.replace(first, &first.repeat(2))),
+        "node.next_hop.mac"
+    );
+    let named = first.replace("mac", "name = \"b\"\nmac");
+    assert_eq!(key(&text.replace(first, &named)), "node.next_hop.name");
+    let many: String = (0..17)
+        .map(|i| format!("[[node.next_hop]]\nmac = \"02:00:00:00:01:{i:02x}\"\n"))
+        .collect();
+    assert_eq!(key(&GOOD.replace(first, &many)), "node.next_hop");
 }
 
 #[test]

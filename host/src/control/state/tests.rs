@@ -1,6 +1,7 @@
 //! What follows from a state and a configuration: who keeps an index, what is new, what stays until nobody needs it.
 
 use super::*;
+use crate::control::plan::{Step, plan};
 
 fn config(pools: &[(&str, &[(&str, u32)])]) -> Config {
     use std::fmt::Write as _;
@@ -140,7 +141,7 @@ fn station(host: u8, mac: u8) -> String {
 fn stations_share_a_next_hop_and_keep_it_until_nobody_is_sent_there() {
     let hops = |state: &State| -> Vec<u8> {
         (state.backends.iter())
-            .map(|backend| state.next_hop_of(backend))
+            .map(|backend| state.next_hops_of(backend).first)
             .collect()
     };
     let ipip = "[[pool.backend]]\naddress = \"10.0.0.4\"\n";
@@ -158,8 +159,81 @@ fn stations_share_a_next_hop_and_keep_it_until_nobody_is_sent_there() {
     let third = second.without_drained(|_| false);
     assert_eq!(hops(&third), [2, 0, 3]);
     let fourth = third.next(&with_backends(&station(6, 8))).unwrap();
-    assert_eq!(fourth.next_hop_of(&fourth.backends[0]), 1);
+    assert_eq!(fourth.next_hops_of(&fourth.backends[0]).first, 1);
     assert_eq!(State::from_json(&fourth.to_json()), Ok(fourth));
+}
+
+#[test]
+fn a_router_keeps_its_place_and_its_backends() {
+    let config = |routers: &[u8], backends: &str| {
+        let hops: String = (routers.iter())
+            .map(|i| {
+                format!("[[node.next_hop]]\nname = \"r{i}\"\nmac = \"02:00:00:00:00:{i:02x}\"\n")
+            })
+            .collect();
+        let text = format!(
+            "version = 1\n[card]\ndevice = \"sim\"\n{hops}[[pool]]\nname = \"p\"\n{backends}"
+        );
+        Config::parse("test", &text).unwrap()
+    };
+    let backend =
+        |host: u8, way: &str| format!("[[pool.backend]]\naddress = \"10.0.0.{host}\"\n{way}\n");
+    let (all, fixed) = (backend(1, ""), backend(2, "next_hop = \"r2\""));
+    let both = format!("{all}{fixed}");
+    // where each router lies, and what leads to the backends
+    let seen = |state: &State| {
+        let routers: Vec<(usize, u8)> = (usize::from(state.next_hops_at)..)
+            .zip(&state.node.next_hops)
+            .map(|(id, hop)| (id, hop.0.0[5]))
+            .collect();
+        let ways: Vec<(u8, u8)> = (state.backends.iter())
+            .map(|backend| state.next_hops_of(backend))
+            .map(|hops| (hops.first, hops.more))
+            .collect();
+        (routers, ways)
+    };
+    let first = State::default().next(&config(&[1, 2, 3], &both)).unwrap();
+    assert_eq!(
+        seen(&first),
+        (vec![(0, 1), (1, 2), (2, 3)], vec![(0, 2), (1, 0)])
+    );
+    // another order changes nothing, a new router takes a gap, and the last one fills what else is left
+    let turned = first.next(&config(&[3, 2, 1], &both)).unwrap();
+    assert_eq!(seen(&turned), seen(&first));
+    let other = first.next(&config(&[4, 2, 3], &both)).unwrap();
+    assert_eq!(
+        seen(&other),
+        (vec![(0, 4), (1, 2), (2, 3)], vec![(0, 2), (1, 0)])
+    );
+    let fewer = first.next(&config(&[3, 2], &both)).unwrap();
+    assert_eq!(seen(&fewer), (vec![(0, 3), (1, 2)], vec![(0, 1), (1, 0)]));
+    // a backend that leaves keeps its router
+    let leaving = first.next(&config(&[2], &all)).unwrap();
+    assert_eq!(seen(&leaving), (vec![(0, 2)], vec![(0, 0), (0, 0)]));
+    // a station lies behind them: more routers find a run of their own, apart from the old one
+    let l2 = format!("{both}{}", station(5, 9));
+    let beside = first.next(&config(&[1, 2, 3], &l2)).unwrap();
+    assert_eq!(seen(&beside).1, [(0, 2), (1, 0), (3, 0)]);
+    let moved = beside.next(&config(&[1, 2, 3, 4], &l2)).unwrap();
+    let places = (4..).zip([1, 2, 3, 4]).collect();
+    assert_eq!(seen(&moved), (places, vec![(4, 3), (5, 0), (3, 0)]));
+    let steps = plan(&beside, &moved);
+    let hops = (4..8).map(Step::NextHop);
+    let backends = (0..2).map(Step::Backend);
+    let wanted: Vec<Step> = [Step::Node]
+        .into_iter()
+        .chain(hops)
+        .chain(backends)
+        .chain([Step::Commit])
+        .collect();
+    assert_eq!(steps, wanted);
+    // there are 16 places
+    let many: Vec<u8> = (1..=13).collect();
+    assert!(matches!(
+        moved.next(&config(&many, &l2)),
+        Err(StateError::Exhausted(_))
+    ));
+    assert_eq!(State::from_json(&moved.to_json()), Ok(moved));
 }
 
 #[test]
@@ -180,9 +254,10 @@ fn what_an_old_way_needs_stays_until_nobody_is_sent_by_it() {
     let nothing = Config::parse("test", "version = 1\n[card]\ndevice = \"sim\"\n").unwrap();
     let second = State::default().next(&gre).unwrap().next(&nothing).unwrap();
     assert_eq!(second.node.source_v4, source);
-    assert_eq!(second.node.next_hop, Some([2, 0, 0, 0, 0, 9]));
+    let hop = Hop(Mac([2, 0, 0, 0, 0, 9]), Vlan::Keep);
+    assert_eq!(second.node.next_hops, [hop]);
     let third = second.without_drained(|_| false).next(&nothing).unwrap();
-    assert_eq!(third.node.next_hop, None);
+    assert_eq!(third.node.next_hops, []);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use anyhow::{Result, ensure};
 use guideway::card::flow::{FlowPlace, FlowTarget, flow_key, insert, record_key};
 use guideway::card::{
-    Backend, BackendId, Card, CardOptions, NextHop, NextHopId, Pool, PoolId, SecretSource, VipId,
-    Vlan,
+    Backend, BackendId, Card, CardOptions, NextHop, NextHopId, NextHops, Pool, PoolId,
+    SecretSource, VipId, Vlan,
 };
 use guideway::device::PciAddress;
 use guideway_hdl::descriptors::{Expect, Status};
@@ -103,7 +103,7 @@ fn backends(card: &Card, random: &mut Random) -> Result<usize> {
             state: BackendState::Up,
             encap: Encap::Ipip,
             generation: random.byte(),
-            next_hop: NextHopId(random.byte() % sizes.next_hops as u8),
+            next_hops: NextHops::one(random.byte() % sizes.next_hops as u8),
             address,
             gre_key: None,
         };
