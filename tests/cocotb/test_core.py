@@ -117,6 +117,8 @@ async def random_run(dut, frames, injects, idle, inject_idle, policies, **config
     dut._log.info("dispositions: %s", dict(sorted(tally.items())))
     hits = {d.hit for d in decisions if d.hit is not None}
     assert hits, "no flow was hit: choose other traffic"
+    if core.model.host_alive:
+        assert tally["HostTooBig"] and tally["DropTooBig"], "nothing was too big: choose other traffic"
 
 
 @cocotb.test()

@@ -26,7 +26,7 @@ def number(address):
 
 def packet(source, destination, l4, tos=0, body=b"", mac=MAC):
     """A frame of the router's towards the card."""
-    ip = IPv6(src=source, dst=destination, tc=tos) if ":" in destination else IP(src=source, dst=destination, tos=tos)
+    ip = IPv6(src=source, dst=destination, tc=tos) if ":" in destination else IP(src=source, dst=destination, tos=tos, flags=random.choice(("DF", 0)))
     return bytes(Ether(src=ROUTER, dst=mac) / ip / l4 / body)
 
 
@@ -194,8 +194,8 @@ async def build(core, policies):
         flag = lambda chance: int(random.random() < chance)  # noqa: E731
         await core.set_vip(
             vip, pool=random.choice((1, 2, 3, 4, 4, 5, 5, 5, 6, 0, 64, 77)), miss_policy=random.choice(policies), hash_no_source_port=flag(0.15),
-            hash_destination_port_only=flag(0.15), hash_keep_destination_port=flag(0.3), mtu=random.choice((1500, 1500, 9000, 200)),
-            fragment_too_big=flag(0.5))
+            hash_destination_port_only=flag(0.15), hash_keep_destination_port=flag(0.3), mtu=random.choice((1500, 9000, 200, 200)),
+            fragment_too_big=flag(0.7))
         banks = random.sample(range(L.Banks), 3)
         value = {"address": int.from_bytes(packed(address), "big"), "ipv6": ":" in address, "protocol": protocol, "port": port or 0}
         places = [(bank, core.match_row(L.pack("vip_match", **value), bank)) for bank in banks]

@@ -17,6 +17,7 @@ mod faults;
 mod learned;
 mod queues;
 mod tables;
+mod too_big;
 mod traces;
 
 /// Makes a test of each function, once for each model.
