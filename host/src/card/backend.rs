@@ -37,7 +37,6 @@ impl Backend {
             address: address_to_bits(self.address),
             key_present: self.gre_key.is_some(),
             key: self.gre_key.unwrap_or_default(),
-            ..BackendEntry::default()
         }
     }
 
