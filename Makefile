@@ -1,5 +1,5 @@
 # Everything a user or developer runs. `make help` lists it.
-export CARGO_TARGET_DIR := target
+export CARGO_TARGET_DIR := $(CURDIR)/target
 PYTHON := .deps/venv/bin/python
 PEAKRDL := $(CURDIR)/.deps/venv/bin/peakrdl
 CARGO_FLAGS := --release --locked

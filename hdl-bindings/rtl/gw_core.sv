@@ -119,6 +119,7 @@ module gw_core
   logic        ready;
   logic        idle;
 
+  logic counters_held;
   gw_control u_control (
       .clk_i              (clk_i),
       .rst_ni             (rst_ni),
@@ -143,6 +144,7 @@ module gw_core
       .s_axil_rresp       (s_axil_rresp),
       .ready_i            (ready),
       .idle_i             (idle),
+      .counters_held_i    (counters_held),
       .miss_enable_i      (host_class_enable_i[HostClassMiss]),
       .punts_outstanding_i(punts_outstanding_o),
       .in_flight_i        (in_flight_o),
@@ -488,6 +490,8 @@ module gw_core
       .flow_displaced_i        (displaced),
       .flow_refused_i          (refused),
       .record_lost_i           (record_lost_i),
+      .hold_i                  (controls.counters_hold),
+      .held_o                  (counters_held),
       .in_flight_o             (in_flight_o)
   );
 

@@ -517,6 +517,7 @@ package gw_pkg;
     logic         port_enable;
     logic         unmatched_drop;
     logic         compute_only;
+    logic         counters_hold;
     gw_reply_t    replies;  // what the card answers at all
     logic         mac_filter;
     logic [47:0]  mac;  // most significant byte first

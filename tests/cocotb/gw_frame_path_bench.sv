@@ -178,7 +178,7 @@ module gw_frame_path_bench
       .admission_i(admission), .wire_began_i(began), .wire_bytes_i(bytes), .refused_i(refused),
       .refused_disposition_i(refused_disposition), .injected_i(whole), .sent_i(sent), .sent_bytes_i(sent_bytes),
       .host_out_i(host_out), .host_gone_i(host_gone), .punt_unanswered_i(punt_unanswered), .host_lost_i(host_lost_i),
-      .flow_ecc_corrected_i('0), .flow_ecc_uncorrectable_i('0), .in_flight_o(in_flight_o)
+      .flow_ecc_corrected_i('0), .flow_ecc_uncorrectable_i('0), .hold_i(1'b0), .held_o(), .in_flight_o(in_flight_o)
   );
   assign empty_o = intake_empty && &stations_empty && in_flight_o == '0;
 endmodule

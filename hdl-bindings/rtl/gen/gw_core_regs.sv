@@ -209,6 +209,10 @@ module gw_core_regs (
                 logic next;
                 logic load_next;
             } compute_only;
+            struct {
+                logic next;
+                logic load_next;
+            } counters_hold;
         } control;
         struct {
             struct {
@@ -396,6 +400,9 @@ module gw_core_regs (
             struct {
                 logic value;
             } compute_only;
+            struct {
+                logic value;
+            } counters_hold;
         } control;
         struct {
             struct {
@@ -609,6 +616,32 @@ module gw_core_regs (
         end
     end
     assign hwif_out.control.compute_only.value = field_storage.control.compute_only.value;
+    // Field: gw_core_regs.control.counters_hold
+    always_comb begin
+        automatic logic [0:0] next_c;
+        automatic logic load_next_c;
+        next_c = field_storage.control.counters_hold.value;
+        load_next_c = '0;
+        if(decoded_reg_strb.control && decoded_req_is_wr) begin // SW write
+            next_c = (field_storage.control.counters_hold.value & ~decoded_wr_biten[3:3]) | (decoded_wr_data[3:3] & decoded_wr_biten[3:3]);
+            load_next_c = '1;
+        end else if(hwif_in.control.counters_hold.hwclr) begin // HW Clear
+            next_c = '0;
+            load_next_c = '1;
+        end
+        field_combo.control.counters_hold.next = next_c;
+        field_combo.control.counters_hold.load_next = load_next_c;
+    end
+    always_ff @(posedge clk) begin
+        if(~rst_n) begin
+            field_storage.control.counters_hold.value <= 1'h0;
+        end else begin
+            if(field_combo.control.counters_hold.load_next) begin
+                field_storage.control.counters_hold.value <= field_combo.control.counters_hold.next;
+            end
+        end
+    end
+    assign hwif_out.control.counters_hold.value = field_storage.control.counters_hold.value;
     // Field: gw_core_regs.heartbeat.remaining_us
     always_comb begin
         automatic logic [31:0] next_c;
@@ -1432,11 +1465,13 @@ module gw_core_regs (
             readback_data_var[ad_hi(9'h20)][0] = field_storage.control.port_enable.value;
             readback_data_var[ad_hi(9'h20)][1] = field_storage.control.unmatched_drop.value;
             readback_data_var[ad_hi(9'h20)][2] = field_storage.control.compute_only.value;
+            readback_data_var[ad_hi(9'h20)][3] = field_storage.control.counters_hold.value;
         end
         if(ad_low(rd_mux_addr) == ad_low(9'h24)) begin
             readback_data_var[ad_hi(9'h24)][0] = hwif_in.status.ready.next;
             readback_data_var[ad_hi(9'h24)][1] = hwif_in.status.host_alive.next;
             readback_data_var[ad_hi(9'h24)][2] = hwif_in.status.idle.next;
+            readback_data_var[ad_hi(9'h24)][3] = hwif_in.status.counters_held.next;
         end
         if(ad_low(rd_mux_addr) == ad_low(9'h28)) begin
             readback_data_var[ad_hi(9'h28)][31:0] = field_storage.heartbeat.remaining_us.value;

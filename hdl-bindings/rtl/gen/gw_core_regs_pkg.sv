@@ -42,6 +42,14 @@ package gw_core_regs_pkg;
     } gw_core_regs__size_backends__in_t;
 
     typedef struct {
+        logic hwclr;
+    } gw_core_regs__control__counters_hold__in_t;
+
+    typedef struct {
+        gw_core_regs__control__counters_hold__in_t counters_hold;
+    } gw_core_regs__control__in_t;
+
+    typedef struct {
         logic next;
     } gw_core_regs__status__ready__in_t;
 
@@ -54,9 +62,14 @@ package gw_core_regs_pkg;
     } gw_core_regs__status__idle__in_t;
 
     typedef struct {
+        logic next;
+    } gw_core_regs__status__counters_held__in_t;
+
+    typedef struct {
         gw_core_regs__status__ready__in_t ready;
         gw_core_regs__status__host_alive__in_t host_alive;
         gw_core_regs__status__idle__in_t idle;
+        gw_core_regs__status__counters_held__in_t counters_held;
     } gw_core_regs__status__in_t;
 
     typedef struct {
@@ -75,6 +88,7 @@ package gw_core_regs_pkg;
         gw_ro32__in_t size_ring_slots;
         gw_ro32__in_t size_flows;
         gw_ro32__in_t size_payload_beats;
+        gw_core_regs__control__in_t control;
         gw_core_regs__status__in_t status;
         gw_core_regs__heartbeat__in_t heartbeat;
         gw_ro32__in_t time_us_low;
@@ -96,9 +110,14 @@ package gw_core_regs_pkg;
     } gw_core_regs__control__compute_only__out_t;
 
     typedef struct {
+        logic value;
+    } gw_core_regs__control__counters_hold__out_t;
+
+    typedef struct {
         gw_core_regs__control__port_enable__out_t port_enable;
         gw_core_regs__control__unmatched_drop__out_t unmatched_drop;
         gw_core_regs__control__compute_only__out_t compute_only;
+        gw_core_regs__control__counters_hold__out_t counters_hold;
     } gw_core_regs__control__out_t;
 
     typedef struct {

@@ -33,6 +33,7 @@ module gw_control
     // what the path reports
     input logic        ready_i,  // tables are clear and usable
     input logic        idle_i,  // nothing is in flight
+    input logic        counters_held_i,
     input logic        miss_enable_i,  // the host's miss queue is enabled
     input logic [31:0] punts_outstanding_i,
     input logic [31:0] in_flight_i,
@@ -145,6 +146,8 @@ module gw_control
     to_regs.status.ready.next              = ready_i;
     to_regs.status.host_alive.next         = host_alive_o;
     to_regs.status.idle.next               = idle_i;
+    to_regs.status.counters_held.next      = counters_held_i;
+    to_regs.control.counters_hold.hwclr    = host_reset_i;
     to_regs.heartbeat.remaining_us.we      = host_reset_i || (tick_i != '0 && heartbeat_runs);
     to_regs.heartbeat.remaining_us.next    = host_reset_i || from_regs.heartbeat.remaining_us.value <= 32'(tick_i) ?
         '0 : from_regs.heartbeat.remaining_us.value - 32'(tick_i);
@@ -158,6 +161,7 @@ module gw_control
     config_o.port_enable    = from_regs.control.port_enable.value;
     config_o.unmatched_drop = from_regs.control.unmatched_drop.value;
     config_o.compute_only   = from_regs.control.compute_only.value;
+    config_o.counters_hold  = from_regs.control.counters_hold.value;
     config_o.replies        = {from_regs.icmp_limit[1].burst.value != '0, from_regs.icmp_limit[0].burst.value != '0};
     config_o.icmp_written   = limit_written_q;
     for (int unsigned i = 0; i < 2; i++) begin

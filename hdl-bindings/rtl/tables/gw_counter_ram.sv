@@ -3,7 +3,9 @@
 // Throughput: one event and one read each cycle.
 // Drops when: never.
 //
-// An event reads its counter, adds and writes it back; what the RAM does not show yet is forwarded from the last three sums.
+// An event reads its counter, adds and writes it back; what the RAM does not show yet is forwarded from the last three sums. While
+// `hold_i`, what reads see stays as it is: all events up to four cycles before its first cycle, and no other. Behind a hold each counter
+// has to be refreshed, which is an event that adds nothing.
 module gw_counter_ram
   import gw_layout_pkg::*;
 #(
@@ -15,6 +17,9 @@ module gw_counter_ram
     input  logic                 event_i,
     input  logic [IndexBits-1:0] event_index_i,
     input  logic [15:0]          event_bytes_i,
+    input  logic                 refresh_i,  // never with an event
+    input  logic [IndexBits-1:0] refresh_index_i,
+    input  logic                 hold_i,
     input  logic                 clear_i,  // never with events under way
     input  logic [IndexBits-1:0] clear_index_i,
     input  logic                 read_i,
@@ -26,6 +31,7 @@ module gw_counter_ram
 
   typedef struct packed {
     logic [IndexBits-1:0] index;
+    logic                 counts;
     logic [15:0]          bytes;
   } event_t;
 
@@ -39,9 +45,10 @@ module gw_counter_ram
   gw_counter_entry_t stored, base, sum, wdata;
   logic                 we;
   logic [IndexBits-1:0] waddr;
-  event_t now;
+  event_t now, next;
 
-  assign now = event_q[Latency-1];
+  assign now  = event_q[Latency-1];
+  assign next = '{index: refresh_i ? refresh_index_i : event_index_i, counts: !refresh_i, bytes: refresh_i ? '0 : event_bytes_i};
   always_comb begin
     newer[0] = valid_q[Latency-1] && now.index == event_q[Latency-2].index;
     for (int unsigned i = 1; i < Recent; i++) begin
@@ -53,13 +60,13 @@ module gw_counter_ram
       2'd3: base = recent_q[2];
       default: base = stored;
     endcase
-    sum.packets = base.packets + 64'd1;
+    sum.packets = base.packets + 64'(now.counts);
     sum.bytes   = base.bytes + 64'(now.bytes);
   end
 
   always_ff @(posedge clk_i) begin
-    valid_q        <= {valid_q[Latency-2:0], event_i};
-    event_q        <= {event_q[Latency-2:0], event_t'{event_index_i, event_bytes_i}};
+    valid_q        <= {valid_q[Latency-2:0], event_i || refresh_i};
+    event_q        <= {event_q[Latency-2:0], next};
     recent_valid_q <= {recent_valid_q[Recent-2:0], valid_q[Latency-1]};
     recent_index_q <= {recent_index_q[Recent-2:0], now.index};
     base_q <= newer[0] ? 2'd1 : newer[1] ? 2'd2 : newer[2] ? 2'd3 : 2'd0;
@@ -83,13 +90,13 @@ module gw_counter_ram
       .we_i(we),
       .waddr_i(waddr),
       .wdata_i(wdata),
-      .re_i(event_i),
-      .raddr_i(event_index_i),
+      .re_i(event_i || refresh_i),
+      .raddr_i(next.index),
       .rdata_o(stored)
   );
   gw_ram #(.Width($bits(gw_counter_entry_t)), .Depth(Entries), .Latency(Latency)) u_show (
       .clk_i(clk_i),
-      .we_i(we),
+      .we_i(we && !hold_i),
       .waddr_i(waddr),
       .wdata_i(wdata),
       .re_i(read_i),
@@ -99,6 +106,7 @@ module gw_counter_ram
 
 `ifdef VERILATOR
   always_ff @(posedge clk_i) begin
+    if (rst_ni) assert (!(refresh_i && event_i)) else $error("gw_counter_ram: a refresh and an event");
     if (rst_ni) assert (!(clear_i && (valid_q != '0 || recent_valid_q[0]))) else $error("gw_counter_ram: cleared while it counts");
   end
 `endif

@@ -1,5 +1,5 @@
 // Purpose: counts what became of every frame, per disposition, port event, VIP and backend; answers commands' reads.
-// Latency: a counter shows an event 6 cycles later.
+// Latency: a counter shows an event 7 cycles later.
 // Throughput: one admission, one refusal and one of every other event each cycle, also to one address.
 // Drops when: never. Counters wrap at 2^64.
 //
@@ -54,6 +54,11 @@ module gw_counters
     // gw_record_ring: records lost in this cycle
     input logic [1:0] record_lost_i,
 
+    // Reads see all counters of one moment while `held_o`, some cycles after `hold_i`. Behind it the counters in RAM are refreshed, in
+    // cycles without an admission; another hold waits for that.
+    input  logic        hold_i,
+    output logic        held_o,
+
     output logic [31:0] in_flight_o  // frames begun and not yet counted as out, gone or dropped
 );
   localparam int unsigned Counters = 64;
@@ -107,6 +112,52 @@ module gw_counters
     end
   end
 
+  // ---- the moment that reads see ---------------------------------------------------------------------------------------
+  localparam int unsigned Most = Backends > Vips ? (Backends > Counters ? Backends : Counters) : (Vips > Counters ? Vips : Counters);
+  localparam int unsigned RefreshBits = $clog2(Most);
+  localparam int unsigned Settled = 4;  // cycles from the last refresh to its counter
+
+  typedef enum logic [1:0] {HoldLive, HoldHeld, HoldRefresh, HoldSettle} hold_e;
+  hold_e                  hold_state_q;
+  logic [RefreshBits-1:0] refresh_index_q;
+  logic [1:0]             settle_q;
+  logic                   held, refresh;
+  logic [1:0]             held_q;  // of events in the same cycle, counters in RAM are written two cycles behind those in registers
+  logic [PortCounters-1:0][63:0] port_shown_q;
+  logic [63:0] disabled_shown_q, full_shown_q;
+
+  assign held    = hold_state_q == HoldHeld;
+  assign refresh = hold_state_q == HoldRefresh && !admission_i.valid;
+  assign held_o  = held && held_q[1];
+  always_ff @(posedge clk_i) begin
+    held_q <= {held_q[0], held};
+    unique case (hold_state_q)
+      HoldLive: if (hold_i) hold_state_q <= HoldHeld;
+      HoldHeld: begin
+        refresh_index_q <= '0;
+        if (!hold_i && held_q[1]) hold_state_q <= HoldRefresh;
+      end
+      HoldRefresh: begin
+        settle_q <= '0;
+        if (refresh) refresh_index_q <= refresh_index_q + 1'b1;
+        if (refresh && refresh_index_q == RefreshBits'(Most - 1)) hold_state_q <= HoldSettle;
+      end
+      default: begin
+        settle_q <= settle_q + 1'b1;
+        if (settle_q == 2'(Settled - 1)) hold_state_q <= HoldLive;
+      end
+    endcase
+    if (!held) begin
+      port_shown_q     <= port_q;
+      disabled_shown_q <= disabled_q;
+      full_shown_q     <= full_q;
+    end
+    if (!rst_ni) begin
+      hold_state_q <= HoldLive;
+      held_q       <= '0;
+    end
+  end
+
   // ---- in flight: begun, and not at an end ------------------------------------------------------------------------------
   logic [31:0] in_flight_q;
   logic [1:0]  begun;
@@ -138,6 +189,9 @@ module gw_counters
       .event_i(admission_i.valid),
       .event_index_i(admission_i.disposition),
       .event_bytes_i('0),
+      .refresh_i(refresh && 32'(refresh_index_q) < Counters),
+      .refresh_index_i(refresh_index_q[$clog2(Counters)-1:0]),
+      .hold_i(held_q[1]),
       .clear_i(request_i.clear && request_i.index < 20'(Counters)),
       .clear_index_i(request_i.index[$clog2(Counters)-1:0]),
       .read_i(read_counter),
@@ -150,6 +204,9 @@ module gw_counters
       .event_i(admission_i.valid && admission_i.count_vip && admission_i.vip < 12'(Vips)),
       .event_index_i(admission_i.vip[$clog2(Vips)-1:0]),
       .event_bytes_i(admission_i.ip_bytes),
+      .refresh_i(refresh && 32'(refresh_index_q) < Vips),
+      .refresh_index_i(refresh_index_q[$clog2(Vips)-1:0]),
+      .hold_i(held_q[1]),
       .clear_i(request_i.clear && request_i.index < 20'(Vips)),
       .clear_index_i(request_i.index[$clog2(Vips)-1:0]),
       .read_i(read_vip),
@@ -162,6 +219,9 @@ module gw_counters
       .event_i(admission_i.valid && admission_i.over_meter && admission_i.vip < 12'(Vips)),
       .event_index_i(admission_i.vip[$clog2(Vips)-1:0]),
       .event_bytes_i(admission_i.ip_bytes),
+      .refresh_i(refresh && 32'(refresh_index_q) < Vips),
+      .refresh_index_i(refresh_index_q[$clog2(Vips)-1:0]),
+      .hold_i(held_q[1]),
       .clear_i(request_i.clear && request_i.index < 20'(Vips)),
       .clear_index_i(request_i.index[$clog2(Vips)-1:0]),
       .read_i(read_over_meter),
@@ -174,6 +234,9 @@ module gw_counters
       .event_i(admission_i.valid && admission_i.count_backend && admission_i.backend < 16'(Backends)),
       .event_index_i(admission_i.backend[$clog2(Backends)-1:0]),
       .event_bytes_i(admission_i.ip_bytes),
+      .refresh_i(refresh && 32'(refresh_index_q) < Backends),
+      .refresh_index_i(refresh_index_q[$clog2(Backends)-1:0]),
+      .hold_i(held_q[1]),
       .clear_i(request_i.clear && request_i.index < 20'(Backends)),
       .clear_index_i(request_i.index[$clog2(Backends)-1:0]),
       .read_i(read_backend),
@@ -187,8 +250,8 @@ module gw_counters
   logic [PortCounters+1:0] chosen_q;  // one of the registers, or none
   logic [ReadLatency-1:0] reading_counter_q, reading_vip_q, reading_over_meter_q;
   always_comb begin
-    register_d = ({64{chosen_q[PortCounters]}} & disabled_q) | ({64{chosen_q[PortCounters+1]}} & full_q);
-    for (int unsigned i = 0; i < PortCounters; i++) register_d |= {64{chosen_q[i]}} & port_q[i];
+    register_d = ({64{chosen_q[PortCounters]}} & disabled_shown_q) | ({64{chosen_q[PortCounters+1]}} & full_shown_q);
+    for (int unsigned i = 0; i < PortCounters; i++) register_d |= {64{chosen_q[i]}} & port_shown_q[i];
   end
   always_ff @(posedge clk_i) begin
     for (int unsigned i = 0; i < PortCounters; i++) chosen_q[i] <= request_i.index[5:0] == 6'(FirstPort + i);

@@ -1,7 +1,7 @@
 //! The card's registers beside rings and tables: port, addresses, heartbeat, status.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use guideway_hdl::verdict::EgressClass;
 
@@ -44,6 +44,31 @@ pub struct Sources {
     pub v6: Ipv6Addr,
 }
 
+/// How long a card may take until its counters are held: it shows them anew first, in cycles without a frame's end.
+const HOLD_PATIENCE: Duration = Duration::from_millis(200);
+
+/// Counters that are held.
+pub struct HeldCounters<'a> {
+    card: &'a Card,
+    control: Control,
+    is_one_moment: bool,
+}
+
+impl HeldCounters<'_> {
+    /// What is read is all of one moment; false when the card was too busy to hold it.
+    #[must_use]
+    pub const fn is_one_moment(&self) -> bool {
+        self.is_one_moment
+    }
+}
+
+impl Drop for HeldCounters<'_> {
+    fn drop(&mut self) {
+        // a card that cannot be reached any more is told by whoever needs it next
+        let _ = self.card.write_control(self.control, false);
+    }
+}
+
 impl Card {
     /// Reads the control register.
     ///
@@ -58,11 +83,37 @@ impl Card {
     /// # Errors
     /// When the card cannot be reached.
     pub fn set_control(&self, control: Control) -> Result<(), CardError> {
+        self.write_control(control, false)
+    }
+
+    fn write_control(&self, control: Control, counters_hold: bool) -> Result<(), CardError> {
         Ok(registers(self.bar()).core().control().try_write(|r| {
             r.set_port_enable(control.port_enable);
             r.set_unmatched_drop(control.unmatched_drop);
             r.set_compute_only(control.compute_only);
+            r.set_counters_hold(counters_hold);
         })?)
+    }
+
+    /// Holds what is read of the counters as it is now, until the result is dropped; the card goes on counting. Nobody else may write the
+    /// control register meanwhile.
+    ///
+    /// # Errors
+    /// When the card cannot be reached.
+    pub fn hold_counters(&self) -> Result<HeldCounters<'_>, CardError> {
+        let control = self.control()?;
+        self.write_control(control, true)?;
+        let mut held = HeldCounters {
+            card: self,
+            control,
+            is_one_moment: false,
+        };
+        let begun = Instant::now();
+        while !held.is_one_moment && begun.elapsed() < HOLD_PATIENCE {
+            let status = registers(self.bar()).core().status().try_read()?;
+            held.is_one_moment = status.counters_held();
+        }
+        Ok(held)
     }
 
     /// Reads the status register.

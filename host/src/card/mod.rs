@@ -47,7 +47,7 @@ mod wait;
 
 pub use backend::Backend;
 pub use command_ring::{CommandRing, Outcome};
-pub use control::{CardStatus, Control, Sources};
+pub use control::{CardStatus, Control, HeldCounters, Sources};
 pub use counters::{Counters, Imbalance};
 pub use error::CardError;
 pub use icmp_limit::{AnswerLimit, IcmpLimit};

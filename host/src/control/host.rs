@@ -422,7 +422,9 @@ impl Host {
     /// Writes `status.json`.
     fn publish(&self) -> Result<(), HostError> {
         let state = self.deployment.state();
+        let held = self.card.hold_counters()?;
         let status = json!({
+            "one_moment": held.is_one_moment(),
             "pid": std::process::id(),
             "device": self.card.name(),
             "settled": self.is_settled(),
@@ -432,6 +434,7 @@ impl Host {
             "vips": status::vips(&self.card, state)?,
             "backends": status::backends(&self.card, state)?,
         });
+        drop(held);
         // a full disk stops no packets
         if let Err(error) = self.store.write_status(&status) {
             tracing::warn!(%error, "status.json is not written");

@@ -12,6 +12,8 @@ pub struct Counters {
     vip: Vec<CounterEntry>,
     over_meter: Vec<CounterEntry>,
     backend: Vec<CounterEntry>,
+    /// What is shown instead while they are held, and the cycle of that.
+    held: Option<(Box<Self>, u64)>,
 }
 
 impl Default for Counters {
@@ -21,6 +23,7 @@ impl Default for Counters {
             vip: vec![CounterEntry::default(); VIPS],
             over_meter: vec![CounterEntry::default(); VIPS],
             backend: vec![CounterEntry::default(); BACKENDS],
+            held: None,
         }
     }
 }
@@ -57,9 +60,27 @@ impl Counters {
         count(&mut self.backend, backend, bytes);
     }
 
+    /// From now on all that is shown is of this moment, or of each read's own again.
+    pub fn hold(&mut self, hold: bool, cycles: u64) {
+        if !hold {
+            self.held = None;
+        } else if self.held.is_none() {
+            self.held = Some((Box::new(self.clone()), cycles));
+        }
+    }
+
+    /// They are held.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
     /// What DUMP shows of a counter table's entry; `cycles` is kept by the card.
     #[must_use]
     pub fn read(&self, table: Table, index: usize, cycles: u64) -> Beat {
+        if let Some((held, cycles)) = &self.held {
+            return held.read(table, index, *cycles);
+        }
         let entry = match table {
             Table::Counter if index == usize::from(PortCounter::Cycles.raw()) => Some(cycles),
             Table::Counter => self.port.get(index).copied(),

@@ -414,7 +414,9 @@ impl Card for ReferenceCard {
             Bar::Registers if offset == core_at::CARD_RESET && value == CARD_RESET_KEY => {
                 self.reset();
             }
-            Bar::Registers if offset < at::BASE => self.path.register_write(offset, value),
+            Bar::Registers if offset < at::BASE => {
+                self.path.register_write(offset, value, self.clock.cycles);
+            }
             Bar::Registers => self.ring_write(offset, value),
             Bar::Msix => self.msix.write(offset, value),
             Bar::Debug => {}

@@ -259,6 +259,8 @@ impl Path {
     /// The host is gone: what it was owed is counted, forwarding goes on.
     pub fn host_reset(&mut self) {
         self.heartbeat = 0;
+        self.registers.release_counters();
+        self.counters.hold(false, 0);
         for queue in &mut self.queues {
             while queue.pop().is_some() {
                 self.counters.add(PortCounter::HostGone, 1);
@@ -293,6 +295,7 @@ impl Path {
                 u32::from(self.is_ready())
                     | u32::from(self.host_alive(doors)) << 1
                     | u32::from(self.in_flight() == 0) << 2
+                    | u32::from(self.counters.is_held()) << 3
             }
             at::HEARTBEAT => self.heartbeat,
             at::TIME_US_LOW => half(self.time_us, false),
@@ -303,13 +306,14 @@ impl Path {
         }
     }
 
-    /// Writes a register of the path; the card reset is its owner's.
-    pub fn register_write(&mut self, offset: u32, value: u32) {
+    /// Writes a register of the path in this cycle; the card reset is its owner's.
+    pub fn register_write(&mut self, offset: u32, value: u32, cycles: u64) {
         if offset == at::HEARTBEAT {
             self.heartbeat = value;
         } else {
             self.registers.write(offset, value);
             self.tracer.filter_written(&self.registers);
+            self.counters.hold(self.registers.holds_counters(), cycles);
         }
         for reply in [Reply::TooBig, Reply::Echo] {
             if offset == at::ICMP_LIMIT + 4 * reply as u32 {

@@ -79,6 +79,17 @@ impl Registers {
         self.read(at::CONTROL) & 1 == 1
     }
 
+    /// Counters are to be held.
+    #[must_use]
+    pub fn holds_counters(&self) -> bool {
+        self.read(at::CONTROL) >> 3 & 1 == 1
+    }
+
+    /// They are no longer.
+    pub fn release_counters(&mut self) {
+        self.words[at::CONTROL as usize / 4] &= !8;
+    }
+
     /// Thresholds of the egress classes, in beats.
     #[must_use]
     pub fn egress_thresholds(&self) -> [u16; 4] {
@@ -135,7 +146,7 @@ impl Registers {
 /// The bits of a register that keep what is written.
 fn writable(offset: u32) -> u32 {
     match offset & !3 {
-        at::CONTROL => 7,
+        at::CONTROL => 15,
         at::MAC_HIGH => 0x1_ffff,
         at::MAC_LOW | at::IPIP_SOURCE_V4 | at::SOURCE_V4 | at::CARD_RESET => u32::MAX,
         at::IPIP_SOURCE_V6..at::EGRESS_THRESHOLD => u32::MAX,
@@ -189,7 +200,7 @@ mod tests {
         for offset in (0..0x200).step_by(4) {
             registers.write(offset, u32::MAX);
         }
-        assert_eq!(registers.read(at::CONTROL), 7);
+        assert_eq!(registers.read(at::CONTROL), 15);
         assert_eq!(registers.read(at::MAGIC), 0);
         assert_eq!(registers.egress_thresholds(), [0xffff; 4]);
         assert_eq!(registers.read(at::SCRATCH + 31 * 4), u32::MAX);

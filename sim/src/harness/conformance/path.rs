@@ -39,6 +39,10 @@ pub(super) const CHECKS: &[Check] = &[
         run: host_reset,
     },
     Check {
+        name: "counters that are held stay until they are released, or the host is reset",
+        run: held_counters,
+    },
+    Check {
         name: "a card reset clears everything",
         run: card_reset,
     },
@@ -274,6 +278,48 @@ fn thresholds(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
     host.check_conservation()
 }
 
+fn held_counters(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
+    const HOLD: u32 = 8;
+    balance(host, MissPolicy::Stateless)?;
+    let hit = |host: &mut TestHost<'_>| -> Result<(u64, u64, u64), HarnessError> {
+        host.push(packet(4000).frame(), false);
+        host.settle()?;
+        let vips = host.table_counters(Table::VipCounter)?;
+        let backends = host.table_counters(Table::BackendCounter)?;
+        Ok((
+            count(host, Disposition::ForwardRing.raw())?,
+            vips[usize::from(VIP)].packets,
+            backends[usize::from(BACKEND)].packets,
+        ))
+    };
+    let hold = |host: &mut TestHost<'_>| {
+        host.write(at::CONTROL, 1 | HOLD);
+        for _ in 0..100 {
+            host.run(100);
+        }
+        host.read(at::STATUS) & HOLD
+    };
+    same("before", &hit(host)?, &(1, 1, 1))?;
+    same("held", &hold(host), &HOLD)?;
+    same("held once", &hit(host)?, &(1, 1, 1))?;
+    same("held twice", &hit(host)?, &(1, 1, 1))?;
+    host.write(at::CONTROL, 1);
+    host.run(10_000);
+    same("not held", &(host.read(at::STATUS) & HOLD), &0)?;
+    same("released", &hit(host)?, &(4, 4, 4))?;
+    same("held again", &hold(host), &HOLD)?;
+    same("of the second moment", &hit(host)?, &(4, 4, 4))?;
+    host.card.host_reset(&mut host.memory);
+    host.run(10_000);
+    host.attach()?;
+    same("control", &(host.read(at::CONTROL) & HOLD), &0)?;
+    same("after the host", &hit(host)?, &(6, 6, 6))?;
+    same("a card reset forgets it", &hold(host), &HOLD)?;
+    host.write(at::CARD_RESET, CARD_RESET_KEY);
+    host.settle()?;
+    same("reset", &(host.read(at::STATUS) & HOLD), &0)
+}
+
 fn host_reset(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
     balance(host, MissPolicy::Punt)?;
     host.write(at::HEARTBEAT, 1_000_000);
@@ -364,7 +410,7 @@ fn registers(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
     same("sizes", &host.read(at::SIZE_FLOWS), &(1 << 16))?;
     same("sizes", &host.read(at::SIZE_PAYLOAD_BEATS), &4096)?;
     let kept = [
-        (at::CONTROL, 7),
+        (at::CONTROL, 15),
         (at::MAC_LOW, u32::MAX),
         (at::MAC_HIGH, 0x1_ffff),
         (at::IPIP_SOURCE_V4, u32::MAX),

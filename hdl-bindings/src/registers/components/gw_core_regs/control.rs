@@ -117,6 +117,32 @@ impl Control {
     }
 
 
+    pub const COUNTERS_HOLD_OFFSET: usize = 3;
+    pub const COUNTERS_HOLD_WIDTH: usize = 1;
+    pub const COUNTERS_HOLD_MASK: u32 = 0x1;
+
+    /// counters_hold
+    ///
+    /// Commands read counters as they were when this was set. A host reset clears it.
+    #[inline(always)]
+    #[allow(clippy::missing_panics_doc)]
+    #[must_use]
+    pub fn counters_hold(&self) -> bool {
+        let val = (self.0 >> Self::COUNTERS_HOLD_OFFSET) & Self::COUNTERS_HOLD_MASK;
+        val != 0
+    }
+
+
+    /// counters_hold
+    ///
+    /// Commands read counters as they were when this was set. A host reset clears it.
+    #[inline(always)]
+    pub fn set_counters_hold(&mut self, val: bool) {
+        let val = val as u32;
+        self.0 = (self.0 & !(Self::COUNTERS_HOLD_MASK << Self::COUNTERS_HOLD_OFFSET)) | ((val & Self::COUNTERS_HOLD_MASK) << Self::COUNTERS_HOLD_OFFSET);
+    }
+
+
 }
 
 impl core::fmt::Debug for Control {
@@ -125,6 +151,7 @@ impl core::fmt::Debug for Control {
             .field("port_enable", &self.port_enable())
             .field("unmatched_drop", &self.unmatched_drop())
             .field("compute_only", &self.compute_only())
+            .field("counters_hold", &self.counters_hold())
             .finish()
     }
 }
@@ -139,5 +166,6 @@ mod tests {
         assert_eq!(reg.port_enable(), false);
         assert_eq!(reg.unmatched_drop(), false);
         assert_eq!(reg.compute_only(), false);
+        assert_eq!(reg.counters_hold(), false);
     }
 }

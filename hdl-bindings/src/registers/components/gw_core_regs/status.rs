@@ -90,6 +90,23 @@ impl Status {
 
 
 
+    pub const COUNTERS_HELD_OFFSET: usize = 3;
+    pub const COUNTERS_HELD_WIDTH: usize = 1;
+    pub const COUNTERS_HELD_MASK: u32 = 0x1;
+
+    /// counters_held
+    ///
+    /// Counters are held: what is read is all of one moment.
+    #[inline(always)]
+    #[allow(clippy::missing_panics_doc)]
+    #[must_use]
+    pub fn counters_held(&self) -> bool {
+        let val = (self.0 >> Self::COUNTERS_HELD_OFFSET) & Self::COUNTERS_HELD_MASK;
+        val != 0
+    }
+
+
+
 }
 
 impl core::fmt::Debug for Status {
@@ -98,6 +115,7 @@ impl core::fmt::Debug for Status {
             .field("ready", &self.ready())
             .field("host_alive", &self.host_alive())
             .field("idle", &self.idle())
+            .field("counters_held", &self.counters_held())
             .finish()
     }
 }
@@ -112,5 +130,6 @@ mod tests {
         assert_eq!(reg.ready(), false);
         assert_eq!(reg.host_alive(), false);
         assert_eq!(reg.idle(), false);
+        assert_eq!(reg.counters_held(), false);
     }
 }
