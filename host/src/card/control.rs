@@ -52,6 +52,7 @@ pub struct HeldCounters<'a> {
     card: &'a Card,
     control: Control,
     is_one_moment: bool,
+    is_released: bool,
 }
 
 impl HeldCounters<'_> {
@@ -60,12 +61,23 @@ impl HeldCounters<'_> {
     pub const fn is_one_moment(&self) -> bool {
         self.is_one_moment
     }
+
+    /// Lets the card show them as they are.
+    ///
+    /// # Errors
+    /// When the card cannot be reached.
+    pub fn release(mut self) -> Result<(), CardError> {
+        self.is_released = true;
+        self.card.write_control(self.control, false)
+    }
 }
 
 impl Drop for HeldCounters<'_> {
     fn drop(&mut self) {
-        // a card that cannot be reached any more is told by whoever needs it next
-        let _ = self.card.write_control(self.control, false);
+        // behind an error, which is told
+        if !self.is_released {
+            let _ = self.card.write_control(self.control, false);
+        }
     }
 }
 
@@ -95,7 +107,7 @@ impl Card {
         })?)
     }
 
-    /// Holds what is read of the counters as it is now, until the result is dropped; the card goes on counting. Nobody else may write the
+    /// Holds what is read of the counters as it is now, until the result is released; the card goes on counting. Nobody else may write the
     /// control register meanwhile.
     ///
     /// # Errors
@@ -107,6 +119,7 @@ impl Card {
             card: self,
             control,
             is_one_moment: false,
+            is_released: false,
         };
         let begun = Instant::now();
         while !held.is_one_moment && begun.elapsed() < HOLD_PATIENCE {

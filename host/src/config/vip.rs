@@ -61,6 +61,16 @@ impl Checker {
                 );
             }
             self.no_loop(&vip.address, address, pools);
+            if let (Some(key), TooBig::Fragment, true) =
+                (&vip.too_big, rules.too_big, address.is_ipv6())
+            {
+                self.problem(
+                    "vip.too_big",
+                    key.span(),
+                    "an IPv6 packet is never fragmented on its way: the client is told what fits",
+                    "remove it",
+                );
+            }
             checked.push(Vip {
                 name,
                 address,

@@ -39,6 +39,8 @@ pub struct Deployment {
     scratch: Scratch,
     state: State,
     next: Option<(State, VecDeque<Step>)>,
+    /// The slow path sends by the ways of `next`.
+    announced: bool,
     matches: VipMatchTable,
     server_ids: QuicIdTable,
     /// Ring swaps and VIP changes: flows that were pinned for them.
@@ -66,6 +68,7 @@ impl Deployment {
             scratch,
             state,
             next: None,
+            announced: false,
             matches,
             server_ids,
             pinned: Pinned::default(),
@@ -127,6 +130,7 @@ impl Deployment {
                 store.begin(&next)?;
             }
             self.next = Some((next, steps));
+            self.announced = false;
         }
         Ok(count)
     }
@@ -143,7 +147,10 @@ impl Deployment {
             return Ok(None);
         };
         tracing::debug!(%step, "step");
-        slow_path.outer.change(&next);
+        if !self.announced {
+            slow_path.outer.change(&next);
+            self.announced = true;
+        }
         self.carry_out(step, &next, slow_path)?;
         if steps.is_empty() {
             slow_path.view.set_backends(&next);

@@ -203,6 +203,8 @@ impl Host {
         let mut slow_path =
             SlowPath::new(Arc::clone(&card), connections, flow_entries, BATCH, sink);
         slow_path.now = wall_seconds();
+        let first = getrandom::u32().map_err(|error| CardError::Random(error.to_string()))?;
+        slow_path.outer.number_from(first);
         let (deployment, found) = match known {
             Some(known) => take_over(&card, &store, known, &mut slow_path)?,
             None => {
@@ -434,7 +436,7 @@ impl Host {
             "vips": status::vips(&self.card, state)?,
             "backends": status::backends(&self.card, state)?,
         });
-        drop(held);
+        held.release()?;
         // a full disk stops no packets
         if let Err(error) = self.store.write_status(&status) {
             tracing::warn!(%error, "status.json is not written");

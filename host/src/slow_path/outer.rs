@@ -58,9 +58,13 @@ struct Flow {
 }
 
 impl Outer {
-    /// The ways of a state. `identification` is where the outer packets' numbers begin: a number that is not used again soon.
-    #[must_use]
-    pub fn of(state: &State, identification: u32) -> Self {
+    /// The numbers of outer packets begin behind this one, so that a host that follows another one does not use them again at once.
+    pub fn number_from(&mut self, identification: u32) {
+        self.identification = identification;
+    }
+
+    /// The ways are those of `state` from now on.
+    pub fn change(&mut self, state: &State) {
         let ways = state.backends.iter().map(|backend| {
             let way = Way {
                 generation: backend.generation,
@@ -70,16 +74,8 @@ impl Outer {
             };
             (backend.id, way)
         });
-        Self {
-            node: Some(state.node.clone()),
-            ways: ways.collect(),
-            identification,
-        }
-    }
-
-    /// The ways of another state from now on.
-    pub fn change(&mut self, state: &State) {
-        *self = Self::of(state, self.identification);
+        self.ways = ways.collect();
+        self.node = Some(state.node.clone());
     }
 
     /// The frames that carry an IPv4 packet to a backend, in order: fragments of its encapsulated form. `hash` is its flow's.

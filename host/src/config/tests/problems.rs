@@ -437,6 +437,13 @@ fn rows() -> Vec<(
         ),
         (
             "on_miss = \"punt\"",
+            "too_big = \"split\"",
+            30,
+            "vip.too_big",
+            "nothing that becomes of a packet",
+        ),
+        (
+            "on_miss = \"punt\"",
             "quota = 1048576",
             30,
             "vip.quota",
