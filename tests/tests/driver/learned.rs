@@ -97,7 +97,8 @@ fn settle(host: &mut Host) {
     while host.turn().unwrap() != Turn::Idle || !host.is_settled() {}
 }
 
-fn change(host: &mut Host, caller: &Caller, config: Config) {
+/// Has the host carry a configuration out.
+pub fn change(host: &mut Host, caller: &Caller, config: Config) {
     assert!(caller.order(Order::Apply(Box::new(config))));
     settle(host);
 }

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use etherparse::defrag::IpDefragPool;
 use etherparse::{Ethernet2Header, IpHeaders, Ipv4Header, SlicedPacket};
 use guideway::config::Config;
-use guideway::control::host::{Caller, Found, Host, Order, Turn};
+use guideway::control::host::{Found, Host};
 use guideway_hdl::verdict::Disposition;
 use guideway_sim::card::Model;
 use guideway_sim::harness::frame::PacketSpec;
 
 use super::crash::start;
 use super::fuse::Fuse;
+use super::learned::change;
 use super::on_both_models;
 use super::stage::{MAC, PATIENCE, Stage};
 
@@ -66,16 +67,6 @@ fn datagram(way: usize, client: u8, bytes: usize) -> Vec<u8> {
     frame[24..26].copy_from_slice(&header.calc_header_checksum().to_be_bytes());
     frame.splice(12..12, [0x81, 0, 0x20, 9]);
     frame
-}
-
-fn settle(host: &mut Host) {
-    host.acquainted();
-    while host.turn().unwrap() != Turn::Idle || !host.is_settled() {}
-}
-
-fn change(host: &mut Host, caller: &Caller, config: Config) {
-    assert!(caller.order(Order::Apply(Box::new(config))));
-    settle(host);
 }
 
 /// What leaves after a frame came in, until nothing more does.
