@@ -4,7 +4,7 @@
 // Drops when: never.
 //
 // An event reads its counter, adds and writes it back; what the RAM does not show yet is forwarded from the last three sums. While
-// `hold_i`, what reads see stays as it is: all events up to four cycles before its first cycle, and no other. Behind a hold each counter
+// `hold_i`, what reads see stays as it is: all events up to three cycles before its first cycle, and no other. Behind a hold each counter
 // has to be refreshed, which is an event that adds nothing.
 module gw_counter_ram
   import gw_layout_pkg::*;
@@ -46,6 +46,7 @@ module gw_counter_ram
   logic                 we;
   logic [IndexBits-1:0] waddr;
   event_t now, next;
+  logic   show_q;  // recent_q[0] is shown
 
   assign now  = event_q[Latency-1];
   assign next = '{index: refresh_i ? refresh_index_i : event_index_i, counts: !refresh_i, bytes: refresh_i ? '0 : event_bytes_i};
@@ -69,6 +70,7 @@ module gw_counter_ram
     event_q        <= {event_q[Latency-2:0], next};
     recent_valid_q <= {recent_valid_q[Recent-2:0], valid_q[Latency-1]};
     recent_index_q <= {recent_index_q[Recent-2:0], now.index};
+    show_q <= valid_q[Latency-1] && !hold_i;
     base_q <= newer[0] ? 2'd1 : newer[1] ? 2'd2 : newer[2] ? 2'd3 : 2'd0;
     if (valid_q[Latency-1]) recent_q[0] <= sum;
     for (int unsigned i = 1; i < Recent; i++) begin
@@ -77,6 +79,7 @@ module gw_counter_ram
     if (!rst_ni) begin
       valid_q        <= '0;
       recent_valid_q <= '0;
+      show_q         <= 1'b0;
     end
   end
 
@@ -96,7 +99,7 @@ module gw_counter_ram
   );
   gw_ram #(.Width($bits(gw_counter_entry_t)), .Depth(Entries), .Latency(Latency)) u_show (
       .clk_i(clk_i),
-      .we_i(we && !hold_i),
+      .we_i(show_q || clear_i),
       .waddr_i(waddr),
       .wdata_i(wdata),
       .re_i(read_i),
