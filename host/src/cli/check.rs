@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{ConfigFile, house_table, print};
 use crate::config::{Config, Encap};
-use crate::control::state::State;
+use crate::control::state::{Hop, State};
 use crate::maglev::{Ring, hex};
 
 /// Validate a configuration and print what it would program into the card.
@@ -26,6 +26,7 @@ struct BackendRow {
     index: u16,
     address: IpAddr,
     encap: Encap,
+    next_hops: Vec<Hop>,
     weight: u32,
     slots: u32,
     share: f64,
@@ -61,11 +62,10 @@ fn backend_rows(config: &Config, state: &State, rings: &[Ring]) -> Vec<BackendRo
             .map(|backend| u64::from(backend.weight))
             .sum();
         for (backend, slots) in pool.backends.iter().zip(ring.shares(pool.backends.len())) {
-            let index = state
+            let placed = state
                 .backends
                 .iter()
-                .find(|b| b.pool == pool.name && b.address == backend.address)
-                .map_or(0, |b| b.id);
+                .find(|b| b.pool == pool.name && b.address == backend.address);
             #[allow(clippy::cast_precision_loss)] // a share is printed with three digits
             let expected = if total == 0 {
                 0.0
@@ -75,9 +75,10 @@ fn backend_rows(config: &Config, state: &State, rings: &[Ring]) -> Vec<BackendRo
             let share = f64::from(slots) / f64::from(pool.table_size);
             rows.push(BackendRow {
                 pool: pool.name.clone(),
-                index,
+                index: placed.map_or(0, |b| b.id),
                 address: backend.address,
                 encap: backend.encap,
+                next_hops: placed.map(|b| state.hops_of(b)).unwrap_or_default(),
                 weight: backend.weight,
                 slots,
                 share,
@@ -101,8 +102,13 @@ fn as_json(
             "ring_base": placed.map(|p| p.base), "digest": hex(&ring.digest(&pool.members())),
         })
     }).collect();
+    let hops = |hops: &[Hop]| -> Vec<_> {
+        hops.iter()
+            .map(|Hop(mac, vlan)| json!({ "mac": mac, "vlan": vlan }))
+            .collect()
+    };
     let backends: Vec<_> = rows.iter().map(|row| {
-        json!({ "pool": row.pool, "index": row.index, "address": row.address, "encap": row.encap, "weight": row.weight, "slots": row.slots, "share": row.share, "expected_share": row.expected })
+        json!({ "pool": row.pool, "index": row.index, "address": row.address, "encap": row.encap, "next_hops": hops(&row.next_hops), "weight": row.weight, "slots": row.slots, "share": row.share, "expected_share": row.expected })
     }).collect();
     let vips: Vec<_> = state.vips.iter().map(|vip| {
         let pool = state.pool(vip.pool).map(|pool| pool.name.as_str());
@@ -110,6 +116,24 @@ fn as_json(
             "hash": vip.rules.hash.names(), "meter": vip.rules.meter, "quota": vip.rules.quota, "echo": vip.rules.echo, "too_big": vip.rules.too_big, "route_by": vip.rules.route_by.names(), "quic": vip.rules.quic })
     }).collect();
     json!({ "card": config.card, "node": config.node, "pools": pools, "backends": backends, "vips": vips })
+}
+
+/// The routers by name, or MAC address where they have none; an l2 backend's own MAC address.
+fn next_hops_text(config: &Config, hops: &[Hop]) -> String {
+    let routers = &config.node.next_hops;
+    let text = |hop: &Hop| {
+        let router = routers.iter().find(|router| Hop::of(router) == *hop);
+        let name = router.and_then(|router| router.name.clone());
+        name.unwrap_or_else(|| hop.0.to_string())
+    };
+    match hops {
+        [] => "none".to_owned(),
+        [hop] => text(hop),
+        hops => format!(
+            "by flow: {}",
+            hops.iter().map(text).collect::<Vec<_>>().join(", ")
+        ),
+    }
 }
 
 fn as_tables(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]) -> String {
@@ -138,9 +162,9 @@ fn as_tables(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]
     }
     let mut backends = house_table(
         &[
-            "backend", "pool", "index", "encap", "weight", "slots", "share", "expected",
+            "backend", "pool", "index", "encap", "next hop", "weight", "slots", "share", "expected",
         ],
-        &[2, 4, 5, 6, 7],
+        &[2, 5, 6, 7, 8],
     );
     for row in rows {
         let percent = |share: f64| format!("{:.3} %", share * 100.0);
@@ -149,6 +173,7 @@ fn as_tables(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]
             row.pool.clone(),
             row.index.to_string(),
             row.encap.to_string(),
+            next_hops_text(config, &row.next_hops),
             row.weight.to_string(),
             row.slots.to_string(),
             percent(row.share),
@@ -218,4 +243,41 @@ fn as_tables(config: &Config, state: &State, rings: &[Ring], rows: &[BackendRow]
         "{}: {hops}; sends from {source}, MTU {}{compute_only}; too-big errors {}; echo replies {}\n\n{pools}\n\n{backends}\n\n{vips}",
         node.name, node.mtu, node.icmp_limit.too_big, node.icmp_limit.echo
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_where_each_backends_packets_are_sent() {
+        let text = "version = 1\n[card]\ndevice = \"sim\"\n\
+            [[node.next_hop]]\nname = \"east\"\nmac = \"02:00:00:00:00:01\"\n\
+            [[node.next_hop]]\nmac = \"02:00:00:00:00:02\"\nvlan = 42\n\
+            [[pool]]\nname = \"web\"\ntable_size = 1009\n\
+            [[pool.backend]]\naddress = \"10.0.0.1\"\nnext_hop = \"east\"\n\
+            [[pool.backend]]\naddress = \"10.0.0.2\"\n\
+            [[pool.backend]]\naddress = \"10.0.0.3\"\nencap = \"l2\"\nmac = \"02:00:00:00:00:05\"\n";
+        let config = Config::parse("test", text).unwrap();
+        let state = State::default().next(&config).unwrap();
+        let pool = &config.pools[0];
+        let ring = Ring::build(pool.table, pool.table_size, &pool.members());
+        let rings = [ring];
+        let rows = backend_rows(&config, &state, &rings);
+        let texts: Vec<String> = (rows.iter())
+            .map(|row| next_hops_text(&config, &row.next_hops))
+            .collect();
+        assert_eq!(
+            texts,
+            [
+                "east",
+                "by flow: east, 02:00:00:00:00:02",
+                "02:00:00:00:00:05"
+            ]
+        );
+        let json = as_json(&config, &state, &rings, &rows);
+        let second = &json["backends"][1]["next_hops"][1];
+        assert_eq!(second["mac"], "02:00:00:00:00:02");
+        assert_eq!(second["vlan"], json!({ "set": 42 }));
+    }
 }

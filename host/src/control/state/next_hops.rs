@@ -17,7 +17,9 @@ use crate::config::{Mac, NextHop};
 pub struct Hop(pub Mac, pub Vlan);
 
 impl Hop {
-    pub(super) const fn of(hop: &NextHop) -> Self {
+    /// The router that the configuration describes.
+    #[must_use]
+    pub const fn of(hop: &NextHop) -> Self {
         Self(hop.mac, hop.vlan)
     }
 }
@@ -103,12 +105,17 @@ impl State {
     /// The routers, or the station, that the backend's packets are sent to.
     #[must_use]
     pub fn hops_of(&self, backend: &Backend) -> Vec<Hop> {
-        if let Some(mac) = backend.station() {
-            return vec![Hop(mac, self.node.vlan)];
-        }
-        let hops = &self.node.next_hops;
-        let one = backend.next_hop.and_then(|hop| hops.get(usize::from(hop)));
-        one.map_or_else(|| hops.clone(), |hop| vec![*hop])
+        let ids = self.next_hops_of(backend).ids();
+        ids.filter_map(|id| self.hop_at(id)).collect()
+    }
+
+    fn hop_at(&self, id: u8) -> Option<Hop> {
+        let station = self.stations.iter().find(|&&(at, _)| at == id);
+        let router = || {
+            let position = id.checked_sub(self.next_hops_at)?;
+            self.node.next_hops.get(usize::from(position)).copied()
+        };
+        station.map_or_else(router, |&(_, mac)| Some(Hop(mac, self.node.vlan)))
     }
 
     /// The next hops that the backend is reached by.
