@@ -168,7 +168,7 @@ layout! {
         phase: bool [1],
         /// Ends a punt.
         ends_punt: bool [1],
-        /// ASSIGN also installs the flow, into a free place only.
+        /// Reserved: the host installs a flow by command, before it sends its packet.
         install: bool [1],
         /// Reserved.
         reserved0: u8 [5],

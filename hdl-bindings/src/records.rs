@@ -34,11 +34,11 @@ layout! {
         /// The record's number among those of its kind since the ring was enabled, lost ones included.
         sequence_number: u32 [20],
         /// Low bits of the `cycles` counter when the window reached the parser.
-        cycle: u16 [12],
-        /// Cycles from the frame's first beat on the wire to that; 255: that or more.
-        window_cycles: u8 [8],
-        /// Cycles that the decision waited for the frame's end; 255: that or more.
-        end_cycles: u8 [8],
+        cycle: u16 [10],
+        /// Cycles from the frame's first beat on the wire to that; 31: that or more.
+        window_cycles: u8 [5],
+        /// Cycles that the decision waited for the frame's end; 127: that or more.
+        end_cycles: u8 [7],
         /// Card time at admission, in us, low 32 bits.
         timestamp: u32 [32],
         /// Bytes of the frame without FCS, 9,217: more than the longest.
@@ -65,6 +65,10 @@ layout! {
         any_port: bool [1],
         /// The VIP's meter had no token.
         over_meter: bool [1],
+        /// The packet's QUIC connection id names a server.
+        quic_named: bool [1],
+        /// That server has a live entry, by which the packet goes.
+        quic_live: bool [1],
         /// The flow table held the key.
         flow_found: bool [1],
         /// The flow entry's backend is down or of another generation.
@@ -79,8 +83,10 @@ layout! {
         flow_generation: u8 [8],
         /// The flow entry's backend.
         flow_backend: u16 [16],
+        /// The packet goes by the ring, and the card is asked to learn its flow.
+        learns: bool [1],
         /// The VIP.
-        vip: u16 [12],
+        vip: u16 [9],
         /// The ring's slot.
         ring_index: u32 [17],
         /// The backend in that slot.
@@ -89,6 +95,8 @@ layout! {
         backend: u16 [16],
         /// [`crate::tables::Encap`] of that backend.
         encap: u8 [3],
+        /// The next hop: one of that backend's.
+        next_hop: u8 [6],
         /// IP protocol.
         protocol: u8 [8],
         /// Source port.

@@ -179,6 +179,35 @@ fn traces_tell_the_cycles() {
     }
 }
 
+/// `cycle` is when the window came: those of frames that follow one another without a pause are as far apart as their beats.
+#[test]
+fn traces_tell_when_the_windows_came() {
+    let card = &mut RtlCard::new(RtlConfig::default());
+    let mut host = TestHost::new(card).unwrap();
+    host.write(at::CONTROL, 1);
+    host.start_records(6).unwrap();
+    host.trace(&TraceFilter::default());
+    let beats = [2, 1, 3, 24, 2, 2];
+    for beats in beats {
+        let mut frame = vec![0; 64 * beats];
+        frame[12..14].copy_from_slice(&[8, 6]);
+        host.push(frame, false);
+    }
+    host.settle().unwrap();
+    host.receive().unwrap();
+    let cycles: Vec<u16> = (host.take_records().unwrap().iter())
+        .map(|told| match told {
+            Told::Trace(trace) => trace.cycle,
+            Told::FlowEvent(event) => panic!("{event:?}"),
+        })
+        .collect();
+    let apart: Vec<u16> = (cycles.windows(2))
+        .map(|pair| pair[1].wrapping_sub(pair[0]) & 0x3ff)
+        .collect();
+    // from a frame's second beat to the next one's, or to the only one of the next
+    assert_eq!(apart, [1, 2, 3, 24, 2], "{cycles:?}");
+}
+
 #[test]
 fn sends_katrans_bytes() {
     let Some(folder) = env::var_os("GUIDEWAY_KATRAN_FIXTURES").map(PathBuf::from) else {

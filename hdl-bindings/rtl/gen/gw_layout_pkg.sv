@@ -1,6 +1,6 @@
 // Generated from hdl-bindings/src by `make generate`: change it there.
 package gw_layout_pkg;
-  localparam logic [31:0] LayoutHash = 32'h7850d50a;
+  localparam logic [31:0] LayoutHash = 32'h361a97ae;
   localparam int unsigned Magic = 1196900697;
   localparam int unsigned CardResetKey = 1380275013;
   localparam int unsigned Vips = 256;
@@ -412,11 +412,13 @@ package gw_layout_pkg;
     logic [15:0] destination_port;  // Destination port.
     logic [15:0] source_port;  // Source port.
     logic [7:0] protocol;  // IP protocol.
+    logic [5:0] next_hop;  // The next hop: one of that backend's.
     logic [2:0] encap;  // [`crate::tables::Encap`] of that backend.
     logic [15:0] backend;  // The backend that was chosen.
     logic [15:0] ring_backend;  // The backend in that slot.
     logic [16:0] ring_index;  // The ring's slot.
-    logic [11:0] vip;  // The VIP.
+    logic [8:0] vip;  // The VIP.
+    logic learns;  // The packet goes by the ring, and the card is asked to learn its flow.
     logic [15:0] flow_backend;  // The flow entry's backend.
     logic [7:0] flow_generation;  // The flow entry's generation.
     logic [3:0] flow_place;  // The flow entry's bank (upper two bits) and way.
@@ -424,6 +426,8 @@ package gw_layout_pkg;
     logic flow_confirmed;  // The flow entry is confirmed.
     logic flow_stale;  // The flow entry's backend is down or of another generation.
     logic flow_found;  // The flow table held the key.
+    logic quic_live;  // That server has a live entry, by which the packet goes.
+    logic quic_named;  // The packet's QUIC connection id names a server.
     logic over_meter;  // The VIP's meter had no token.
     logic any_port;  // The VIP was found otherwise than by its exact key.
     logic vip_valid;  // `vip`, and the fields after it, say something.
@@ -437,9 +441,9 @@ package gw_layout_pkg;
     logic [5:0] disposition;  // [`crate::verdict::Disposition`]: what became of it.
     logic [13:0] length;  // Bytes of the frame without FCS, 9,217: more than the longest.
     logic [31:0] timestamp;  // Card time at admission, in us, low 32 bits.
-    logic [7:0] end_cycles;  // Cycles that the decision waited for the frame's end; 255: that or more.
-    logic [7:0] window_cycles;  // Cycles from the frame's first beat on the wire to that; 255: that or more.
-    logic [11:0] cycle;  // Low bits of the `cycles` counter when the window reached the parser.
+    logic [6:0] end_cycles;  // Cycles that the decision waited for the frame's end; 127: that or more.
+    logic [4:0] window_cycles;  // Cycles from the frame's first beat on the wire to that; 31: that or more.
+    logic [9:0] cycle;  // Low bits of the `cycles` counter when the window reached the parser.
     logic [19:0] sequence_number;  // The record's number among those of its kind since the ring was enabled, lost ones included.
     logic injected;  // The host injected the frame.
     logic [1:0] kind;  // [`RecordKind`]: trace.

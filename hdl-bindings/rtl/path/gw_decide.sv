@@ -538,10 +538,12 @@ module gw_decide
       .found_i        (due_vip.found),
       .flow_i         (due_results.flow),
       .ring_i         (due_results.ring),
+      .quic_i         (due_results.quic),
       .candidates_i   (candidates),
       .verdict_valid_i(verdict_valid),
       .parsed_i       (encap_parsed),
       .verdict_i      (verdict),
+      .learns_i       (flow_request_valid && !flow_hit_valid),  // what is asked for a hit is its confirmation
       .view_valid_o   (view_valid_o),
       .view_o         (view_o)
   );

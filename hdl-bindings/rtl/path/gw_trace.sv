@@ -43,12 +43,15 @@ module gw_trace
 
   typedef struct packed {
     logic [31:0]    cycle;  // of the view
-    logic [7:0]     window_cycles;
+    logic [4:0]     window_cycles;
     gw_trace_view_t view;
   } matched_t;
 
-  function automatic logic [7:0] at_most_255(logic [31:0] cycles);
-    return cycles > 32'd255 ? 8'd255 : cycles[7:0];
+  function automatic logic [4:0] at_most_31(logic [31:0] cycles);
+    return cycles > 32'd31 ? 5'd31 : cycles[4:0];
+  endfunction
+  function automatic logic [6:0] at_most_127(logic [31:0] cycles);
+    return cycles > 32'd127 ? 7'd127 : cycles[6:0];
   endfunction
 
   logic [31:0] cycle_q;  // as the counter `cycles`
@@ -61,7 +64,7 @@ module gw_trace
   logic        began_valid, unused_began_full, unused_began_almost, window_taken;
   logic [31:0] began;
   logic [$clog2(Windows + 1)-1:0] unused_began_level;
-  logic [7:0]  window_cycles, due_window_cycles;
+  logic [4:0]  window_cycles, due_window_cycles;
   logic        due_window_valid;
 
   assign window_taken = window_valid_i && window_source_i == SourceWire;
@@ -78,9 +81,9 @@ module gw_trace
       .almost_full_o(unused_began_almost)
   );
   // the ingress shows a first beat one cycle after it came
-  assign window_cycles = window_taken ? at_most_255(cycle_q - began + 32'd1) : '0;
+  assign window_cycles = window_taken ? at_most_31(cycle_q - began + 32'd1) : '0;
 
-  gw_delay #(.Width(8), .Cycles(ViewLatency + FilterLatency)) u_window_delay (
+  gw_delay #(.Width(5), .Cycles(ViewLatency + FilterLatency)) u_window_delay (
       .clk_i  (clk_i),
       .rst_ni (rst_ni),
       .valid_i(window_valid_i),
@@ -148,9 +151,9 @@ module gw_trace
     record_d = '0;
     record_d.kind             = RecordKindTrace;
     record_d.injected         = matched.view.injected;
-    record_d.cycle            = 12'(matched.cycle - 32'(ViewLatency));
+    record_d.cycle            = 10'(matched.cycle - 32'(ViewLatency));
     record_d.window_cycles    = matched.window_cycles;
-    record_d.end_cycles       = at_most_255(cycle_q - matched.cycle - 32'(AdmitLatency));
+    record_d.end_cycles       = at_most_127(cycle_q - matched.cycle - 32'(AdmitLatency));
     record_d.timestamp        = time_us_i;
     record_d.length           = admission_i.length;
     record_d.disposition      = admission_i.disposition;
@@ -164,6 +167,9 @@ module gw_trace
     record_d.vip_valid        = matched.view.vip_valid;
     record_d.any_port         = matched.view.any_port;
     record_d.over_meter       = matched.view.over_meter;
+    record_d.quic_named       = matched.view.quic_named;
+    record_d.quic_live        = matched.view.quic_live;
+    record_d.learns           = matched.view.learns;
     record_d.flow_found       = matched.view.flow_found;
     record_d.flow_stale       = matched.view.flow_stale;
     record_d.flow_confirmed   = matched.view.flow_confirmed;
@@ -171,11 +177,12 @@ module gw_trace
     record_d.flow_place       = matched.view.flow_place;
     record_d.flow_generation  = matched.view.flow_generation;
     record_d.flow_backend     = matched.view.flow_backend;
-    record_d.vip              = matched.view.vip;
+    record_d.vip              = matched.view.vip[8:0];
     record_d.ring_index       = matched.view.ring_index;
     record_d.ring_backend     = matched.view.ring_backend;
     record_d.backend          = matched.view.backend;
     record_d.encap            = matched.view.encap;
+    record_d.next_hop         = matched.view.next_hop;
     record_d.protocol         = matched.view.protocol;
     record_d.source_port      = matched.view.source_port;
     record_d.destination_port = matched.view.destination_port;

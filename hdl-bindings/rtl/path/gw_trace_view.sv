@@ -15,11 +15,13 @@ module gw_trace_view
     input  gw_vip_found_t   found_i,
     input  gw_flow_result_t flow_i,
     input  gw_ring_result_t ring_i,
+    input  gw_quic_result_t quic_i,
     input  gw_candidates_t  candidates_i,
     // gw_verdict's output, and the packet beside it
     input  logic            verdict_valid_i,
     input  gw_parsed_t      parsed_i,
     input  gw_verdict_t     verdict_i,
+    input  logic            learns_i,
     // verilator lint_on UNUSEDSIGNAL
     // gw_trace
     output logic            view_valid_o,
@@ -27,6 +29,7 @@ module gw_trace_view
 );
   typedef struct packed {
     logic        any_port;
+    logic        quic_named;
     logic        found;
     logic        stale;
     logic        confirmed;
@@ -47,10 +50,11 @@ module gw_trace_view
   assign way = flow_i.place[FlowPlaceBits-1:FlowRowBits];
   always_comb begin
     answers_in = '0;
-    answers_in.any_port = found_i.any_port;
-    answers_in.backend  = SlotEmpty[15:0];
-    answers_in.index    = ring_i.index;
-    answers_in.slot     = ring_i.slot;
+    answers_in.any_port   = found_i.any_port;
+    answers_in.quic_named = quic_i.named;
+    answers_in.backend    = SlotEmpty[15:0];
+    answers_in.index      = ring_i.index;
+    answers_in.slot       = ring_i.slot;
     if (flow_i.found) begin
       answers_in.found      = 1'b1;
       answers_in.stale      = !usable;
@@ -108,6 +112,9 @@ module gw_trace_view
     if (asked) begin
       view_d.any_port        = answers.any_port;
       view_d.over_meter      = verdict_i.over_meter;
+      view_d.quic_named      = answers.quic_named;
+      view_d.quic_live       = answers.quic_named && !verdict_i.quic_unknown;
+      view_d.learns          = learns_i;
       view_d.flow_found      = answers.found;
       view_d.flow_stale      = answers.stale;
       view_d.flow_confirmed  = answers.confirmed;
@@ -121,8 +128,9 @@ module gw_trace_view
     if (verdict_i.disposition inside {DispositionForwardHit, DispositionForwardQuic, DispositionForwardRing, DispositionForwardInject,
                                       DispositionForwardOverMeter, DispositionForwardTooBig, DispositionHostTooBig, DispositionDropTooBig,
                                       DispositionDropEncapUnsupported}) begin
-      view_d.backend = verdict_i.backend;
-      view_d.encap   = verdict_i.entry.encap;
+      view_d.backend  = verdict_i.backend;
+      view_d.encap    = verdict_i.entry.encap;
+      view_d.next_hop = verdict_i.entry.next_hop[5:0];
     end
   end
 

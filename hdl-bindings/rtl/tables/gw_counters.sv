@@ -88,7 +88,7 @@ module gw_counters
       PortCounterLearned: return 32'(flow_learned_i);
       PortCounterLearnDisplaced: return 32'(flow_displaced_i);
       PortCounterLearnRefused: return 32'(flow_refused_i);
-      PortCounterRecordLost: return 32'(record_lost_i);
+      PortCounterRecordLost: return 32'(record_lost_i[0]) + 32'(record_lost_i[1]);
       default: return '0;
     endcase
   endfunction

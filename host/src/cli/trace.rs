@@ -52,9 +52,9 @@ pub struct Trace {
     runtime_dir: PathBuf,
 }
 
-const LEGEND: &str = "A line: card time in seconds | the packet | the VIP that it matched | the ring's slot and its backend | the flow's entry | \
-where it goes, and by which encapsulation | its disposition, as guideway status counts it | cycles from its first beat to the parser + \
-cycles that the decision, 70 after that, waited for its end.
+const LEGEND: &str = "A line: card time in seconds | the packet | the VIP that it matched | the ring's slot and its backend | the flow's entry, and whether it is to be learned | \
+where it goes, by which encapsulation, over which next hop | its disposition, as guideway status counts it | cycles from its first beat to the parser + \
+cycles that the decision, 73 after that, waited for its end.
 
 Examples:
   guideway trace --vip web-v4 --count 20                        # the next 20 packets of a VIP

@@ -46,7 +46,7 @@ pub fn tell_packet(record: &mut TraceRecord, packet: &Packet) {
 /// Adds the VIP that the packet is for.
 pub fn tell_vip(record: &mut TraceRecord, vip: u16) {
     record.vip_valid = true;
-    record.vip = vip & 0xfff;
+    record.vip = vip & 0x1ff;
 }
 
 /// Adds what flow table and ring say.

@@ -288,6 +288,8 @@ fn balance(
     trace::tell_vip(&mut decision.view, hit.vip);
     trace::tell_lookups(&mut decision.view, hit, flow.as_ref(), ring);
     decision.view.over_meter = token == Token::Missing;
+    decision.view.quic_named = server.is_some();
+    decision.view.quic_live = by_id.is_some();
     if let Some(to) = to {
         forward(&mut decision, tables, config, frame, packet, &to);
     }
@@ -311,6 +313,7 @@ fn balance(
             generation: entry.generation,
             found: flow.map(|flow| flow.place),
         });
+        decision.view.learns = decision.learn.is_some();
     }
     decision
 }
@@ -363,11 +366,13 @@ fn forward(
     to: &Target,
 ) {
     decision.ip_bytes = packet.ip_bytes as u64;
-    decision.view.backend = to.index;
-    decision.view.encap = to.entry.encap;
     let hops = u32::from(to.entry.more_next_hops) + 1;
     let spread = ((to.hash >> 24) * hops / 256) as u8;
-    let next_hop = tables.next_hop(to.entry.next_hop.wrapping_add(spread));
+    let hop = to.entry.next_hop.wrapping_add(spread);
+    let next_hop = tables.next_hop(hop);
+    decision.view.backend = to.index;
+    decision.view.encap = to.entry.encap;
+    decision.view.next_hop = hop & 0x3f;
     let before = 14 + packet.tags.as_bytes().len();
     let inner = frame.get(before..before + packet.ip_bytes);
     let inner = inner.unwrap_or_default();

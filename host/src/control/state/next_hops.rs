@@ -109,7 +109,9 @@ impl State {
         ids.filter_map(|id| self.hop_at(id)).collect()
     }
 
-    fn hop_at(&self, id: u8) -> Option<Hop> {
+    /// The router or station at this place of the card's table.
+    #[must_use]
+    pub fn hop_at(&self, id: u8) -> Option<Hop> {
         let station = self.stations.iter().find(|&&(at, _)| at == id);
         let router = || {
             let position = id.checked_sub(self.next_hops_at)?;

@@ -86,11 +86,15 @@ pub(super) fn trace_json(trace: &TraceRecord, names: &Names) -> Value {
             "name": names.vips.get(&trace.vip),
             "any_port": trace.any_port,
             "over_meter": trace.over_meter,
+            "learns": trace.learns,
         });
         json["ring"] = json!({
             "index": trace.ring_index,
             "backend": backend(trace.ring_backend),
         });
+    }
+    if trace.quic_named {
+        json["quic"] = json!({ "live": trace.quic_live });
     }
     if trace.flow_found {
         json["flow"] = json!({
@@ -109,6 +113,8 @@ pub(super) fn trace_json(trace: &TraceRecord, names: &Names) -> Value {
         json["encap"] = Encap::from_raw(trace.encap)
             .map_or("unknown", Encap::name)
             .into();
+        json["next_hop"] = trace.next_hop.into();
+        json["next_hop_mac"] = json!(names.next_hops.get(&trace.next_hop));
     }
     json
 }
@@ -155,6 +161,7 @@ pub(super) mod tests {
             flow_backend: 5,
             backend: 5,
             encap: Encap::Gue.raw(),
+            next_hop: 2,
             protocol: TCP,
             source: 0x0a00_0001,
             destination: 0x0ac8_0101,
@@ -173,7 +180,19 @@ pub(super) mod tests {
         assert_eq!(json["flow"]["bank"], 2);
         assert_eq!(json["flow"]["way"], 1);
         assert_eq!(json["encap"], "gue");
+        assert_eq!(json["next_hop"], 2);
+        assert_eq!(json["vip"]["learns"], false);
+        assert!(json.get("quic").is_none());
         assert_eq!(json["ring"]["backend"], Value::Null);
+        let by_id = TraceRecord {
+            quic_named: true,
+            quic_live: true,
+            learns: true,
+            ..trace()
+        };
+        let json = to_json(&Record::Trace(by_id), &Names::default());
+        assert_eq!(json["quic"]["live"], true);
+        assert_eq!(json["vip"]["learns"], true);
         let bare = TraceRecord {
             disposition: Disposition::HostControl.raw(),
             backend: SLOT_EMPTY,

@@ -1,7 +1,7 @@
 //! What the card told of packets, for people: a line a record, in the order of the stations.
 //!
 //! ```text
-//! 12.345678 tcp 192.0.2.7:1031 > 10.200.1.1:80 SYN, 74 bytes | vip web-v4 | ring slot 512: 10.0.0.3 | flow: none | to 10.0.0.3 by ipip | host_punt | cycles 2+0
+//! 12.345678 tcp 192.0.2.7:1031 > 10.200.1.1:80 SYN, 74 bytes | vip web-v4 | ring slot 512: 10.0.0.3 | flow: none | to be learned | to 10.0.0.3 by ipip over 02:00:00:00:00:fe | forward_ring | cycles 4+0
 //! ```
 
 use std::fmt::Write as _;
@@ -32,11 +32,25 @@ fn trace_line(trace: &TraceRecord, names: &Names) -> String {
             let backend = backend(trace.ring_backend, names);
             parts.push(format!("ring slot {}: {backend}", trace.ring_index));
         }
+        if trace.quic_named {
+            let server = ["unknown", "live"][usize::from(trace.quic_live)];
+            parts.push(format!("quic id of a server that is {server}"));
+        }
         parts.push(flow(trace, names));
+        if trace.learns {
+            parts.push("to be learned".into());
+        }
     }
     if trace.backend != SLOT_EMPTY {
         let encap = Encap::from_raw(trace.encap).map_or("unknown", Encap::name);
-        parts.push(format!("to {} by {encap}", backend(trace.backend, names)));
+        let hop = match names.next_hops.get(&trace.next_hop) {
+            Some(mac) => mac.to_string(),
+            None => format!("next hop {}", trace.next_hop),
+        };
+        parts.push(format!(
+            "to {} by {encap} over {hop}",
+            backend(trace.backend, names)
+        ));
     }
     let (ended, decided) = (disposition(trace.disposition), disposition(trace.decided));
     parts.push(if ended == decided {
@@ -46,8 +60,8 @@ fn trace_line(trace: &TraceRecord, names: &Names) -> String {
     });
     parts.push(format!(
         "cycles {}+{}",
-        at_most(trace.window_cycles),
-        at_most(trace.end_cycles)
+        at_most(trace.window_cycles, 31),
+        at_most(trace.end_cycles, 127)
     ));
     format!("{} {}", seconds(trace.timestamp), parts.join(" | "))
 }
@@ -57,9 +71,9 @@ fn seconds(timestamp: u32) -> String {
     format!("{}.{:06}", timestamp / 1_000_000, timestamp % 1_000_000)
 }
 
-/// Cycles that are counted up to 254.
-fn at_most(cycles: u8) -> String {
-    if cycles == u8::MAX {
+/// Cycles that are counted up to `most`.
+fn at_most(cycles: u8, most: u8) -> String {
+    if cycles == most {
         format!("{cycles} or more")
     } else {
         cycles.to_string()
@@ -182,11 +196,13 @@ fn event_line(event: &FlowEventRecord, names: &Names) -> String {
 mod tests {
     use super::super::json::tests::trace;
     use super::*;
+    use crate::config::Mac;
 
     fn names() -> Names {
         let mut names = Names::default();
         names.vips.insert(3, "web-v4".into());
         names.backends.insert(5, [10, 1, 0, 5].into());
+        names.next_hops.insert(2, Mac([2, 0, 0, 0, 0, 0xfe]));
         names
     }
 
@@ -194,7 +210,7 @@ mod tests {
     fn a_line_tells_what_each_station_said() {
         assert_eq!(
             trace_line(&trace(), &names()),
-            "0.001234 tcp 10.0.0.1:4000 > 10.200.1.1:80 SYN, 74 bytes | vip web-v4 | flow: 10.1.0.5 | to 10.1.0.5 by gue \
+            "0.001234 tcp 10.0.0.1:4000 > 10.200.1.1:80 SYN, 74 bytes | vip web-v4 | flow: 10.1.0.5 | to 10.1.0.5 by gue over 02:00:00:00:00:fe \
              | drop_egress_overload instead of forward_hit | cycles 0+0"
         );
         let elsewhere = TraceRecord {
@@ -203,14 +219,17 @@ mod tests {
             ring_index: 77,
             flow_found: false,
             disposition: trace().decided,
-            end_cycles: 255,
+            end_cycles: 127,
+            quic_named: true,
+            learns: true,
+            next_hop: 6,
             tags: 1,
             ..trace()
         };
         assert_eq!(
             trace_line(&elsewhere, &names()),
-            "0.001234 tcp 10.0.0.1:4000 > 10.200.1.1:80 SYN, 74 bytes, 1 tag | vip 4 | ring slot 77: backend 9 | flow: none \
-             | to 10.1.0.5 by gue | forward_hit | cycles 0+255 or more"
+            "0.001234 tcp 10.0.0.1:4000 > 10.200.1.1:80 SYN, 74 bytes, 1 tag | vip 4 | ring slot 77: backend 9 \
+             | quic id of a server that is unknown | flow: none | to be learned | to 10.1.0.5 by gue over next hop 6 | forward_hit | cycles 0+127 or more"
         );
     }
 

@@ -55,7 +55,7 @@ fn named(step: u16) -> BackendEntry {
 }
 
 /// A server id, valid, of the VIP's pool, and where it leads.
-fn id(id: u64, step: u16) -> QuicId {
+pub(super) fn id(id: u64, step: u16) -> QuicId {
     QuicId {
         id,
         pool: POOL,
@@ -67,7 +67,11 @@ fn id(id: u64, step: u16) -> QuicId {
 }
 
 /// [`balance`], with a VIP for QUIC and backends that its ring lacks.
-fn setup(host: &mut TestHost<'_>, policy: MissPolicy, lb: bool) -> Result<(), HarnessError> {
+pub(super) fn setup(
+    host: &mut TestHost<'_>,
+    policy: MissPolicy,
+    lb: bool,
+) -> Result<(), HarnessError> {
     balance(host, policy)?;
     for step in 0..8 {
         host.set_backend(NAMED + step, &named(step))?;
@@ -91,7 +95,7 @@ fn setup(host: &mut TestHost<'_>, policy: MissPolicy, lb: bool) -> Result<(), Ha
     })
 }
 
-fn datagram(payload: &[u8]) -> PacketSpec {
+pub(super) fn datagram(payload: &[u8]) -> PacketSpec {
     PacketSpec {
         protocol: 17,
         ports: (4000, 443),

@@ -1,14 +1,19 @@
 //! Records (`CARD.md` 9): what traces and flow events say, which packets are traced, and what is lost.
 
+use std::collections::BTreeSet;
+
 use guideway_hdl::descriptors::{Status, TxDescriptor, TxOp};
 use guideway_hdl::records::{FlowEventRecord, RECORDS_WAITING, RecordKind, TraceRecord};
-use guideway_hdl::tables::{Encap, MissPolicy};
+use guideway_hdl::tables::{BackendEntry, Encap, MissPolicy, NextHopEntry};
 use guideway_hdl::verdict::{Disposition, PortCounter};
 
 use super::super::frame::PacketSpec;
+use super::super::quic::{katran_id, short};
 use super::super::records::{Told, TraceFilter};
 use super::super::{HarnessError, TestHost};
-use super::{BACKEND, Check, GENERATION, VIP, arp, balance, count, flow, packet, same};
+use super::{
+    BACKEND, Check, GENERATION, VIP, arp, backend, balance, count, flow, packet, quic, same,
+};
 use crate::memory::MSI_BASE;
 use crate::registers::{card, core, record, ring as at};
 
@@ -16,6 +21,14 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "a trace says what the stations said",
         run: what_a_trace_says,
+    },
+    Check {
+        name: "a trace says which next hop a packet takes, and whether its flow is to be learned",
+        run: next_hop_and_learning,
+    },
+    Check {
+        name: "a trace says whether a connection id names a server, and a live one",
+        run: connection_ids,
     },
     Check {
         name: "a trace tells the admission from the decision",
@@ -36,6 +49,10 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "records beyond what waits are lost and counted",
         run: loss,
+    },
+    Check {
+        name: "flow events beyond what waits are lost and counted, one by one",
+        run: lost_events,
     },
     Check {
         name: "the record ring wraps, and interrupts once",
@@ -207,6 +224,69 @@ fn what_a_trace_says(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
         )
     };
     same("an assigned packet", &traces(host)?, &vec![assigned])
+}
+
+fn next_hop_and_learning(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
+    balance(host, MissPolicy::Learn)?;
+    for next_hop in 3..7 {
+        let entry = NextHopEntry {
+            destination: 0x0200_0000_0000 | u64::from(next_hop),
+            ..NextHopEntry::default()
+        };
+        host.set_next_hop(next_hop, &entry)?;
+    }
+    let spread = BackendEntry {
+        next_hop: 3,
+        more_next_hops: 3,
+        ..backend()
+    };
+    host.set_backend(BACKEND, &spread)?;
+    host.start_records(6)?;
+    host.trace(&TraceFilter::default());
+    let mut taken = BTreeSet::new();
+    for port in 4000..4016 {
+        for (known, flags) in [(false, 2), (true, ACK)] {
+            let spec = PacketSpec {
+                flags,
+                ..packet(port)
+            };
+            host.push(spec.frame(), false);
+            let seen = traces(host)?;
+            let to = host.take_sent().first().map(|frame| frame[5]);
+            same("traces", &seen.len(), &1)?;
+            same("the next hop", &Some(seen[0].next_hop), &to)?;
+            same("flow known", &seen[0].flow_found, &known)?;
+            same("to be learned", &seen[0].learns, &!known)?;
+            taken.insert(seen[0].next_hop);
+        }
+    }
+    same("next hops", &taken, &(3..7).collect())?;
+    let reset = PacketSpec {
+        flags: 4,
+        ..packet(4100)
+    };
+    host.push(reset.frame(), false);
+    same("a RST is not", &traces(host)?[0].learns, &false)
+}
+
+fn connection_ids(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
+    quic::setup(host, MissPolicy::Stateless, false)?;
+    host.set_quic_id(0, &quic::id(7, 0))?;
+    host.start_records(4)?;
+    host.trace(&TraceFilter::default());
+    let payloads = [
+        short(&katran_id(1, 7)),
+        short(&katran_id(1, 8)),
+        short(&katran_id(4, 7)),
+    ];
+    for payload in payloads {
+        host.push(quic::datagram(&payload).frame(), false);
+    }
+    let told: Vec<(bool, bool)> = (traces(host)?.iter())
+        .map(|trace| (trace.quic_named, trace.quic_live))
+        .collect();
+    let expected = vec![(true, true), (true, false), (false, false)];
+    same("named, live", &told, &expected)
 }
 
 fn admission(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
@@ -464,6 +544,22 @@ fn loss(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
     let expected: Vec<u32> = (0..made - 5).chain([made]).collect();
     same("the numbers, with a gap", &numbers, &expected)?;
     same("frames for the host", &lost(host)?, &5)
+}
+
+fn lost_events(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
+    balance(host, MissPolicy::Learn)?;
+    host.start_records(1)?;
+    let flows = 2 + RECORDS_WAITING as u16 + 5;
+    for port in 4000..4000 + flows {
+        host.push(packet(port).frame(), false);
+        host.settle()?;
+    }
+    same(
+        "learned",
+        &count(host, PortCounter::Learned.raw())?,
+        &u64::from(flows),
+    )?;
+    same("what found no room", &lost(host)?, &5)
 }
 
 fn wraps(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
