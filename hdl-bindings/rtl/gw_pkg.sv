@@ -69,11 +69,11 @@ package gw_pkg;
   // What the host says beside an injected frame.
   typedef struct packed {
     gw_tx_op_e   op;
-    logic        install;
     logic        ends_punt;
     logic [11:0] vip;
     logic [15:0] backend;
     logic [7:0]  generation;
+    logic [7:0]  spread;
   } gw_inject_t;
 
   // ingress -> parse: the window of one frame.

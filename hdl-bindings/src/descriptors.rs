@@ -168,10 +168,8 @@ layout! {
         phase: bool [1],
         /// Ends a punt.
         ends_punt: bool [1],
-        /// Reserved: the host installs a flow by command, before it sends its packet.
-        install: bool [1],
         /// Reserved.
-        reserved0: u8 [5],
+        reserved0: u8 [6],
         /// [`TxOp`].
         op: u8 [8],
         /// Bytes of the frame without FCS: 14 to 9,216.
@@ -188,6 +186,8 @@ layout! {
         backend: u16 [16],
         /// ASSIGN: the generation that the backend must have.
         generation: u8 [8],
+        /// ASSIGN: the upper 8 bits of its flow's hash, which choose among the backend's next hops.
+        spread: u8 [8],
     }
 }
 

@@ -43,15 +43,15 @@ class InjectSender(Sender):
             self.user.value = first.user
 
 
-def assign(vip, backend, generation, data):
+def assign(vip, backend, generation, data, spread=0):
     """An ASSIGN frame."""
-    user = (((L.TxOpAssign << 1 | 0) << 1 | 1) << 12 | vip) << 24 | backend << 8 | generation
-    return Injected(data, user=user, order={"op": L.TxOpAssign, "vip": vip, "backend": backend, "generation": generation})
+    user = ((L.TxOpAssign << 1 | 1) << 12 | vip) << 32 | backend << 16 | generation << 8 | spread
+    return Injected(data, user=user, order={"op": L.TxOpAssign, "vip": vip, "backend": backend, "generation": generation, "spread": spread})
 
 
 def raw(data):
     """A RAW frame."""
-    return Injected(data, user=L.TxOpRaw << 38, order={"op": L.TxOpRaw})
+    return Injected(data, user=L.TxOpRaw << 45, order={"op": L.TxOpRaw})
 
 
 class Core:

@@ -284,9 +284,7 @@ class Card:
         backend = self.entry("backend_entry", self.backends, inject["backend"])
         if inject["vip"] >= L.Vips or not self.usable(inject["backend"]) or backend["generation"] != inject["generation"]:
             return Decision("DropInjectInvalid")
-        vip = self.entry("vip_entry", self.vips, inject["vip"])
-        digest = flow_hash(*self.hash_fields(packet, vip, False))
-        return self.forward("ForwardInject", packet, frame, inject["vip"], inject["backend"], digest)
+        return self.forward("ForwardInject", packet, frame, inject["vip"], inject["backend"], inject["spread"] << 24)
 
     def choose(self, packet, frame):
         found = self.find(packet)
@@ -348,7 +346,7 @@ class Card:
         outer = b"" if backend["encap"] == L.EncapL2 else self.outer(packet, vip, backend)
         if len(outer) + packet.length > vip["mtu"]:
             if vip["fragment_too_big"] and self.host_alive and not packet.ipv6 and not packet.data[6] & 0x40:
-                record = {"vip_valid": 1, "vip": number, "ring_backend": index, "generation": backend["generation"]}
+                record = {"vip_valid": 1, "vip": number, "ring_backend": index, "generation": backend["generation"], "flow_hash": digest >> 24 << 24}
                 return Decision("HostTooBig", record=record)
             return Decision("DropTooBig")
         hop = self.entry("next_hop_entry", self.next_hops, backend["next_hop"] + ((digest >> 24) * (backend["more_next_hops"] + 1) >> 8))

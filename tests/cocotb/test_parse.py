@@ -16,7 +16,7 @@ from scapy.all import IPOption_LSRR, IPOption_RR, IPv6ExtHdrDestOpt, IPv6ExtHdrF
 TOP = "gw_parse"
 MAC = "02:00:00:00:00:01"
 # gw_pkg's structs, the first field in the top bits
-INJECT = [("op", 2), ("install", 1), ("ends_punt", 1), ("vip", 12), ("backend", 16), ("generation", 8)]
+INJECT = [("op", 2), ("ends_punt", 1), ("vip", 12), ("backend", 16), ("generation", 8), ("spread", 8)]
 WINDOW = [("source", 1), *INJECT, ("payload", 12), ("complete", 1), ("bytes", 8), ("data", 1024)]
 PARSED = [("source", 1), *INJECT, ("payload", 12), ("decided", 1), ("disposition", 6), ("when_short", 6), ("needed", 14), ("control_port", 1), ("echo", 1), ("icmp_error", 1),
           ("ipv6", 1), ("protocol", 8), ("source_address", 128), ("destination_address", 128), ("source_port", 16), ("destination_port", 16),

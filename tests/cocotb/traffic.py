@@ -147,7 +147,8 @@ class World:
         backend, generation = random.choice(self.backends)
         if random.random() < 0.2:
             backend, generation = random.choice(((backend, generation ^ 1), (backend ^ 64, generation), (backend | 1024, generation)))
-        return assign(random.choice((random.randrange(16), random.randrange(16), 300)), backend, generation, data)
+        return assign(random.choice((random.randrange(16), random.randrange(16), 300)), backend, generation, data,
+                      random.randrange(256))
 
 
 async def build(core, policies):

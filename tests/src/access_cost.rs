@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use guideway::card::flow::{FlowPlace, FlowTarget, flow_key, insert};
 use guideway::card::{
-    Backend, BackendId, Card, CardOptions, Control, NextHop, NextHopId, NextHops, Pool, PoolId,
-    Protocol, QueueOptions, Queues, VipId, VipKey, Vlan,
+    Assignment, Backend, BackendId, Card, CardOptions, Control, NextHop, NextHopId, NextHops, Pool,
+    PoolId, Protocol, QueueOptions, Queues, VipId, VipKey, Vlan,
 };
 use guideway::device::{Device, registers};
 use guideway_hdl::descriptors::Expect;
@@ -168,9 +168,13 @@ fn answer(queues: &mut Queues, tag: u32) -> Result<()> {
         &target,
         Expect::Free,
     )])?;
-    queues
-        .tx
-        .assign(&bytes, VipId(completion.vip), (BackendId(0), 1), true, tag)?;
+    let to = Assignment {
+        vip: VipId(completion.vip),
+        backend: BackendId(0),
+        generation: 1,
+        spread: (completion.flow_hash >> 24) as u8,
+    };
+    queues.tx.assign(&bytes, &to, true, tag)?;
     queues.tx.flush()?;
     Ok(queues.rx(HostClass::Miss).release(1)?)
 }

@@ -1,6 +1,6 @@
 // Generated from hdl-bindings/src by `make generate`: change it there.
 package gw_layout_pkg;
-  localparam logic [31:0] LayoutHash = 32'h361a97ae;
+  localparam logic [31:0] LayoutHash = 32'h4fe7abaf;
   localparam int unsigned Magic = 1196900697;
   localparam int unsigned CardResetKey = 1380275013;
   localparam int unsigned Vips = 256;
@@ -355,7 +355,8 @@ package gw_layout_pkg;
 
   // A transmission.
   typedef struct packed {
-    logic [343:0] reserved_top;
+    logic [335:0] reserved_top;
+    logic [7:0] spread;  // ASSIGN: the upper 8 bits of its flow's hash, which choose among the backend's next hops.
     logic [7:0] generation;  // ASSIGN: the generation that the backend must have.
     logic [15:0] backend;  // ASSIGN: the backend.
     logic [3:0] reserved1;  // Reserved.
@@ -364,8 +365,7 @@ package gw_layout_pkg;
     logic [31:0] tag;  // Comes back in the completion.
     logic [15:0] length;  // Bytes of the frame without FCS: 14 to 9,216.
     logic [7:0] op;  // [`TxOp`].
-    logic [4:0] reserved0;  // Reserved.
-    logic install;  // ASSIGN also installs the flow, into a free place only.
+    logic [5:0] reserved0;  // Reserved.
     logic ends_punt;  // Ends a punt.
     logic phase;  // 1 on the ring's first pass, then alternating.
   } gw_tx_descriptor_t;

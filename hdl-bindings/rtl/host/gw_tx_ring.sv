@@ -81,8 +81,8 @@ module gw_tx_ring
     judged.offset = descriptor.address[5:0];
     judged.length = frame_len_t'(descriptor.length);
     judged.beats  = 8'((15'(descriptor.address[5:0]) + 15'(judged.length) + 15'd63) >> 6);
-    judged.inject = '{gw_tx_op_e'(descriptor.op[1:0]), descriptor.install, descriptor.ends_punt, descriptor.vip,
-                      descriptor.backend, descriptor.generation};
+    judged.inject = '{gw_tx_op_e'(descriptor.op[1:0]), descriptor.ends_punt, descriptor.vip, descriptor.backend,
+                      descriptor.generation, descriptor.spread};
     if (descriptor.op > 8'(TxOpRelease)) begin
       judged.work   = WorkFail;
       judged.status = StatusBadOpcode;

@@ -148,7 +148,7 @@ module gw_verdict
     facts_d.too_big_hosted = entry_i.fragment_too_big && host_alive_i && !parsed_i.ipv6 && !parsed_i.second_word[DontFragment];
     // an IPv6 packet's own header is not in its length
     facts_d.inner_length = LengthBits'(parsed_i.ip_length) + (parsed_i.ipv6 ? LengthBits'(Ipv6Bytes) : '0);
-    facts_d.spread = ring_i.hash[31-:SpreadBits];
+    facts_d.spread = facts_d.assigned ? parsed_i.inject.spread : ring_i.hash[31-:SpreadBits];
     facts_d.mtu = entry_i.mtu;
     facts_d.flow_outer_bytes = outer_bytes_of(candidates_i.flow_entry);
     facts_d.ring_outer_bytes = outer_bytes_of(candidates_i.ring_entry);
@@ -181,7 +181,7 @@ module gw_verdict
     record1_d.vip = found_i.vip;
     record1_d.pool = entry_i.pool;
     record1_d.protocol = parsed_i.protocol;
-    record1_d.flow_hash = ring_i.hash;
+    record1_d.flow_hash = {facts_d.spread, ring_i.hash[31-SpreadBits:0]};
     record1_d.ring_index = ring_i.index;
     record1_d.ring_backend = ring_i.slot;
     record1_d.flow_backend = flow_i.found ? flow_i.backend : '1;
@@ -397,6 +397,7 @@ module gw_verdict
         record4_q.vip          <= verdict3_q.vip;
         record4_q.ring_backend <= verdict3_q.backend;
         record4_q.generation   <= verdict3_q.entry.generation;
+        record4_q.flow_hash    <= {record3_q.flow_hash[31-:SpreadBits], (32 - SpreadBits)'(0)};
       end
       request4_q            <= request3_q;
       request4_q.confirm    <= hit;

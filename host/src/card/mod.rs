@@ -64,7 +64,7 @@ pub use rx_queue::{RxFrame, RxQueue};
 pub use scratch::Scratch;
 pub use secrets::{SecretSource, Secrets};
 pub use trace::TraceFilter;
-pub use tx_ring::{TxCompletion, TxRing};
+pub use tx_ring::{Assignment, TxCompletion, TxRing};
 pub use vip::{
     HashOptions, MatchEntries, MatchWrite, Meter, OnMiss, Protocol, RouteBy, Rules, TooBig,
     VipAddress, VipAddressError, VipKey, VipMatchTable,

@@ -24,6 +24,19 @@ pub struct TxCompletion {
     pub status: Status,
 }
 
+/// Where a client's packet is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The VIP that it is for.
+    pub vip: VipId,
+    /// The backend.
+    pub backend: BackendId,
+    /// The generation that the backend must have.
+    pub generation: u8,
+    /// The upper 8 bits of its flow's hash, which choose among the backend's next hops.
+    pub spread: u8,
+}
+
 /// The ring. Frames are copied into a buffer of their own, so the caller's is free at once.
 pub struct TxRing {
     region: DmaRegion,
@@ -145,15 +158,14 @@ impl TxRing {
         )
     }
 
-    /// Queues a client's packet for VIP `vip` to `backend` of `generation`.
+    /// Queues a client's packet for a VIP, to a backend.
     ///
     /// # Errors
     /// As [`TxRing::raw`].
     pub fn assign(
         &mut self,
         frame: &[u8],
-        vip: VipId,
-        (backend, generation): (BackendId, u8),
+        to: &Assignment,
         ends_punt: bool,
         tag: u32,
     ) -> Result<(), CardError> {
@@ -162,9 +174,10 @@ impl TxRing {
             op: TxOp::Assign.raw(),
             ends_punt,
             tag,
-            vip: vip.0,
-            backend: backend.0,
-            generation,
+            vip: to.vip.0,
+            backend: to.backend.0,
+            generation: to.generation,
+            spread: to.spread,
             ..TxDescriptor::default()
         };
         self.post(descriptor, frame)

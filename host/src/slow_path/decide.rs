@@ -6,6 +6,7 @@
 use super::connections::{Connection, ConnectionKey, Connections};
 use super::packet::ClientPacket;
 use super::view::{BackendView, Matched, View, VipView};
+use crate::card::{Assignment, BackendId, VipId};
 use crate::config::Protocol;
 use crate::control::state::Life;
 
@@ -20,6 +21,21 @@ pub struct Decision {
     pub pinned: bool,
     /// The connection was recorded before.
     pub known: bool,
+    /// The upper 8 bits of the flow's hash.
+    pub spread: u8,
+}
+
+impl Decision {
+    /// What the card is told of the packet.
+    #[must_use]
+    pub fn assignment(&self) -> Assignment {
+        Assignment {
+            vip: VipId(self.vip.id),
+            backend: BackendId(self.backend.id),
+            generation: self.backend.generation,
+            spread: self.spread,
+        }
+    }
 }
 
 /// Why nothing was decided.
@@ -57,6 +73,7 @@ pub fn decide(
     let matched = view.vip(packet).ok_or(Undecided::NoVip)?;
     let vip = matched.vip;
     let hash = matched.hash(packet.source, packet.source_port, packet.destination_port);
+    let spread = matched.spread(packet);
     let by_ring = view.ring_backend(vip.pool, hash);
     let kept = recorded(connections, packet, &matched, by_ring)
         .and_then(|connection| keeps(view, connection, packet.opens));
@@ -66,12 +83,14 @@ pub fn decide(
             backend: *kept,
             pinned: ring.map(|b| b.id) != Some(kept.id),
             known: true,
+            spread,
         }),
         (None, Some(ring)) => Ok(Decision {
             vip,
             backend: *ring,
             pinned: false,
             known: false,
+            spread,
         }),
         (None, None) => Err(Undecided::NoBackend),
     }

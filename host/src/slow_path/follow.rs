@@ -67,6 +67,7 @@ impl SlowPath {
                 backend: *backend,
                 pinned: false,
                 known: false,
+                spread: matched.spread(packet),
             });
             let decided = decided.ok_or(Undecided::NoBackend)?;
             Ok((decided, By::Usual))
@@ -105,6 +106,7 @@ impl SlowPath {
                 backend: *backend,
                 pinned: record.pinned,
                 known: true,
+                spread: matched.spread(packet),
             })
         });
         Ok(match live {

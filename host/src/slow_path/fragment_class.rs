@@ -19,7 +19,7 @@ use super::outer::NotSent;
 use super::packet::ClientPacket;
 use super::poll::SlowPath;
 use crate::card::flow::flow_key;
-use crate::card::{BackendId, CardError, RxFrame, RxQueue, TxRing, VipId};
+use crate::card::{Assignment, CardError, RxFrame, RxQueue, TxRing, VipId};
 
 /// Frames of this class a turn.
 const BATCH: usize = 16;
@@ -89,24 +89,10 @@ struct Way {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    Backend {
-        vip: VipId,
-        backend: BackendId,
-        generation: u8,
-    },
+    Backend(Assignment),
     /// The host's own network.
     Host,
     Nowhere,
-}
-
-impl End {
-    fn of(decision: &Decision) -> Self {
-        Self::Backend {
-            vip: VipId(decision.vip.id),
-            backend: BackendId(decision.backend.id),
-            generation: decision.backend.generation,
-        }
-    }
 }
 
 /// What the class keeps between turns.
@@ -279,7 +265,7 @@ impl SlowPath {
                 self.fragments.stats.over_meter += 1;
             }
         }
-        Ok(End::of(decision))
+        Ok(End::Backend(decision.assignment()))
     }
 
     /// A connection that lives by fragments alone stays young: the card's stamps tell nothing of them.
@@ -306,7 +292,7 @@ impl SlowPath {
         let sent = self.end_frame(bytes, Disposition::HostFragment, end, tx)?;
         let stats = &mut self.fragments.stats;
         match (end, sent) {
-            (End::Backend { .. }, true) => stats.sent += 1,
+            (End::Backend(_), true) => stats.sent += 1,
             (End::Host, _) => stats.passed_on += 1,
             _ => stats.no_backend += 1,
         }
@@ -319,16 +305,13 @@ impl SlowPath {
             vip,
             ring_backend,
             generation,
+            flow_hash,
             ..
         } = frame.completion;
         let found = self.view.vips().find(|(_, held)| held.id == vip);
         let options = found.map(|(_, held)| held.rules.hash).unwrap_or_default();
-        let hash = ClientPacket::read(frame.bytes).ok().and_then(|packet| {
-            let matched = self.view.vip(&packet)?;
-            Some(matched.hash(packet.source, packet.source_port, packet.destination_port))
-        });
         let to = (ring_backend, generation);
-        let parts = (self.outer).frames(frame.bytes, to, options, hash.unwrap_or_default());
+        let parts = (self.outer).frames(frame.bytes, to, options, flow_hash);
         let stats = &mut self.fragments.too_big;
         stats.received += 1;
         match parts {
@@ -351,7 +334,7 @@ impl SlowPath {
             Ok(packet) => Ok(self.follow(&packet, &[])?.map(|followed| followed.decision)),
         };
         let end = match &followed {
-            Ok(Ok(decision)) => End::of(decision),
+            Ok(Ok(decision)) => End::Backend(decision.assignment()),
             Ok(Err(Undecided::NoBackend)) => End::Nowhere,
             Ok(Err(Undecided::NoVip)) | Err(_) => End::Host,
         };
@@ -377,17 +360,13 @@ impl SlowPath {
         tx: &mut TxRing,
     ) -> Result<bool, CardError> {
         match end {
-            End::Backend {
-                vip,
-                backend,
-                generation,
-            } => {
+            End::Backend(to) => {
                 // decided a while ago, perhaps: the card would refuse what is gone
-                let held = self.view.backend(backend.0);
-                let lives = held.is_some_and(|held| held.generation == generation)
-                    && self.view.vips().any(|(_, held)| held.id == vip.0);
+                let held = self.view.backend(to.backend.0);
+                let lives = held.is_some_and(|held| held.generation == to.generation)
+                    && self.view.vips().any(|(_, held)| held.id == to.vip.0);
                 if lives {
-                    tx.assign(bytes, vip, (backend, generation), false, 0)?;
+                    tx.assign(bytes, &to, false, 0)?;
                 }
                 Ok(lives)
             }

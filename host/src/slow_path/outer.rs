@@ -78,7 +78,8 @@ impl Outer {
         self.node = Some(state.node.clone());
     }
 
-    /// The frames that carry an IPv4 packet to a backend, in order: fragments of its encapsulated form. `hash` is its flow's.
+    /// The frames that carry an IPv4 packet to a backend, in order: fragments of its encapsulated form. Of its flow's `hash` the upper 8 bits
+    /// count.
     ///
     /// # Errors
     /// When it cannot be sent.

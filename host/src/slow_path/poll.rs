@@ -19,7 +19,9 @@ use super::packet::ClientPacket;
 use super::routes::{By, decide_routed};
 use super::view::View;
 use crate::card::flow::{FlowTarget, flow_key};
-use crate::card::{BackendId, Card, CardError, Queues, RxFrame, RxQueue, TxRing, VipId};
+use crate::card::{
+    Assignment, BackendId, Card, CardError, Queues, RxFrame, RxQueue, TxRing, VipId,
+};
 
 /// Where frames go that are not punts: the host's own network traffic.
 pub trait Sink: Send {
@@ -69,11 +71,7 @@ pub struct Stats {
 
 /// What becomes of a punt.
 enum Ending {
-    Inject {
-        vip: VipId,
-        backend: BackendId,
-        generation: u8,
-    },
+    Inject(Assignment),
     Release,
 }
 
@@ -183,14 +181,7 @@ impl SlowPath {
         for (i, ending) in endings.iter().enumerate() {
             let frame = rx.frame(i);
             match (ending, frame) {
-                (
-                    Ending::Inject {
-                        vip,
-                        backend,
-                        generation,
-                    },
-                    Some(frame),
-                ) => match tx.assign(frame.bytes, *vip, (*backend, *generation), true, 0) {
+                (Ending::Inject(to), Some(frame)) => match tx.assign(frame.bytes, to, true, 0) {
                     Ok(()) => self.stats.injects += 1,
                     Err(CardError::FrameLength(_)) => {
                         self.stats.released_unreadable += 1;
@@ -239,11 +230,7 @@ impl SlowPath {
             self.record(&packet, &decision);
             self.install(&packet, &decision, frame.completion.flow_found, commands)?;
         }
-        Ok(Ending::Inject {
-            vip: VipId(decision.vip.id),
-            backend: BackendId(decision.backend.id),
-            generation: decision.backend.generation,
-        })
+        Ok(Ending::Inject(decision.assignment()))
     }
 
     /// Records a packet's connection, and installs its flow; `on_card`: the card's table names it already.

@@ -110,6 +110,7 @@ pub fn decide_routed(
             backend: *backend,
             pinned: !usual.as_ref().is_ok_and(agrees),
             known,
+            spread: matched.spread(packet),
         }
     };
     let backend = |id: Option<u16>| id.and_then(|id| view.backend(id));

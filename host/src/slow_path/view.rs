@@ -78,6 +78,12 @@ impl Matched {
         let options = &self.vip.rules.hash;
         flow_hash::with_options(options, self.exact, source, (source_port, destination_port))
     }
+
+    /// What of its flow's hash chooses a packet's next hop: the upper 8 bits.
+    #[must_use]
+    pub fn spread(&self, packet: &ClientPacket) -> u8 {
+        (self.hash(packet.source, packet.source_port, packet.destination_port) >> 24) as u8
+    }
 }
 
 /// A backend.

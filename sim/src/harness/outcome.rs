@@ -193,6 +193,7 @@ fn take(
             vip,
             backend,
             generation,
+            spread,
             ends_punt,
             bytes,
         } => {
@@ -201,6 +202,7 @@ fn take(
                 vip: *vip,
                 backend: *backend,
                 generation: *generation,
+                spread: *spread,
                 ends_punt: *ends_punt,
                 ..TxDescriptor::default()
             };

@@ -75,6 +75,8 @@ pub enum Step {
         backend: u16,
         /// ASSIGN's generation.
         generation: u8,
+        /// ASSIGN's share of its flow's hash.
+        spread: u8,
         /// It ends a punt.
         ends_punt: bool,
         /// The frame.
@@ -517,6 +519,7 @@ impl Scenario {
                 random.half()
             },
             generation: entry.generation.wrapping_add(u8::from(!right)),
+            spread: random.byte(),
             ends_punt: random.chance(60),
             bytes: self.frame(random, clients).into_iter().take(9216).collect(),
         }

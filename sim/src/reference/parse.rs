@@ -28,6 +28,8 @@ pub enum Source {
         backend: u16,
         /// The generation that the backend must have.
         generation: u8,
+        /// The upper 8 bits of its flow's hash.
+        spread: u8,
     },
 }
 

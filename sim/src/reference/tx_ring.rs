@@ -38,6 +38,7 @@ pub fn transmission(descriptor: &TxDescriptor, dma: &mut Dma<'_>) -> Transmissio
             vip: descriptor.vip,
             backend: descriptor.backend,
             generation: descriptor.generation,
+            spread: descriptor.spread,
         },
     };
     let length = usize::from(descriptor.length);

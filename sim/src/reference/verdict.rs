@@ -144,9 +144,11 @@ fn decide_packet(
         vip,
         backend,
         generation,
+        spread,
     } = source
     {
-        return assign(tables, config, frame, packet, (vip, backend, generation));
+        let to = (vip, backend, generation);
+        return assign(tables, config, frame, packet, to, spread);
     }
     if packet.echo {
         return answer_echo(tables, config, frame, packet);
@@ -184,6 +186,7 @@ fn assign(
     frame: &[u8],
     packet: &Packet,
     (vip, backend, generation): (u16, u16, u8),
+    spread: u8,
 ) -> Decision {
     let entry = match assigned_backend(tables, vip, backend, generation) {
         Ok(entry) => entry,
@@ -192,17 +195,13 @@ fn assign(
     let mut decision = Decision::of(Disposition::ForwardInject, frame);
     decision.egress_class = EgressClass::New;
     trace::tell_vip(&mut decision.view, vip);
-    let exact = VipHit {
-        vip,
-        any_port: false,
-    };
     let to = Target {
         index: backend,
         entry,
         vip: tables.vip(vip),
         told: false,
         hosted: hosts_too_big(config, &tables.vip(vip), packet).then_some(vip),
-        hash: flow_hash(packet, &tables.vip(vip), exact),
+        hash: u32::from(spread) << 24,
     };
     forward(&mut decision, tables, config, frame, packet, &to);
     decision
@@ -398,6 +397,7 @@ fn forward(
                 decision.record.vip = vip;
                 decision.record.ring_backend = to.index;
                 decision.record.generation = to.entry.generation;
+                decision.record.flow_hash = to.hash & 0xff00_0000;
             }
         }
     }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use guideway::card::flow::{FlowPlace, FlowTarget, flow_key, insert};
 use guideway::card::{
-    BackendId, Card, CardError, CardOptions, Control, Counters, QueueOptions, Queues, VipId,
-    Waiting, Wake,
+    Assignment, BackendId, Card, CardError, CardOptions, Control, Counters, QueueOptions, Queues,
+    VipId, Waiting, Wake,
 };
 use guideway_hdl::descriptors::{Expect, Status};
 use guideway_hdl::verdict::{Disposition, HostClass, PortCounter};
@@ -34,6 +34,15 @@ fn small() -> QueueOptions {
         miss_size_log2: 3,
         size_log2: 2,
         stride_log2: 11,
+    }
+}
+
+fn assignment(backend: u16, generation: u8) -> Assignment {
+    Assignment {
+        vip: VipId(7),
+        backend: BackendId(backend),
+        generation,
+        spread: 0,
     }
 }
 
@@ -132,7 +141,7 @@ fn a_miss_is_punted_decided_and_known_from_then_on(model: Model) {
     let bytes = queues.rx[2].frame(0).unwrap().bytes;
     queues
         .tx
-        .assign(bytes, VipId(7), (BackendId(1), 2), true, 77)
+        .assign(bytes, &assignment(1, 2), true, 77)
         .unwrap();
     queues.tx.flush().unwrap();
     queues.rx(HostClass::Miss).release(1).unwrap();
@@ -431,7 +440,7 @@ fn play(model: Model, pace: Pace) -> (Counters, Vec<Vec<u8>>) {
             .unwrap();
             queues
                 .tx
-                .assign(punt.bytes, VipId(7), (BackendId(0), 1), true, 0)
+                .assign(punt.bytes, &assignment(0, 1), true, 0)
                 .unwrap();
             queues.tx.flush().unwrap();
             queues.rx(HostClass::Miss).release(1).unwrap();

@@ -270,6 +270,7 @@ async fn tell(
 mod tests {
     use super::super::json::tests::trace;
     use super::*;
+    use crate::config::Mac;
 
     #[test]
     fn lines_are_read_as_they_were_written() {
@@ -284,6 +285,7 @@ mod tests {
             Said::Names(Names {
                 vips: [(3, "web".into())].into(),
                 backends: [(5, [10, 0, 0, 5].into())].into(),
+                next_hops: [(2, Mac([2, 0, 0, 0, 0, 9]))].into(),
             }),
             Said::Record(words(&Record::Trace(trace()))),
             Said::Lost(losses),

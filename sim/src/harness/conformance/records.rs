@@ -261,6 +261,22 @@ fn next_hop_and_learning(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
         }
     }
     same("next hops", &taken, &(3..7).collect())?;
+    // of what the host assigns, the host says
+    for (spread, next_hop) in [(0, 3), (63, 3), (64, 4), (191, 5), (192, 6), (255, 6)] {
+        let assign = TxDescriptor {
+            op: TxOp::Assign.raw(),
+            vip: VIP,
+            backend: BACKEND,
+            generation: GENERATION,
+            spread,
+            ..TxDescriptor::default()
+        };
+        host.transmit(assign, &packet(4000).frame())?;
+        let seen = traces(host)?;
+        let to = host.take_sent().first().map(|frame| frame[5]);
+        same("where an assigned frame went", &to, &Some(next_hop))?;
+        same("and was said to", &seen[0].next_hop, &next_hop)?;
+    }
     let reset = PacketSpec {
         flags: 4,
         ..packet(4100)

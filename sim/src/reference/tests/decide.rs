@@ -270,6 +270,7 @@ fn assigned_frames_go_where_the_host_says() {
         vip,
         backend,
         generation,
+        spread: 0,
     };
     let frame = spec().frame();
     for (source, expected) in [

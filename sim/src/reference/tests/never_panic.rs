@@ -28,10 +28,11 @@ fn source() -> impl Strategy<Value = Source> {
     prop_oneof![
         any::<bool>().prop_map(|error| Source::Wire { error }),
         Just(Source::Raw),
-        any::<(u16, u16, u8)>().prop_map(|(vip, backend, generation)| Source::Assign {
+        any::<(u16, u16, u8, u8)>().prop_map(|(vip, backend, generation, spread)| Source::Assign {
             vip,
             backend,
-            generation
+            generation,
+            spread
         }),
     ]
 }

@@ -13,6 +13,7 @@ const ASSIGN: Source = Source::Assign {
     vip: 1,
     backend: 1,
     generation: 7,
+    spread: 0,
 };
 
 fn v4(payload: &[u8]) -> Vec<u8> {
