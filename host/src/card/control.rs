@@ -242,6 +242,18 @@ impl Card {
         Ok(())
     }
 
+    /// Beats of the payload ring up to which each class may fill the egress queue, in the order of [`EgressClass::ALL`].
+    ///
+    /// # Errors
+    /// When the card cannot be reached.
+    pub fn egress_thresholds(&self) -> Result<Vec<u16>, CardError> {
+        let thresholds = registers(self.bar()).core().egress_threshold();
+        let classes = EgressClass::ALL.iter().copied();
+        classes
+            .map(|class| Ok(thresholds[usize::from(class.raw())].try_read()?.beats()))
+            .collect()
+    }
+
     /// Card time in microseconds since the card's reset.
     ///
     /// # Errors

@@ -183,6 +183,16 @@ fn tables(status: &serde_json::Value) -> String {
             .as_str()
             .map_or_else(|| value.to_string(), str::to_owned)
     };
+    let mut vips = super::house_table(
+        &["vip", "pool", "on miss", "packets", "bytes", "over meter"],
+        &[3, 4, 5],
+    );
+    for row in status["vips"].as_array().into_iter().flatten() {
+        vips.add_row(
+            ["name", "pool", "on_miss", "packets", "bytes", "over_meter"]
+                .map(|key| plain(&row[key])),
+        );
+    }
     let mut backends = super::house_table(
         &["backend", "pool", "state", "weight", "packets", "bytes"],
         &[3, 4, 5],
@@ -210,7 +220,7 @@ fn tables(status: &serde_json::Value) -> String {
         }
     }
     format!(
-        "{}: {} connections, {} flows on the card, {} punts, {} installs, {} takeovers\n\n{backends}\n\n{dispositions}\n\n{left}",
+        "{}: {} connections, {} flows on the card, {} punts, {} installs, {} takeovers\n\n{vips}\n\n{backends}\n\n{dispositions}\n\n{left}",
         plain(&status["device"]),
         host["connections"],
         host["flows"],

@@ -43,27 +43,13 @@ pub fn check(file: schema::File) -> Result<Config, Vec<Problem>> {
     checker.reach(&file.pool, &pools, &node);
     checker.echo(&file.vip, &vips, &node);
     checker.quic_reach(&file.vip, &pools, &vips, &node);
+    checker.ipv6_reach(&file.vip, &pools, &vips, &node);
     if node.next_hops.is_empty() && !pools.is_empty() {
         checker.problem(
             "node.next_hop",
             node_span,
             "there are pools but no next hop to send their packets to",
             "add [[node.next_hop]] with mac = \"...\": the router's MAC address",
-        );
-    }
-    if let Some(vip) = vips
-        .iter()
-        .zip(&file.vip)
-        .find(|(vip, _)| vip.address.is_ipv6() && node.mtu < 1280)
-    {
-        checker.problem(
-            "node.mtu",
-            vip.1.span(),
-            format!(
-                "an MTU of {} is too small for the IPv6 VIP {:?}",
-                node.mtu, vip.0.name
-            ),
-            "IPv6 needs at least 1280",
         );
     }
     if checker.problems.is_empty() {

@@ -58,6 +58,18 @@ impl Encap {
         matches!(self, Self::Gre { .. } | Self::Gue)
     }
 
+    /// The bytes that it puts between the Ethernet header and the packet, towards a backend of this family.
+    #[must_use]
+    pub const fn outer_bytes(self, to_ipv6: bool) -> u16 {
+        let ip = if to_ipv6 { 40 } else { 20 };
+        match self {
+            Self::Ipip => ip,
+            Self::Gre { key: None } => ip + 4,
+            Self::Gre { key: Some(_) } | Self::Gue => ip + 8,
+            Self::L2 { .. } => 0,
+        }
+    }
+
     /// GRE's key.
     #[must_use]
     pub const fn key(self) -> Option<u32> {

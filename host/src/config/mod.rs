@@ -151,6 +151,8 @@ pub struct Pool {
     pub table: Algorithm,
     /// Slots of its ring, a prime.
     pub table_size: u32,
+    /// The MTU of the network towards its backends, encapsulation included; none: the node's.
+    pub mtu: Option<u16>,
     /// Its backends, in the file's order.
     pub backends: Vec<Backend>,
     /// Which sources' new connections go where.

@@ -8,12 +8,14 @@ use guideway_hdl::tables;
 
 use super::check::Checker;
 use super::schema::{self, At};
-use super::{Node, Unmatched};
+use super::{Node, Pool, Unmatched, Vip};
 
-/// The smallest MTU of `node.mtu`: what IPv4 hosts must take.
+/// The smallest MTU: what IPv4 hosts must take.
 const MTU_MIN: i64 = 576;
-/// The largest MTU of `node.mtu`: a jumbo frame's IP packet.
+/// The largest MTU: a jumbo frame's IP packet.
 const MTU_MAX: i64 = 9202;
+/// The smallest MTU of IPv6 (RFC 8200 section 5).
+const IPV6_MTU_MIN: u16 = 1280;
 
 impl Checker {
     pub(super) fn node(&mut self, node: schema::Node) -> Node {
@@ -59,8 +61,7 @@ impl Checker {
             ))
             .unwrap_or_default(),
             unmatched,
-            mtu: u16::try_from(self.number("node.mtu", node.mtu.as_ref(), MTU_MIN, MTU_MAX, 1500))
-                .unwrap_or_default(),
+            mtu: self.mtu("node.mtu", node.mtu.as_ref()).unwrap_or(1500),
             next_hops,
             compute_only: node.compute_only.is_some_and(At::into_inner),
             icmp_limit: self.icmp_limit(node.icmp_limit.as_ref()),
@@ -106,6 +107,44 @@ impl Checker {
                     "write the prefix with its host bits 0, as \"0100::/96\"",
                 );
                 default
+            }
+        }
+    }
+    /// An MTU, when one is given.
+    pub(super) fn mtu(&mut self, key: &str, mtu: Option<&At<i64>>) -> Option<u16> {
+        mtu?;
+        u16::try_from(self.number(key, mtu, MTU_MIN, MTU_MAX, MTU_MIN)).ok()
+    }
+
+    /// What IPv6 asks of every network (RFC 8200 section 5) has to fit behind the encapsulation: a client that is told less goes on as before
+    /// (RFC 8201 section 4).
+    pub(super) fn ipv6_reach(
+        &mut self,
+        keys: &[At<schema::Vip>],
+        pools: &[Pool],
+        vips: &[Vip],
+        node: &Node,
+    ) {
+        for (vip, key) in vips
+            .iter()
+            .zip(keys)
+            .filter(|(vip, _)| vip.address.is_ipv6())
+        {
+            let pool = &pools[vip.pool];
+            let (mtu, whose) = match pool.mtu {
+                Some(mtu) => (mtu, "pool.mtu"),
+                None => (node.mtu, "node.mtu"),
+            };
+            let backends = pool.backends.iter();
+            let adds = backends.map(|backend| backend.encap.outer_bytes(backend.address.is_ipv6()));
+            let need = IPV6_MTU_MIN + adds.max().unwrap_or_default();
+            if mtu < need {
+                self.problem(
+                    whose,
+                    key.span(),
+                    format!("an MTU of {mtu} is too small for the IPv6 VIP {:?}", vip.name),
+                    format!("IPv6 needs at least {need} here: {IPV6_MTU_MIN}, and what the encapsulation adds"),
+                );
             }
         }
     }

@@ -47,12 +47,14 @@ impl Checker {
             let table_size = self.table_size(pool.table_size.as_ref());
             let encaps = self.encapsulations(pool);
             let next_hops = self.next_hops_of(pool, &encaps, hops);
+            let mtu = self.mtu("pool.mtu", pool.mtu.as_ref());
             let backends = self.backends(&pool.backend, &encaps, &next_hops);
             let source_routes = self.source_routes(&pool.source_route, &backends);
             checked.push(Pool {
                 name,
                 table,
                 table_size,
+                mtu,
                 backends,
                 source_routes,
             });

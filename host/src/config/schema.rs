@@ -81,6 +81,7 @@ pub struct Pool {
     pub encap: Option<At<String>>,
     pub gre_key: Option<At<i64>>,
     pub next_hop: Option<At<String>>,
+    pub mtu: Option<At<i64>>,
     pub table: Option<At<String>>,
     pub table_size: Option<At<i64>>,
     #[serde(default)]

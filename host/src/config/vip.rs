@@ -11,8 +11,8 @@ use super::schema::{self, At};
 use super::{Backend, Encap, Pool, Protocol, Vip};
 use crate::card::{HashOptions, Meter, OnMiss, Rules, TooBig, VipAddress, VipAddressError};
 
-/// The largest rate of a meter: 24 bits.
-const RATE_MAX: i64 = (1 << 24) - 1;
+/// The largest rate of a meter: up to here the card is within 8 packets of it (`CARD.md` 8).
+const RATE_MAX: i64 = 2000;
 /// The largest quota: 20 bits.
 const QUOTA_MAX: i64 = (1 << 20) - 1;
 

@@ -54,10 +54,10 @@ pub fn next_hop(id: u8, state: &State) -> Option<NextHop> {
     })
 }
 
-/// A VIP's properties; `mtu` is the node's.
+/// A VIP's properties; `mtu` is the node's, which holds where the pool has none.
 #[must_use]
 pub fn vip(vip: &Vip, mtu: u16) -> VipEntry {
-    vip.rules.to_entry(vip.pool, mtu)
+    vip.rules.to_entry(vip.pool, vip.mtu.unwrap_or(mtu))
 }
 
 /// What a VIP's packets are known by.

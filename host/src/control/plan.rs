@@ -159,7 +159,7 @@ fn vip_steps(old: &State, new: &State, steps: &mut Vec<Step>) {
     let before: HashMap<u16, _> = old
         .vips
         .iter()
-        .map(|vip| (vip.id, (vip.key(), vip.pool, vip.rules)))
+        .map(|vip| (vip.id, (vip.key(), entries::vip(vip, old.node.mtu))))
         .collect();
     let after: HashMap<u16, _> = new.vips.iter().map(|vip| (vip.id, vip.key())).collect();
     let gone = old
@@ -169,9 +169,8 @@ fn vip_steps(old: &State, new: &State, steps: &mut Vec<Step>) {
     steps.extend(gone.map(|vip| Step::RemoveVip(vip.id)));
     for vip in &new.vips {
         match before.get(&vip.id) {
-            Some(&(key, pool, rules)) if key == vip.key() => {
-                let same = (pool, rules) == (vip.pool, vip.rules);
-                if !same || old.node.mtu != new.node.mtu {
+            Some((key, entry)) if *key == vip.key() => {
+                if *entry != entries::vip(vip, new.node.mtu) {
                     steps.push(Step::ChangeVip(vip.id));
                 }
             }

@@ -214,6 +214,9 @@ pub struct Vip {
     /// How its packets are hashed, and what becomes of misses.
     #[serde(default, skip_serializing_if = "Rules::is_usual")]
     pub rules: Rules,
+    /// Its pool's MTU; none: the node's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u16>,
 }
 
 impl Vip {
@@ -493,6 +496,7 @@ impl State {
                 protocol: vip.protocol,
                 pool,
                 rules: vip.rules,
+                mtu: config.pools[vip.pool].mtu,
             });
         }
         vips.sort_by_key(|vip| vip.id);

@@ -46,14 +46,20 @@ pub fn card(counters: &Counters) -> Value {
 pub fn vips(card: &Card, state: &State) -> Result<Value, CardError> {
     let used = state.vips.last().map_or(0, |vip| u32::from(vip.id) + 1);
     let counters = card.counters_of(Table::VipCounter, used)?;
+    let over_meter = card.counters_of(Table::VipOverMeter, used)?;
     let of = |id: u16| counters.get(usize::from(id)).copied().unwrap_or_default();
+    let over = |id: u16| {
+        over_meter
+            .get(usize::from(id))
+            .map_or(0, |count| count.packets)
+    };
     Ok(state.vips.iter().map(|vip| {
         let count = of(vip.id);
         let pool = state.pool(vip.pool).map(|pool| pool.name.as_str());
         json!({
             "name": vip.name, "index": vip.id, "address": vip.address, "port": vip.port, "protocol": vip.protocol.name(), "pool": pool, "on_miss": vip.rules.on_miss,
             "echo": vip.rules.echo, "too_big": vip.rules.too_big,
-            "packets": count.packets, "bytes": count.bytes,
+            "packets": count.packets, "bytes": count.bytes, "over_meter": over(vip.id),
         })
     }).collect())
 }

@@ -309,9 +309,11 @@ impl SlowPath {
             ..
         } = frame.completion;
         let found = self.view.vips().find(|(_, held)| held.id == vip);
-        let options = found.map(|(_, held)| held.rules.hash).unwrap_or_default();
+        let rules = found
+            .map(|(_, held)| (held.rules.hash, held.mtu))
+            .unwrap_or_default();
         let to = (ring_backend, generation);
-        let parts = (self.outer).frames(frame.bytes, to, options, flow_hash);
+        let parts = (self.outer).frames(frame.bytes, to, rules, flow_hash);
         let stats = &mut self.fragments.too_big;
         stats.received += 1;
         match parts {

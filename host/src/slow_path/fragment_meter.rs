@@ -69,6 +69,7 @@ mod tests {
                 meter,
                 ..Rules::default()
             },
+            mtu: None,
         }
     }
 

@@ -83,11 +83,12 @@ impl Outer {
     ///
     /// # Errors
     /// When it cannot be sent.
+    /// `mtu` is its pool's; none: the node's.
     pub fn frames(
         &mut self,
         frame: &[u8],
         (backend, generation): (u16, u8),
-        options: HashOptions,
+        (options, mtu): (HashOptions, Option<u16>),
         hash: u32,
     ) -> Result<Vec<Vec<u8>>, NotSent> {
         let way = self
@@ -100,7 +101,7 @@ impl Outer {
         let flow = Flow::of(frame, inner, options);
         let packet = encapsulate(node, way, inner, &flow, self.identification as u16);
         let fragments = packet
-            .and_then(|packet| split(&packet, node.mtu.into(), self.identification))
+            .and_then(|packet| split(&packet, mtu.unwrap_or(node.mtu).into(), self.identification))
             .ok_or(NotSent::Unreadable)?;
         let hops = way.hops.len() as u64;
         let hop = (u64::from(hash >> 24) * hops / 256) as usize;

@@ -32,6 +32,8 @@ pub struct VipView {
     pub pool: u8,
     /// How its packets are hashed, and what becomes of misses.
     pub rules: Rules,
+    /// Its pool's MTU; none: the node's.
+    pub mtu: Option<u16>,
 }
 
 impl VipView {
@@ -45,6 +47,7 @@ impl VipView {
             protocol: vip.protocol,
             pool: vip.pool,
             rules: vip.rules,
+            mtu: vip.mtu,
         }
     }
 
@@ -367,6 +370,7 @@ mod tests {
                 protocol,
                 pool: vip.pool,
                 rules: vip.rules,
+                mtu: vip.mtu,
             });
         }
         assert!(view.prefixes.is_empty() && found(&view, "10.1.2.4", 80).is_none());

@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use guideway::card::{
-    Backend, Card, NextHop, OnMiss, Pool, Protocol, Rules, VipAddress, VipId, VipKey, VipMatchTable,
+    Backend, Card, NextHop, OnMiss, Pool, Protocol, QuicScheme, Rules, TooBig, VipAddress, VipId,
+    VipKey, VipMatchTable,
 };
 use guideway::config::{Config, Encap, Mac};
 use guideway::maglev::{Member, NOBODY, Ring};
@@ -39,6 +40,7 @@ pub fn holds_exactly(card: &Card, config: &Config) -> Result<(), String> {
     if card.control().unwrap().compute_only != config.node.compute_only {
         return Err("compute_only".to_owned());
     }
+    node(card, config)?;
     let mut live = HashMap::new();
     for vip in &config.vips {
         let key = VipKey {
@@ -48,7 +50,8 @@ pub fn holds_exactly(card: &Card, config: &Config) -> Result<(), String> {
         };
         let id = matches.get(&key).ok_or(format!("no VIP {key}"))?;
         let entry = &vips[usize::from(id.0)];
-        if entry.mtu != config.node.mtu {
+        let mtu = config.pools[vip.pool].mtu.unwrap_or(config.node.mtu);
+        if entry.mtu != mtu {
             return Err(format!("{key}: MTU {}", entry.mtu));
         }
         follows_rules(entry, &vip.rules).map_err(|error| format!("{key}: {error}"))?;
@@ -68,6 +71,19 @@ pub fn holds_exactly(card: &Card, config: &Config) -> Result<(), String> {
     }
     regions(&pools)?;
     takers(&backends, &card.read_next_hops().unwrap(), config)
+}
+
+/// The card's own address, and the shares of the way out: host and known flows all of it, new ones three quarters, over meter a quarter.
+fn node(card: &Card, config: &Config) -> Result<(), String> {
+    let mac = config.node.mac.map_or(([0; 6], false), |mac| (mac.0, true));
+    if card.mac().unwrap() != mac {
+        return Err(format!("{:?} instead of {mac:?}", card.mac()));
+    }
+    let shares = card.egress_thresholds().unwrap();
+    if shares != [4096, 4096, 3072, 1024] {
+        return Err(format!("{shares:?} beats of the way out"));
+    }
+    Ok(())
 }
 
 /// Hash options, policy and limits are those of the configuration.
@@ -93,6 +109,9 @@ fn follows_rules(entry: &VipEntry, rules: &Rules) -> Result<(), String> {
     let held = (entry.meter_rate, entry.meter_burst);
     if hash == wanted
         && entry.echo == rules.echo
+        && entry.fragment_too_big == (rules.too_big == TooBig::Fragment)
+        && (entry.quic, entry.quic_lb)
+            == (rules.quic.is_some(), rules.quic == Some(QuicScheme::QuicLb))
         && (entry.miss_policy, entry.quota) == (policy, rules.quota.unwrap_or(0))
         && held == meter
     {

@@ -31,8 +31,8 @@ const WAYS: [(&str, &str); 8] = [
     ("10.0.0.5", "encap = \"l2\"\nmac = \"02:00:00:00:01:05\""),
 ];
 
-/// A VIP for each way, all with this MTU and these keys.
-fn config(mtu: usize, rules: &str) -> Config {
+/// A VIP for each way, all with the node's MTU or their pool's, and these keys.
+fn config(mtu: usize, of_pool: &str, rules: &str) -> Config {
     let mut text = format!(
         "version = 1\n[card]\ndevice = \"sim\"\n[node]\nmac = \"02:00:00:00:00:01\"\nmtu = {mtu}\n\
          source_v4 = \"10.0.13.37\"\nsource_v6 = \"fc00:2307::1\"\ngue_port = 9886\n\
@@ -42,7 +42,7 @@ fn config(mtu: usize, rules: &str) -> Config {
     );
     for (i, (address, way)) in WAYS.iter().enumerate() {
         text += &format!(
-            "[[pool]]\nname = \"p{i}\"\ntable_size = 251\n[[pool.backend]]\naddress = \"{address}\"\n{way}\n\
+            "[[pool]]\nname = \"p{i}\"\ntable_size = 251\n{of_pool}\n[[pool.backend]]\naddress = \"{address}\"\n{way}\n\
              [[vip]]\nname = \"v{i}\"\naddress = \"10.200.1.{i}\"\nport = 53\nprotocol = \"udp\"\npool = \"p{i}\"\n{rules}\n"
         );
     }
@@ -70,7 +70,7 @@ fn datagram(way: usize, client: u8, bytes: usize) -> Vec<u8> {
 }
 
 /// What leaves after a frame came in, until nothing more does.
-fn answers(stage: &Stage, host: &mut Host, frame: Vec<u8>) -> Vec<Vec<u8>> {
+pub fn answers(stage: &Stage, host: &mut Host, frame: Vec<u8>) -> Vec<Vec<u8>> {
     stage.wire.send(frame);
     let begun = Instant::now();
     let (mut sent, mut quiet) = (Vec::new(), 0);
@@ -160,7 +160,10 @@ fn counted(host: &Host, disposition: Disposition) -> u64 {
 
 fn outer_fragments_make_up_what_the_card_would_send(model: Model) {
     let (stage, folder) = (Stage::new(model), tempfile::tempdir().unwrap());
-    let (wide, narrow) = (config(9202, ""), config(MTU, "too_big = \"fragment\""));
+    let (wide, narrow) = (
+        config(9202, "", ""),
+        config(9202, "mtu = 1500", "too_big = \"fragment\""),
+    );
     let (mut host, caller, found) = start(&stage, &Fuse::default(), folder.path(), &wide).unwrap();
     assert_eq!(found, Found::Blank);
     let mut stations = Vec::new();
@@ -219,7 +222,7 @@ fn outer_fragments_make_up_what_the_card_would_send(model: Model) {
     );
     assert_eq!(answers(&stage, &mut host, datagram(0, 1, 1480)).len(), 1);
     // nothing of it when it is not asked for
-    change(&mut host, &caller, config(MTU, ""));
+    change(&mut host, &caller, config(MTU, "", ""));
     stage.wire.send(datagram(0, 1, 2000));
     let begun = Instant::now();
     while counted(&host, Disposition::DropTooBig) == 0 {

@@ -416,9 +416,16 @@ fn rows() -> Vec<(
         ),
         (
             "on_miss = \"punt\"",
-            "meter = { rate = 16777215, burst = 65536 }",
+            "meter = { rate = 2000, burst = 65536 }",
             30,
             "vip.meter.burst",
+            "out of range",
+        ),
+        (
+            "on_miss = \"punt\"",
+            "meter = { rate = 2001, burst = 65535 }",
+            30,
+            "vip.meter.rate",
             "out of range",
         ),
         (

@@ -183,3 +183,41 @@ fn an_ipv6_vip_may_have_ipv4_backends() {
     let text = GOOD.replace("10.200.1.1", "fc00::80");
     Config::parse("lb.toml", &text).unwrap();
 }
+
+#[test]
+fn an_ipv6_vip_needs_room_for_ipv6_behind_the_encapsulation() {
+    let config = |node: &str, pool: &str, backend: &str| {
+        let text = format!(
+            "version = 1\n[card]\ndevice = \"sim\"\n[node]\nsource_v6 = \"fc00::1\"\n{node}\n\
+             [[node.next_hop]]\nmac = \"02:00:00:00:00:09\"\n[[pool]]\nname = \"web\"\n{pool}\n\
+             [[pool.backend]]\n{backend}\n\
+             [[vip]]\nname = \"v6\"\naddress = \"2001:db8::1\"\nport = 80\nprotocol = \"tcp\"\npool = \"web\"\n"
+        );
+        Config::parse("lb.toml", &text)
+    };
+    let v4 = "address = \"10.0.0.1\"";
+    let v6 = "address = \"fc00::7\"";
+    for (of_pool, backend, least) in [
+        ("", v4, 1300),
+        ("", v6, 1320),
+        ("encap = \"gre\"", v6, 1324),
+        ("encap = \"gre\"\ngre_key = 1", v6, 1328),
+        ("encap = \"gue\"", v6, 1328),
+        (
+            "encap = \"l2\"",
+            "address = \"fc00::7\"\nmac = \"02:00:00:00:00:05\"",
+            1280,
+        ),
+    ] {
+        let mtu = |mtu: u32| format!("mtu = {mtu}");
+        assert!(config(&mtu(least), of_pool, backend).is_ok(), "{of_pool}");
+        let short = config(&mtu(least - 1), of_pool, backend).unwrap_err();
+        assert_eq!(short.shown[0].problem.key, "node.mtu", "{of_pool}");
+        // the pool's own goes before the node's
+        let own = |mtu: u32| format!("{of_pool}\nmtu = {mtu}");
+        let wide = config(&mtu(1000), &own(least), backend).unwrap();
+        assert_eq!(wide.pools[0].mtu, Some(least as u16));
+        let short = config(&mtu(1500), &own(least - 1), backend).unwrap_err();
+        assert_eq!(short.shown[0].problem.key, "pool.mtu", "{of_pool}");
+    }
+}
