@@ -24,6 +24,7 @@ class Bench:
         self.time = 1000
         self.corrected = self.uncorrectable = 0
         self.learned = self.displaced = self.refused = 0
+        self.answered = 0
         self.events = []
 
     async def start(self):
@@ -49,6 +50,7 @@ class Bench:
             await RisingEdge(self.dut.clk_i)
             self.corrected += int(self.dut.ecc_corrected_o.value)
             self.uncorrectable += int(self.dut.ecc_uncorrectable_o.value)
+            self.answered += int(self.dut.lookup_valid_o.value)
             self.learned += int(self.dut.learned_o.value)
             self.displaced += int(self.dut.displaced_o.value)
             self.refused += int(self.dut.refused_o.value)

@@ -275,6 +275,22 @@ async def a_fence_waits_for_what_was_asked(dut):
 
 
 @cocotb.test()
+async def behind_a_fence_nothing_is_learned_that_was_asked_before(dut):
+    """Bursts of requests, twice as fast as they can be written: when FENCE ends, those that came before it are written or refused."""
+    b = await bench(dut)
+    waited = 0
+    for _ in range(12):
+        keys = list({b.key() for _ in range(b.rng.randrange(100, 130))})
+        await b.lookups(keys, asks=asks(b, keys))
+        assert await b.send(command("fence")) == "ok"
+        asked, begun = b.answered, b.learned + b.refused
+        assert (await b.done(600))[0] == "ok"
+        assert b.learned + b.refused >= asked, "the fence has ended before what was asked earlier is written"
+        waited += asked - begun
+    assert waited > 12 * 20, "requests do not wait: nothing was shown"
+
+
+@cocotb.test()
 async def a_lookup_sees_no_half_written_entry(dut):
     """While places change hands at the highest rate, a flow is found with its own backend or not at all."""
     b = await bench(dut)
