@@ -42,6 +42,7 @@ vm-test: build ## the host on kernel VFIO, in a virtual machine (61 MB of downlo
 
 bench: build ## figures: tables here, JSON in target/bench
 	target/release/guideway-bench
+	cargo test $(CARGO_FLAGS) --workspace --test learning -- --nocapture fill
 
 deps: ## probe what is missing, and install it
 	@tools/deps.sh

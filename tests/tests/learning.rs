@@ -5,10 +5,12 @@
 #![allow(clippy::unwrap_used)] // helpers of a test
 
 use guideway::{
-    card::{SecretSource, Secrets},
+    card::flow::{FlowTarget, insert, relocate},
+    card::{BackendId, SecretSource, Secrets},
     slow_path::placement::Occupancy,
 };
 use guideway_hdl::{
+    descriptors::{Expect, Status},
     tables::{FLOWS, FlowKey, FlowRecord, MissPolicy, Table, VipMatch},
     verdict::{Disposition, PortCounter},
 };
@@ -144,12 +146,23 @@ fn three_quarters_are_filled_before_the_first_is_displaced() {
     assert!(load >= 0.75, "the RTL: {load}");
 }
 
+/// The host's own plans, each carried out on a card by its commands: what the picture says is what the card does.
 #[test]
 fn the_hosts_moves_fill_the_table() {
     for seed in [1, 2] {
+        let card = &mut ReferenceCard::new();
+        let mut host = TestHost::new(card).unwrap();
         let secrets = Secrets::draw(SecretSource::Seed(seed)).unwrap();
+        host.set_secrets(std::array::from_fn(|bank| *secrets.bank(bank)));
         let mut occupancy = Occupancy::new(secrets, usize::MAX);
         let random = &mut Random::new(seed);
+        let mut moved = 0;
+        let target = FlowTarget {
+            backend: BackendId(5),
+            generation: 1,
+            pinned: false,
+            confirmed: true,
+        };
         loop {
             let key = FlowKey {
                 destination_port: 80,
@@ -157,20 +170,36 @@ fn the_hosts_moves_fill_the_table() {
                 source: random.word().into(),
                 vip: 3,
             };
+            if occupancy.find(&key).is_some() {
+                continue;
+            }
             let Ok(plan) = occupancy.plan(&key) else {
                 break;
             };
+            let mut commands = Vec::new();
             for step in plan.moves {
+                commands.push(relocate(&step.key, step.from, step.to));
                 occupancy.set(step.key, step.to);
+                moved += 1;
             }
+            commands.push(insert(&key, plan.place, &target, Expect::Free));
             occupancy.set(key, plan.place);
+            for command in commands {
+                let status = host.command(command).unwrap().status;
+                assert_eq!(status, Status::Ok.raw(), "seed {seed}: {command:?}");
+            }
         }
         let load = occupancy.len() as f64 / FLOWS as f64;
         println!(
-            "seed {seed}: {:.1} % at the first flow that the host cannot place",
+            "seed {seed}: {:.1} % at the first flow that the host cannot place, {moved} moves",
             100.0 * load
         );
         assert!(load >= 0.98, "seed {seed}: {load}");
+        let held = host.dump(Table::Flow, 0, FLOWS).unwrap();
+        let valid = held
+            .iter()
+            .filter(|entry| FlowRecord::from_bytes(&std::array::from_fn(|i| entry[i])).valid);
+        assert_eq!(valid.count(), occupancy.len());
     }
 }
 

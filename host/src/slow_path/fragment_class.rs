@@ -33,7 +33,7 @@ pub struct FragmentStats {
     pub received: u64,
     /// Sent to a backend.
     pub sent: u64,
-    /// Given to the host's own network: for no VIP, or neither TCP nor UDP.
+    /// Given to the [`Sink`](super::poll::Sink), the host's own network: for no VIP, or neither TCP nor UDP.
     pub passed_on: u64,
     /// Dropped: lengths that no datagram is made of, or a first fragment without its ports.
     pub malformed: u64,
@@ -55,11 +55,11 @@ pub struct IcmpErrorStats {
     pub received: u64,
     /// Sent to the backend of the flow that they are about.
     pub sent: u64,
-    /// Given to the host's own network: about a flow of no VIP.
+    /// Given to the [`Sink`](super::poll::Sink), the host's own network: about a flow of no VIP.
     pub no_vip: u64,
-    /// Given to the host's own network: about another host's packet.
+    /// Given to the [`Sink`](super::poll::Sink), the host's own network: about another host's packet.
     pub foreign: u64,
-    /// Given to the host's own network: about a packet that tells no flow.
+    /// Given to the [`Sink`](super::poll::Sink), the host's own network: about a packet that tells no flow.
     pub no_ports: u64,
     /// Dropped: the pool has no backend.
     pub no_backend: u64,
