@@ -79,11 +79,10 @@ impl Outer {
     }
 
     /// The frames that carry an IPv4 packet to a backend, in order: fragments of its encapsulated form. Of its flow's `hash` the upper 8 bits
-    /// count.
+    /// count; `mtu` is its pool's, none: the node's.
     ///
     /// # Errors
     /// When it cannot be sent.
-    /// `mtu` is its pool's; none: the node's.
     pub fn frames(
         &mut self,
         frame: &[u8],
