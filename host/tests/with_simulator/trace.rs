@@ -238,7 +238,9 @@ fn a_trace_is_refused_with_what_to_do_and_a_dead_one_makes_room() {
     let to = backend(3, 8080);
     for part in [
         "tcp 192.0.2.3:1027 > 10.200.1.1:8080, 84 bytes | vip w | ring slot ",
-        &format!(": {to} | flow: none | to {to} by ipip | forward_ring | cycles "),
+        &format!(
+            ": {to} | flow: none | to {to} by ipip over 02:00:00:00:00:02 | forward_ring | cycles "
+        ),
     ] {
         assert!(lines[0].contains(part), "{lines:?}");
     }
