@@ -18,7 +18,7 @@ pub mod scenario;
 mod tables;
 
 use guideway_hdl::descriptors::{Command, Completion, Status};
-use guideway_hdl::tables::SECRET_WORDS;
+use guideway_hdl::tables::{SECRET_WORDS, VipMatch};
 pub use tables::key_of;
 
 use crate::card::{Bar, Card, DmaError, FunctionState, TickSource, WireFrame};
@@ -93,7 +93,7 @@ pub struct TestHost<'c> {
     /// Where bulk commands and frames lie.
     bulk: u64,
     secrets: [[u32; SECRET_WORDS]; 4],
-    used_matches: Vec<(usize, usize)>,
+    used_matches: Vec<(usize, usize, VipMatch)>,
 }
 
 impl<'c> TestHost<'c> {

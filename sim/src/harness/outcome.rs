@@ -16,6 +16,9 @@ use super::{HarnessError, Received, TestHost};
 use crate::card::Card;
 use crate::registers::core as at;
 
+/// `control.counters_hold`.
+const COUNTERS_HOLD: u32 = 8;
+
 /// Everything that can be seen of a card after a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -25,14 +28,10 @@ pub struct Outcome {
     pub received: Vec<(usize, Received)>,
     /// Status codes of transmissions and flow commands.
     pub transmissions: Vec<u8>,
-    /// Counters of the port by number, without cycles.
-    pub counters: Vec<u64>,
-    /// Counters of VIPs.
-    pub vips: Vec<CounterEntry>,
-    /// Counters of VIPs' misses over their meters.
-    pub over_meter: Vec<CounterEntry>,
-    /// Counters of backends.
-    pub backends: Vec<CounterEntry>,
+    /// All counters at the end.
+    pub counters: Counters,
+    /// All counters as they were when they were last held, if they still are at the end.
+    pub held: Option<Counters>,
     /// What is at the places that the host wrote, by index in the table.
     pub flows: Vec<(usize, FlowRecord)>,
     /// The card's CRC over all flows, where the world learns: they are the same at every place.
@@ -41,6 +40,19 @@ pub struct Outcome {
     pub punts_outstanding: u32,
     /// Traces, then flow events, without their cycles and numbers, with the step that they belong to.
     pub records: [Vec<(usize, Told)>; 2],
+}
+
+/// What is counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counters {
+    /// Counters of the port by number, without cycles.
+    pub port: Vec<u64>,
+    /// Counters of VIPs.
+    pub vips: Vec<CounterEntry>,
+    /// Counters of VIPs' misses over their meters.
+    pub over_meter: Vec<CounterEntry>,
+    /// Counters of backends.
+    pub backends: Vec<CounterEntry>,
 }
 
 /// Card time at which every scenario starts.
@@ -80,17 +92,18 @@ pub fn play(card: &mut dyn Card, scenario: &Scenario) -> Result<Outcome, Harness
         }
     }
     host.settle()?;
-    host.check_conservation()?;
-    let mut counters = host.counters()?;
-    counters[usize::from(PortCounter::Cycles.raw())] = 0;
+    let held = match host.are_counters_held() {
+        true => Some(Counters::read(&mut host)?),
+        false => None,
+    };
+    let control = host.read(at::CONTROL);
+    host.write(at::CONTROL, control & !COUNTERS_HOLD);
     Ok(Outcome {
         sent,
         received,
         transmissions,
-        counters,
-        vips: host.table_counters(Table::VipCounter)?,
-        over_meter: host.table_counters(Table::VipOverMeter)?,
-        backends: host.table_counters(Table::BackendCounter)?,
+        held,
+        counters: Counters::read(&mut host)?,
         flows: flows(&mut host, &places, scenario)?,
         flow_digest: match scenario.world.learns() {
             true => Some(host.digest(Table::Flow, 0, Table::Flow.entries())?),
@@ -218,11 +231,23 @@ fn take(
         }
         Step::Time(micros) => host.pass_time(*micros)?,
         Step::Heartbeat(micros) => host.write(at::HEARTBEAT, *micros),
+        Step::NextHop(number, entry) => host.set_next_hop(*number, entry)?,
         Step::Backend(backend, entry) => host.set_backend(*backend, entry)?,
         Step::Vip(vip, entry) => host.set_vip(*vip, entry)?,
+        Step::Key(key) => host.change_match(key)?,
         Step::Quic(bank, entry) => host.set_quic_id(*bank, entry)?,
         Step::Prefix(index, prefix) => host.set_prefix(*index, prefix)?,
-        Step::Control(value) => host.write(at::CONTROL, *value),
+        Step::Control(value) => {
+            host.write(at::CONTROL, *value);
+            if value & COUNTERS_HOLD != 0 {
+                host.hold_counters()?;
+            }
+        }
+        Step::Thresholds(beats) => {
+            for (register, beats) in (at::EGRESS_THRESHOLD..).step_by(4).zip(beats) {
+                host.write(register, *beats);
+            }
+        }
         Step::Ring(plan) => {
             if !plan.slots.is_empty() {
                 host.set_ring(plan.base, &plan.slots)?;
@@ -338,19 +363,15 @@ impl Outcome {
         list("frame sent", &self.sent, &other.sent)
             .or_else(|| list("frame received", &self.received, &other.received))
             .or_else(|| list("transmission", &self.transmissions, &other.transmissions))
-            .or_else(|| {
-                let named = |counters: &[u64]| -> Vec<(&'static str, u64)> {
-                    counters
-                        .iter()
-                        .enumerate()
-                        .map(|(number, count)| (counter_name(number), *count))
-                        .collect()
-                };
-                list("counter", &named(&self.counters), &named(&other.counters))
+            .or_else(|| self.counters.difference(&other.counters))
+            .or_else(|| match (&self.held, &other.held) {
+                (Some(mine), Some(theirs)) => {
+                    let difference = mine.difference(theirs)?;
+                    Some(format!("while held: {difference}"))
+                }
+                (None, None) => None,
+                _ => Some("only one holds its counters".into()),
             })
-            .or_else(|| list("VIP counter", &self.vips, &other.vips))
-            .or_else(|| list("over meter", &self.over_meter, &other.over_meter))
-            .or_else(|| list("backend counter", &self.backends, &other.backends))
             .or_else(|| list("flow", &self.flows, &other.flows))
             .or_else(|| {
                 let (mine, theirs) = (self.flow_digest, other.flow_digest);
@@ -368,7 +389,36 @@ impl Outcome {
     #[must_use]
     pub fn count(&self, disposition: Disposition) -> u64 {
         let number = usize::from(disposition.raw());
-        self.counters.get(number).copied().unwrap_or(0)
+        self.counters.port.get(number).copied().unwrap_or(0)
+    }
+}
+
+impl Counters {
+    /// Reads all of a card that is idle, and checks that every frame is accounted for.
+    fn read(host: &mut TestHost<'_>) -> Result<Self, HarnessError> {
+        host.check_conservation()?;
+        let mut port = host.counters()?;
+        port[usize::from(PortCounter::Cycles.raw())] = 0;
+        Ok(Self {
+            port,
+            vips: host.table_counters(Table::VipCounter)?,
+            over_meter: host.table_counters(Table::VipOverMeter)?,
+            backends: host.table_counters(Table::BackendCounter)?,
+        })
+    }
+
+    fn difference(&self, other: &Self) -> Option<String> {
+        let named = |counters: &[u64]| -> Vec<(&'static str, u64)> {
+            counters
+                .iter()
+                .enumerate()
+                .map(|(number, count)| (counter_name(number), *count))
+                .collect()
+        };
+        list("counter", &named(&self.port), &named(&other.port))
+            .or_else(|| list("VIP counter", &self.vips, &other.vips))
+            .or_else(|| list("over meter", &self.over_meter, &other.over_meter))
+            .or_else(|| list("backend counter", &self.backends, &other.backends))
     }
 }
 

@@ -59,28 +59,33 @@ pub(super) fn backends(random: &mut Random) -> Vec<(u16, BackendEntry)> {
     let first = random.below(1024 - step * (count - 1));
     (0..count)
         .map(|i| {
-            let ipv6 = random.chance(50);
-            let entry = BackendEntry {
-                state: state(random),
-                ipv6,
-                generation: random.byte(),
-                next_hop: random.below(16) as u8,
-                more_next_hops: if random.chance(50) {
-                    0
-                } else {
-                    random.below(16) as u8
-                },
-                address: if ipv6 {
-                    wide(random)
-                } else {
-                    random.word().into()
-                },
-                ..BackendEntry::default()
-            };
-            let entry = with_encapsulation(random, entry);
-            ((first + i * step) as u16, entry)
+            let generation = random.byte();
+            ((first + i * step) as u16, backend(random, generation))
         })
         .collect()
+}
+
+/// A backend of this generation: anywhere, in any state, over any next hops.
+pub(super) fn backend(random: &mut Random, generation: u8) -> BackendEntry {
+    let ipv6 = random.chance(50);
+    let entry = BackendEntry {
+        state: state(random),
+        ipv6,
+        generation,
+        next_hop: random.below(16) as u8,
+        more_next_hops: if random.chance(50) {
+            0
+        } else {
+            random.below(16) as u8
+        },
+        address: if ipv6 {
+            wide(random)
+        } else {
+            random.word().into()
+        },
+        ..BackendEntry::default()
+    };
+    with_encapsulation(random, entry)
 }
 
 /// The entry with another way to the backend: of those that the card knows, now and then of any code.
@@ -145,11 +150,6 @@ pub(super) fn vips(random: &mut Random, pools: &[PoolPlan], world: World) -> Vec
         World::Crowded => random.between(1, 3),
         _ => random.between(1, 24),
     };
-    let policies: &[u8] = match world {
-        World::Learning | World::Crowded => &[0, 0, 1, 1, 2],
-        World::Alone => &[0, 1, 2],
-        World::Attended => &[0, 0, 0, 2, 2],
-    };
     let first = random.below(256 / count);
     (0..count)
         .map(|i| {
@@ -178,23 +178,9 @@ pub(super) fn vips(random: &mut Random, pools: &[PoolPlan], world: World) -> Vec
                 protocol: if ipv6 { 58 } else { 1 },
                 ..key
             };
-            let entry = VipEntry {
-                echo: random.chance(70),
-                quic: random.chance(if protocol == 17 { 70 } else { 10 }),
-                quic_lb: random.chance(50),
-                pool: random.pick(pools).pool,
-                miss_policy: *random.pick(policies),
-                quota: *random.pick(&[0, 0, 1, 3, 8]),
-                fragment_too_big: random.chance(50),
-                hash_no_source_port: random.chance(15),
-                hash_destination_port_only: random.chance(15),
-                hash_keep_destination_port: random.chance(30),
-                mtu: *random.pick(&[1500, 1500, 1500, 9216, 100, 60, 16383]),
-                ..VipEntry::default()
-            };
             VipPlan {
                 vip,
-                entry: with_meter(random, entry),
+                entry: vip_entry(random, protocol, pools, world),
                 keys,
                 // in a crowded world all keys of port 0 share a row
                 ping: Some(ping).filter(|_| random.chance(50) && world != World::Crowded),
@@ -203,7 +189,36 @@ pub(super) fn vips(random: &mut Random, pools: &[PoolPlan], world: World) -> Vec
         .collect()
 }
 
-/// The entry with a meter that packets of a scenario empty, or with none.
+/// An entry for a VIP of this protocol, with a meter that packets of a scenario empty, or with none.
+pub(super) fn vip_entry(
+    random: &mut Random,
+    protocol: u8,
+    pools: &[PoolPlan],
+    world: World,
+) -> VipEntry {
+    let policies: &[u8] = match world {
+        World::Learning | World::Crowded => &[0, 0, 1, 1, 2],
+        World::Alone => &[0, 1, 2],
+        World::Attended => &[0, 0, 0, 2, 2],
+    };
+    let entry = VipEntry {
+        echo: random.chance(70),
+        quic: random.chance(if protocol == 17 { 70 } else { 10 }),
+        quic_lb: random.chance(50),
+        pool: random.pick(pools).pool,
+        miss_policy: *random.pick(policies),
+        quota: *random.pick(&[0, 0, 1, 3, 8]),
+        fragment_too_big: random.chance(50),
+        hash_no_source_port: random.chance(15),
+        hash_destination_port_only: random.chance(15),
+        hash_keep_destination_port: random.chance(30),
+        mtu: *random.pick(&[1500, 1500, 1500, 9216, 100, 60, 16383]),
+        ..VipEntry::default()
+    };
+    with_meter(random, entry)
+}
+
+/// The entry with another meter, or none.
 pub(super) fn with_meter(random: &mut Random, entry: VipEntry) -> VipEntry {
     let rates = [0, 0, 1, 7, 300, 1000, 45_000, 0xff_ffff];
     VipEntry {

@@ -17,8 +17,8 @@ use super::frame::{Oddity, PacketSpec, odd_frame};
 use super::headers::{extended, perhaps_tagged};
 use super::icmp::{random_echo, random_error};
 use super::plan::{
-    Client, backends, clients, flows, next_hop, other_ring, pools, prefix, prefixes, state, vips,
-    wide, with_encapsulation, with_meter,
+    Client, backend, backends, clients, flows, next_hop, other_ring, pools, prefix, prefixes,
+    state, vip_entry, vips, wide, with_encapsulation, with_meter,
 };
 use super::quic::{payload, server_ids};
 use super::random::Random;
@@ -88,16 +88,22 @@ pub enum Step {
     Time(u64),
     /// The host writes the heartbeat.
     Heartbeat(u32),
+    /// A next hop changes.
+    NextHop(u8, NextHopEntry),
     /// A backend changes.
     Backend(u16, BackendEntry),
     /// A VIP's entry changes.
     Vip(u16, VipEntry),
+    /// A VIP's key, or its key for echo requests, becomes another VIP's or nobody's, or its own again.
+    Key(VipMatch),
     /// A QUIC server id is written into a bank.
     Quic(usize, QuicId),
     /// An entry of the prefix table changes.
     Prefix(usize, VipPrefix),
-    /// The control register changes.
+    /// The control register changes: counters may be held from then on.
     Control(u32),
+    /// The egress classes' thresholds change: nothing of a class passes, or all.
+    Thresholds([u32; 4]),
     /// A pool gets another ring.
     Ring(PoolPlan),
     /// A flow is inserted, moved or deleted at a place, whatever is there.
@@ -350,11 +356,7 @@ impl Scenario {
                 1 if attended => Step::Heartbeat(u32::MAX),
                 1 => Step::Heartbeat(*random.pick(&[0, 1, 3000, 1_000_000])),
                 2 => Step::Release,
-                3 => self.backend_change(random),
-                4 if random.chance(30) => self.prefix_change(random),
-                4 if random.chance(30) && !self.quic_ids.is_empty() => self.quic_change(random),
-                4 if random.chance(30) => Step::Control(1 | alone | random.word() & 6),
-                4 if self.is_metered() => self.vip_change(random),
+                3 | 4 => self.change(random, alone),
                 5 => {
                     steps.extend(self.upheaval(random, alone));
                     continue;
@@ -370,6 +372,23 @@ impl Scenario {
             steps.push(step);
         }
         steps
+    }
+
+    /// An entry of a table, or a register, changes.
+    fn change(&self, random: &mut Random, alone: u32) -> Step {
+        match random.below(20) {
+            0 | 1 => Step::NextHop(random.below(16) as u8, next_hop(random)),
+            2..=4 => self.prefix_change(random),
+            5 | 6 if !self.quic_ids.is_empty() => self.quic_change(random),
+            7 | 8 => Step::Control(1 | alone | random.word() & 0xe),
+            9 => Step::Thresholds(std::array::from_fn(|_| match random.chance(20) {
+                true => 0,
+                false => 0x1000,
+            })),
+            10 | 11 => self.key_change(random),
+            12..=14 => self.vip_change(random),
+            _ => self.backend_change(random),
+        }
     }
 
     /// What operators, hosts and their deaths do to tables.
@@ -525,10 +544,27 @@ impl Scenario {
         }
     }
 
-    /// Another meter, as the host writes it: over the entry as it is.
+    /// Another meter, or all anew, as the host writes it: over the entry as it is.
     fn vip_change(&self, random: &mut Random) -> Step {
         let plan = random.pick(&self.vips);
-        Step::Vip(plan.vip, with_meter(random, plan.entry))
+        let mut entry = match random.chance(50) {
+            true => with_meter(random, plan.entry),
+            false => vip_entry(random, plan.keys[0].protocol, &self.pools, self.world),
+        };
+        if !self.is_metered() {
+            entry.meter_rate = 0;
+        }
+        Step::Vip(plan.vip, entry)
+    }
+
+    fn key_change(&self, random: &mut Random) -> Step {
+        let plan = random.pick(&self.vips);
+        let keys: Vec<VipMatch> = plan.keys.iter().chain(&plan.ping).copied().collect();
+        Step::Key(VipMatch {
+            valid: random.chance(60),
+            vip: random.pick(&self.vips).vip,
+            ..*random.pick(&keys)
+        })
     }
 
     fn quic_change(&self, random: &mut Random) -> Step {
@@ -553,17 +589,18 @@ impl Scenario {
     }
 
     fn backend_change(&self, random: &mut Random) -> Step {
-        let (backend, entry) = *random.pick(&self.backends);
+        let (number, entry) = *random.pick(&self.backends);
         let step = u8::from(random.chance(20));
+        let generation = entry.generation.wrapping_add(step);
         let changed = BackendEntry {
             state: state(random),
-            generation: entry.generation.wrapping_add(step),
+            generation,
             ..entry
         };
-        if random.chance(70) {
-            Step::Backend(backend, changed)
-        } else {
-            Step::Backend(backend, with_encapsulation(random, changed))
+        match random.below(10) {
+            0..=5 => Step::Backend(number, changed),
+            6 | 7 => Step::Backend(number, with_encapsulation(random, changed)),
+            _ => Step::Backend(number, backend(random, generation)),
         }
     }
 }

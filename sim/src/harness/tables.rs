@@ -9,11 +9,16 @@ use guideway_hdl::tables::{
 use guideway_hdl::verdict::{Disposition, PortCounter};
 
 use super::{HarnessError, TestHost};
+use crate::registers::core as at;
 
 /// Entries that one WRITE or DUMP of the test host carries.
 const CHUNK: usize = 4096;
 /// Entries whose digest, one a cycle, takes as long as meters need: 600 cycles.
 const METERS_SHOW: usize = 640;
+/// The bit of a hold in `control`, and in `status`.
+const COUNTERS_HELD: u32 = 8;
+/// Looks for a hold, [`METERS_SHOW`] cycles apart, that one behind another takes at most (`CARD.md` 6).
+const HOLD_LOOKS: usize = 64;
 
 fn beat(bytes: &[u8]) -> [u8; 64] {
     std::array::from_fn(|i| bytes.get(i).copied().unwrap_or(0))
@@ -112,7 +117,8 @@ impl TestHost<'_> {
             .find(|bank| {
                 !self
                     .used_matches
-                    .contains(&(*bank, key.row(&self.secrets[*bank])))
+                    .iter()
+                    .any(|used| (used.0, used.1) == (*bank, key.row(&self.secrets[*bank])))
             })
             .ok_or(HarnessError::Full("a VIP key"))?;
         self.add_match_at(bank, key)
@@ -124,9 +130,54 @@ impl TestHost<'_> {
     /// When the command fails.
     pub fn add_match_at(&mut self, bank: usize, key: &VipMatch) -> Result<(), HarnessError> {
         let row = key.row(&self.secrets[bank % BANKS]);
-        self.used_matches.push((bank, row));
+        self.used_matches.push((bank, row, *key));
         let index = bank * VIP_MATCH_ROWS + row;
         self.write_table(Table::VipMatch, index, &[beat(&key.to_bytes())])
+    }
+
+    /// Writes a key over itself where it was written first, to be another VIP's or nobody's.
+    ///
+    /// # Errors
+    /// [`HarnessError::Protocol`] when it was never written; when the command fails.
+    pub fn change_match(&mut self, changed: &VipMatch) -> Result<(), HarnessError> {
+        let same = |used: &&(usize, usize, VipMatch)| {
+            let own = VipMatch {
+                vip: changed.vip,
+                valid: changed.valid,
+                ..used.2
+            };
+            own == *changed
+        };
+        let Some(&(bank, row, _)) = self.used_matches.iter().find(same) else {
+            return Err(HarnessError::Protocol(format!("{changed:?} has no place")));
+        };
+        let index = bank * VIP_MATCH_ROWS + row;
+        self.write_table(Table::VipMatch, index, &[beat(&changed.to_bytes())])
+    }
+
+    /// Has the counters held, and waits for it; the card works meanwhile, so that an idle one does not stop.
+    ///
+    /// # Errors
+    /// [`HarnessError::Timeout`] when they are not held soon.
+    pub fn hold_counters(&mut self) -> Result<(), HarnessError> {
+        let start = self.card.cycles();
+        let control = self.read(at::CONTROL);
+        self.write(at::CONTROL, control | COUNTERS_HELD);
+        for _ in 0..HOLD_LOOKS {
+            if self.are_counters_held() {
+                return Ok(());
+            }
+            self.digest(Table::Ring, 0, METERS_SHOW)?;
+        }
+        Err(HarnessError::Timeout {
+            what: "the counters to be held",
+            cycles: self.card.cycles() - start,
+        })
+    }
+
+    /// What commands read of the counters is held.
+    pub fn are_counters_held(&mut self) -> bool {
+        self.read(at::STATUS) & COUNTERS_HELD != 0
     }
 
     /// Writes a prefix of a VIP.

@@ -18,6 +18,10 @@ enum Fault {
     Heartbeat,
     /// One frame's error flag is not seen.
     ErrorFlag,
+    /// Counters are not held.
+    Hold,
+    /// The egress classes' thresholds stay as they are at power on.
+    Thresholds,
 }
 
 /// A reference card with a fault.
@@ -42,10 +46,16 @@ impl Card for Faulty {
         self.card.register_read(memory, bar, offset)
     }
     fn register_write(&mut self, memory: &mut dyn HostMemory, bar: Bar, offset: u32, value: u32) {
-        let lost = matches!(self.fault, Fault::Heartbeat) && offset == at::HEARTBEAT;
-        if !lost || bar != Bar::Registers {
-            self.card.register_write(memory, bar, offset, value);
+        let mut value = value;
+        if bar == Bar::Registers {
+            match (self.fault, offset) {
+                (Fault::Heartbeat, at::HEARTBEAT) => return,
+                (Fault::Hold, at::CONTROL) => value &= !8,
+                (Fault::Thresholds, at::EGRESS_THRESHOLD..at::TIME_US_LOW) => value = 0x1000,
+                _ => {}
+            }
         }
+        self.card.register_write(memory, bar, offset, value);
     }
     fn set_function(&mut self, state: FunctionState) {
         self.card.set_function(state);
@@ -74,7 +84,7 @@ impl Card for Faulty {
                     self.held = Some(frame);
                     return self.wire_pop();
                 }
-                Fault::Heartbeat | Fault::ErrorFlag => {}
+                _ => {}
             }
         }
         Some(frame)
@@ -107,6 +117,8 @@ fn one_fault_makes_a_difference() {
         Fault::Swapped,
         Fault::Heartbeat,
         Fault::ErrorFlag,
+        Fault::Hold,
+        Fault::Thresholds,
     ] {
         let told_apart = (0..16).any(|seed| {
             let scenario = Scenario::random(seed, 600);

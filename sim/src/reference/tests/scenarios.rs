@@ -25,7 +25,6 @@ fn a_scenario_repeats_exactly_and_reaches_every_disposition() {
     let timely = [
         Disposition::DropPortDisabled,
         Disposition::DropIngressFull,
-        Disposition::DropEgressOverload,
         Disposition::DropPuntFull,
         Disposition::DropHostFull,
     ];
