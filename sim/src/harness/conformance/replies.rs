@@ -1,9 +1,9 @@
 //! What the card answers of itself (`CARD.md` 4 and 5): too-big errors, echo replies, their limits.
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use guideway_hdl::tables::{
-    BackendEntry, Encap, MissPolicy, NextHopEntry, Table, VipEntry, VipMatch,
+    BackendEntry, Encap, MissPolicy, NextHopEntry, Table, VipEntry, VipMatch, VipPrefix,
 };
 use guideway_hdl::verdict::Disposition;
 
@@ -28,6 +28,10 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "echo requests to a VIP are answered",
         run: echo,
+    },
+    Check {
+        name: "each address of a VIP's prefix answers echo requests",
+        run: echo_in_prefix,
     },
     Check {
         name: "answers are limited",
@@ -298,6 +302,51 @@ fn echo(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
     };
     host.set_vip(VIP, &entry)?;
     same("a silent VIP", &sent(host, &request(spec, 8))?.len(), &0)?;
+    host.check_conservation()
+}
+
+fn echo_in_prefix(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
+    balance(host, MissPolicy::Stateless)?;
+    let v6 = client_v6(host)?;
+    vip(host, 1500)?;
+    host.write(at::ICMP_LIMIT + 4, MANY);
+    let prefixes = [(1, false, 0x0a09_0000, 16), (58, true, 0xfd09 << 112, 64)];
+    for (index, (protocol, ipv6, address, length)) in prefixes.into_iter().enumerate() {
+        let prefix = VipPrefix {
+            port: 0,
+            protocol,
+            ipv6,
+            address,
+            valid: true,
+            vip: VIP,
+            length,
+        };
+        host.set_prefix(index, &prefix)?;
+    }
+    let destinations: [(&PacketSpec, IpAddr, usize); 6] = [
+        (&packet(4000), Ipv4Addr::new(10, 9, 0, 0).into(), 1),
+        (&packet(4000), Ipv4Addr::new(10, 9, 77, 1).into(), 1),
+        (&packet(4000), Ipv4Addr::new(10, 10, 0, 0).into(), 0),
+        (&v6, Ipv6Addr::from(0xfd09 << 112 | 1).into(), 1),
+        (&v6, Ipv6Addr::from(0xfd09 << 112 | 1 << 63).into(), 1),
+        (&v6, Ipv6Addr::from(0xfd09 << 112 | 1 << 64).into(), 0),
+    ];
+    for (spec, destination, answered) in destinations {
+        let spec = PacketSpec {
+            destination,
+            ..spec.clone()
+        };
+        let frame = echo_frame(&spec, b"which of them?");
+        let answers = sent(host, &frame)?;
+        same(
+            &format!("answers of {destination}"),
+            &answers.len(),
+            &answered,
+        )?;
+        for answer in &answers {
+            check_echo(answer, &frame, 0)?;
+        }
+    }
     host.check_conservation()
 }
 
