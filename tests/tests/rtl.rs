@@ -8,7 +8,7 @@ use guideway_sim::{
     harness::{
         TestHost, conformance, katran, outcome,
         records::{Told, TraceFilter},
-        scenario::Scenario,
+        scenario::{Scenario, World},
     },
     reference::ReferenceCard,
     registers::core as at,
@@ -96,12 +96,14 @@ fn agrees_with_the_reference_model() {
         compare(seed, world).unwrap();
         return;
     }
-    // two of five kinds of world learn, and have a quarter of the frames
-    let mean = (world * 7 / 10).max(1);
-    let worlds = variable("GUIDEWAY_FRAMES")
-        .unwrap_or(FRAMES)
-        .div_ceil(mean)
-        .max(1);
+    let asked = variable("GUIDEWAY_FRAMES").unwrap_or(FRAMES);
+    let mut left = asked;
+    let mut worlds = 0;
+    while left > 0 {
+        let frames = World::of(worlds).share(usize::try_from(world).unwrap_or(usize::MAX));
+        left = left.saturating_sub(frames.max(1) as u64);
+        worlds += 1;
+    }
     let lanes = thread::available_parallelism().map_or(1, usize::from) as u64;
     let played = AtomicUsize::new(0);
     let results: Vec<Result<usize, String>> = thread::scope(|scope| {
@@ -144,6 +146,7 @@ fn agrees_with_the_reference_model() {
         failed.len(),
         failed.join("\n")
     );
+    assert!(frames as u64 >= asked, "{asked} frames were asked for");
 }
 
 /// Each frame comes alone and without a pause: the cycles are those of the specification, section 9.

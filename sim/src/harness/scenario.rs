@@ -128,6 +128,26 @@ pub enum World {
 }
 
 impl World {
+    const ALL: [Self; 5] = [
+        Self::Learning,
+        Self::Crowded,
+        Self::Alone,
+        Self::Attended,
+        Self::Attended,
+    ];
+
+    /// What may happen in the scenario of this seed.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        *Random::new(seed).pick(&Self::ALL)
+    }
+
+    /// How many of so many frames it has: those of worlds that learn take many cycles each.
+    #[must_use]
+    pub const fn share(self, frames: usize) -> usize {
+        if self.learns() { frames / 4 } else { frames }
+    }
+
     /// Cycles that the wire must rest after each frame.
     #[must_use]
     pub const fn gap(self) -> u32 {
@@ -202,19 +222,12 @@ const BATCH_BEATS: usize = 400;
 const BATCH_FRAMES: usize = 60;
 
 impl Scenario {
-    /// A scenario with about `frames` frames.
+    /// A scenario with the world's share of `frames` frames.
     #[must_use]
     pub fn random(seed: u64, frames: usize) -> Self {
         let random = &mut Random::new(seed);
-        let world = *random.pick(&[
-            World::Learning,
-            World::Crowded,
-            World::Alone,
-            World::Attended,
-            World::Attended,
-        ]);
-        // learning worlds take many cycles a frame
-        let frames = if world.learns() { frames / 4 } else { frames };
+        let world = *random.pick(&World::ALL);
+        let frames = world.share(frames);
         let next_hops = (0..16).map(|_| next_hop(random)).collect();
         let backends = backends(random);
         let pools = pools(random, &backends);
