@@ -20,10 +20,12 @@ pub mod core {
     pub const SIZE_FLOWS: u32 = 0x018;
     /// Beats of the payload ring.
     pub const SIZE_PAYLOAD_BEATS: u32 = 0x01c;
-    /// Port enable (bit 0), unmatched drop (1), compute only (2).
+    /// Port enable (bit 0), unmatched drop (1), compute only (2), hold counters (3).
     pub const CONTROL: u32 = 0x020;
-    /// Ready (bit 0), host alive (1), idle (2).
+    /// Ready (bit 0), host alive (1), idle (2), counters held (3).
     pub const STATUS: u32 = 0x024;
+    /// The bit of `control` that asks for the counters to be held, and that of `status` which says that they are.
+    pub const COUNTERS_HOLD: u32 = 1 << 3;
     /// Heartbeat in us.
     pub const HEARTBEAT: u32 = 0x028;
     /// Card reset key.

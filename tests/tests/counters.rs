@@ -13,8 +13,6 @@ const BACKENDS: u16 = 64;
 const SIZE: usize = 1021;
 const FRAMES: u32 = 60_000;
 const PORT_ENABLE: u32 = 1;
-const COUNTERS_HOLD: u32 = 8;
-const COUNTERS_HELD: u32 = 8;
 
 /// All that is counted, as commands read it.
 #[derive(Debug, PartialEq)]
@@ -78,8 +76,8 @@ fn a_snapshot_is_of_one_moment() {
     }
     let (mut snapshots, mut torn, mut last) = (0, 0, 0);
     while host.read(at::IN_FLIGHT) != 0 || snapshots == 0 {
-        host.write(at::CONTROL, PORT_ENABLE | COUNTERS_HOLD);
-        while host.read(at::STATUS) & COUNTERS_HELD == 0 {
+        host.write(at::CONTROL, PORT_ENABLE | at::COUNTERS_HOLD);
+        while host.read(at::STATUS) & at::COUNTERS_HOLD == 0 {
             host.run(1);
         }
         let seen = look(&mut host);

@@ -16,9 +16,6 @@ use super::{HarnessError, Received, TestHost};
 use crate::card::Card;
 use crate::registers::core as at;
 
-/// `control.counters_hold`.
-const COUNTERS_HOLD: u32 = 8;
-
 /// Everything that can be seen of a card after a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -96,8 +93,7 @@ pub fn play(card: &mut dyn Card, scenario: &Scenario) -> Result<Outcome, Harness
         true => Some(Counters::read(&mut host)?),
         false => None,
     };
-    let control = host.read(at::CONTROL);
-    host.write(at::CONTROL, control & !COUNTERS_HOLD);
+    host.release_counters();
     Ok(Outcome {
         sent,
         received,
@@ -239,7 +235,7 @@ fn take(
         Step::Prefix(index, prefix) => host.set_prefix(*index, prefix)?,
         Step::Control(value) => {
             host.write(at::CONTROL, *value);
-            if value & COUNTERS_HOLD != 0 {
+            if value & at::COUNTERS_HOLD != 0 {
                 host.hold_counters()?;
             }
         }

@@ -15,8 +15,6 @@ use crate::registers::core as at;
 const CHUNK: usize = 4096;
 /// Entries whose digest, one a cycle, takes as long as meters need: 600 cycles.
 const METERS_SHOW: usize = 640;
-/// The bit of a hold in `control`, and in `status`.
-const COUNTERS_HELD: u32 = 8;
 /// Looks for a hold, [`METERS_SHOW`] cycles apart, that one behind another takes at most (`CARD.md` 6).
 const HOLD_LOOKS: usize = 64;
 
@@ -162,7 +160,7 @@ impl TestHost<'_> {
     pub fn hold_counters(&mut self) -> Result<(), HarnessError> {
         let start = self.card.cycles();
         let control = self.read(at::CONTROL);
-        self.write(at::CONTROL, control | COUNTERS_HELD);
+        self.write(at::CONTROL, control | at::COUNTERS_HOLD);
         for _ in 0..HOLD_LOOKS {
             if self.are_counters_held() {
                 return Ok(());
@@ -177,7 +175,13 @@ impl TestHost<'_> {
 
     /// What commands read of the counters is held.
     pub fn are_counters_held(&mut self) -> bool {
-        self.read(at::STATUS) & COUNTERS_HELD != 0
+        self.read(at::STATUS) & at::COUNTERS_HOLD != 0
+    }
+
+    /// Has commands read the counters as they are.
+    pub fn release_counters(&mut self) {
+        let control = self.read(at::CONTROL);
+        self.write(at::CONTROL, control & !at::COUNTERS_HOLD);
     }
 
     /// Writes a prefix of a VIP.

@@ -82,12 +82,12 @@ impl Registers {
     /// Counters are to be held.
     #[must_use]
     pub fn holds_counters(&self) -> bool {
-        self.read(at::CONTROL) >> 3 & 1 == 1
+        self.read(at::CONTROL) & at::COUNTERS_HOLD != 0
     }
 
     /// They are no longer.
     pub fn release_counters(&mut self) {
-        self.words[at::CONTROL as usize / 4] &= !8;
+        self.words[at::CONTROL as usize / 4] &= !at::COUNTERS_HOLD;
     }
 
     /// Thresholds of the egress classes, in beats.

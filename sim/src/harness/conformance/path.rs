@@ -279,7 +279,7 @@ fn thresholds(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
 }
 
 fn held_counters(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
-    const HOLD: u32 = 8;
+    const HOLD: u32 = at::COUNTERS_HOLD;
     balance(host, MissPolicy::Stateless)?;
     let hit = |host: &mut TestHost<'_>| -> Result<(u64, u64, u64), HarnessError> {
         host.push(packet(4000).frame(), false);

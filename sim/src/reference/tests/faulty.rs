@@ -50,7 +50,7 @@ impl Card for Faulty {
         if bar == Bar::Registers {
             match (self.fault, offset) {
                 (Fault::Heartbeat, at::HEARTBEAT) => return,
-                (Fault::Hold, at::CONTROL) => value &= !8,
+                (Fault::Hold, at::CONTROL) => value &= !at::COUNTERS_HOLD,
                 (Fault::Thresholds, at::EGRESS_THRESHOLD..at::TIME_US_LOW) => value = 0x1000,
                 _ => {}
             }
