@@ -93,7 +93,8 @@ pub struct TestHost<'c> {
     /// Where bulk commands and frames lie.
     bulk: u64,
     secrets: [[u32; SECRET_WORDS]; 4],
-    used_matches: Vec<(usize, usize, VipMatch)>,
+    /// Keys of VIPs, and the banks that they were written into.
+    used_matches: Vec<(usize, VipMatch)>,
 }
 
 impl<'c> TestHost<'c> {

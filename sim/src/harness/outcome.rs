@@ -11,7 +11,7 @@ use guideway_hdl::verdict::{Disposition, PortCounter};
 
 use super::records::{RECORDS_LOG2, Told};
 use super::scenario::{Scenario, Step};
-use super::tables::key_of;
+use super::tables::{conserved, key_of};
 use super::{HarnessError, Received, TestHost};
 use crate::card::Card;
 use crate::registers::core as at;
@@ -236,7 +236,9 @@ fn take(
         Step::Control(value) => {
             host.write(at::CONTROL, *value);
             if value & at::COUNTERS_HOLD != 0 {
-                host.hold_counters()?;
+                host.wait("the counters to be held", |host| {
+                    Ok(host.are_counters_held())
+                })?;
             }
         }
         Step::Thresholds(beats) => {
@@ -392,8 +394,8 @@ impl Outcome {
 impl Counters {
     /// Reads all of a card that is idle, and checks that every frame is accounted for.
     fn read(host: &mut TestHost<'_>) -> Result<Self, HarnessError> {
-        host.check_conservation()?;
         let mut port = host.counters()?;
+        conserved(&port)?;
         port[usize::from(PortCounter::Cycles.raw())] = 0;
         Ok(Self {
             port,

@@ -145,7 +145,11 @@ impl World {
     /// How many of so many frames it has: those of worlds that learn take many cycles each.
     #[must_use]
     pub const fn share(self, frames: usize) -> usize {
-        if self.learns() { frames / 4 } else { frames }
+        if self.learns() {
+            frames.div_ceil(4)
+        } else {
+            frames
+        }
     }
 
     /// Cycles that the wire must rest after each frame.

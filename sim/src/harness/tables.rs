@@ -15,8 +15,6 @@ use crate::registers::core as at;
 const CHUNK: usize = 4096;
 /// Entries whose digest, one a cycle, takes as long as meters need: 600 cycles.
 const METERS_SHOW: usize = 640;
-/// Looks for a hold, [`METERS_SHOW`] cycles apart, that one behind another takes at most (`CARD.md` 6).
-const HOLD_LOOKS: usize = 64;
 
 fn beat(bytes: &[u8]) -> [u8; 64] {
     std::array::from_fn(|i| bytes.get(i).copied().unwrap_or(0))
@@ -111,12 +109,11 @@ impl TestHost<'_> {
     /// # Errors
     /// [`HarnessError::Full`] when every bank's row is taken.
     pub fn add_match(&mut self, key: &VipMatch) -> Result<(), HarnessError> {
+        let row = |bank: usize, key: &VipMatch| key.row(&self.secrets[bank]);
         let bank = (0..BANKS)
             .find(|bank| {
-                !self
-                    .used_matches
-                    .iter()
-                    .any(|used| (used.0, used.1) == (*bank, key.row(&self.secrets[*bank])))
+                let mut used = self.used_matches.iter();
+                !used.any(|(of, other)| of == bank && row(*bank, other) == row(*bank, key))
             })
             .ok_or(HarnessError::Full("a VIP key"))?;
         self.add_match_at(bank, key)
@@ -127,10 +124,8 @@ impl TestHost<'_> {
     /// # Errors
     /// When the command fails.
     pub fn add_match_at(&mut self, bank: usize, key: &VipMatch) -> Result<(), HarnessError> {
-        let row = key.row(&self.secrets[bank % BANKS]);
-        self.used_matches.push((bank, row, *key));
-        let index = bank * VIP_MATCH_ROWS + row;
-        self.write_table(Table::VipMatch, index, &[beat(&key.to_bytes())])
+        self.used_matches.push((bank, *key));
+        self.write_match(bank, key)
     }
 
     /// Writes a key over itself where it was written first, to be another VIP's or nobody's.
@@ -138,39 +133,21 @@ impl TestHost<'_> {
     /// # Errors
     /// [`HarnessError::Protocol`] when it was never written; when the command fails.
     pub fn change_match(&mut self, changed: &VipMatch) -> Result<(), HarnessError> {
-        let same = |used: &&(usize, usize, VipMatch)| {
-            let own = VipMatch {
-                vip: changed.vip,
-                valid: changed.valid,
-                ..used.2
-            };
-            own == *changed
+        let own = |key: &VipMatch| VipMatch {
+            vip: changed.vip,
+            valid: changed.valid,
+            ..*key
         };
-        let Some(&(bank, row, _)) = self.used_matches.iter().find(same) else {
+        let mut used = self.used_matches.iter();
+        let Some((bank, _)) = used.find(|(_, key)| own(key) == *changed) else {
             return Err(HarnessError::Protocol(format!("{changed:?} has no place")));
         };
-        let index = bank * VIP_MATCH_ROWS + row;
-        self.write_table(Table::VipMatch, index, &[beat(&changed.to_bytes())])
+        self.write_match(*bank, changed)
     }
 
-    /// Has the counters held, and waits for it; the card works meanwhile, so that an idle one does not stop.
-    ///
-    /// # Errors
-    /// [`HarnessError::Timeout`] when they are not held soon.
-    pub fn hold_counters(&mut self) -> Result<(), HarnessError> {
-        let start = self.card.cycles();
-        let control = self.read(at::CONTROL);
-        self.write(at::CONTROL, control | at::COUNTERS_HOLD);
-        for _ in 0..HOLD_LOOKS {
-            if self.are_counters_held() {
-                return Ok(());
-            }
-            self.digest(Table::Ring, 0, METERS_SHOW)?;
-        }
-        Err(HarnessError::Timeout {
-            what: "the counters to be held",
-            cycles: self.card.cycles() - start,
-        })
+    fn write_match(&mut self, bank: usize, key: &VipMatch) -> Result<(), HarnessError> {
+        let index = bank * VIP_MATCH_ROWS + key.row(&self.secrets[bank % BANKS]);
+        self.write_table(Table::VipMatch, index, &[beat(&key.to_bytes())])
     }
 
     /// What commands read of the counters is held.
@@ -336,24 +313,31 @@ impl TestHost<'_> {
     /// # Errors
     /// [`HarnessError::Protocol`] with both sides of the account when they differ.
     pub fn check_conservation(&mut self) -> Result<(), HarnessError> {
-        let counters = self.counters()?;
-        let at = |number: u8| counters.get(usize::from(number)).copied().unwrap_or(0);
-        let came = at(PortCounter::WireIn.raw()) + at(PortCounter::Injected.raw());
-        let drops = Disposition::ALL.iter().filter(|d| d.is_drop());
-        let dropped: u64 = drops.map(|d| at(d.raw())).sum();
-        let out = [
-            PortCounter::WireOut,
-            PortCounter::HostOut,
-            PortCounter::HostGone,
-        ];
-        let left: u64 = out.iter().map(|counter| at(counter.raw())).sum();
-        if came == left + dropped {
-            return Ok(());
-        }
-        Err(HarnessError::Protocol(format!(
-            "{came} frames came in, {left} went out and {dropped} were dropped"
-        )))
+        conserved(&self.counters()?)
     }
+}
+
+/// Checks that every frame that came in is accounted for in the counters of the port.
+///
+/// # Errors
+/// [`HarnessError::Protocol`] with both sides of the account when they differ.
+pub(super) fn conserved(counters: &[u64]) -> Result<(), HarnessError> {
+    let at = |number: u8| counters.get(usize::from(number)).copied().unwrap_or(0);
+    let came = at(PortCounter::WireIn.raw()) + at(PortCounter::Injected.raw());
+    let drops = Disposition::ALL.iter().filter(|d| d.is_drop());
+    let dropped: u64 = drops.map(|d| at(d.raw())).sum();
+    let out = [
+        PortCounter::WireOut,
+        PortCounter::HostOut,
+        PortCounter::HostGone,
+    ];
+    let left: u64 = out.iter().map(|counter| at(counter.raw())).sum();
+    if came == left + dropped {
+        return Ok(());
+    }
+    Err(HarnessError::Protocol(format!(
+        "{came} frames came in, {left} went out and {dropped} were dropped"
+    )))
 }
 
 /// The key of a flow entry.

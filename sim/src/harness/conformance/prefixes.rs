@@ -39,7 +39,7 @@ type Expected<'a> = (&'a str, u16, Option<u16>);
 const OWN: Option<u16> = Some(u16::MAX);
 
 /// TCP to every port of an address, of IPv4 when it has dots.
-fn prefix(address: &str, length: u8, port: u16) -> VipPrefix {
+pub(super) fn prefix(address: &str, length: u8, port: u16) -> VipPrefix {
     let (ipv6, address) = match address.parse() {
         Ok(IpAddr::V4(v4)) => (false, u32::from(v4).into()),
         Ok(IpAddr::V6(v6)) => (true, v6.into()),

@@ -10,6 +10,7 @@ use guideway_hdl::verdict::Disposition;
 use super::super::frame::{PacketSpec, ip_frame, tagged};
 use super::super::icmp::{echo_frame, error_frame, reversed};
 use super::super::{HarnessError, TestHost};
+use super::prefixes::prefix;
 use super::{
     BACKEND, Check, MAC, POOL, VIP, backend, balance, client_v6, count, flow, holds, packet, same,
     sent,
@@ -306,27 +307,26 @@ fn echo(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
 }
 
 fn echo_in_prefix(host: &mut TestHost<'_>) -> Result<(), HarnessError> {
-    balance(host, MissPolicy::Stateless)?;
-    let v6 = client_v6(host)?;
-    vip(host, 1500)?;
+    let [v4, v6] = answering(host)?;
     host.write(at::ICMP_LIMIT + 4, MANY);
-    let prefixes = [(1, false, 0x0a09_0000, 16), (58, true, 0xfd09 << 112, 64)];
-    for (index, (protocol, ipv6, address, length)) in prefixes.into_iter().enumerate() {
-        let prefix = VipPrefix {
-            port: 0,
-            protocol,
-            ipv6,
-            address,
-            valid: true,
-            vip: VIP,
-            length,
-        };
-        host.set_prefix(index, &prefix)?;
+    let prefixes = [
+        (1, prefix("10.9.0.0", 16, 0)),
+        (58, prefix("fd09::", 64, 0)),
+    ];
+    for (index, (protocol, prefix)) in prefixes.into_iter().enumerate() {
+        host.set_prefix(
+            index,
+            &VipPrefix {
+                protocol,
+                vip: VIP,
+                ..prefix
+            },
+        )?;
     }
     let destinations: [(&PacketSpec, IpAddr, usize); 6] = [
-        (&packet(4000), Ipv4Addr::new(10, 9, 0, 0).into(), 1),
-        (&packet(4000), Ipv4Addr::new(10, 9, 77, 1).into(), 1),
-        (&packet(4000), Ipv4Addr::new(10, 10, 0, 0).into(), 0),
+        (&v4, Ipv4Addr::new(10, 9, 0, 0).into(), 1),
+        (&v4, Ipv4Addr::new(10, 9, 77, 1).into(), 1),
+        (&v4, Ipv4Addr::new(10, 10, 0, 0).into(), 0),
         (&v6, Ipv6Addr::from(0xfd09 << 112 | 1).into(), 1),
         (&v6, Ipv6Addr::from(0xfd09 << 112 | 1 << 63).into(), 1),
         (&v6, Ipv6Addr::from(0xfd09 << 112 | 1 << 64).into(), 0),

@@ -45,8 +45,13 @@ impl Card for Faulty {
     fn register_read(&mut self, memory: &mut dyn HostMemory, bar: Bar, offset: u32) -> u32 {
         self.card.register_read(memory, bar, offset)
     }
-    fn register_write(&mut self, memory: &mut dyn HostMemory, bar: Bar, offset: u32, value: u32) {
-        let mut value = value;
+    fn register_write(
+        &mut self,
+        memory: &mut dyn HostMemory,
+        bar: Bar,
+        offset: u32,
+        mut value: u32,
+    ) {
         if bar == Bar::Registers {
             match (self.fault, offset) {
                 (Fault::Heartbeat, at::HEARTBEAT) => return,
@@ -84,7 +89,7 @@ impl Card for Faulty {
                     self.held = Some(frame);
                     return self.wire_pop();
                 }
-                _ => {}
+                Fault::Heartbeat | Fault::ErrorFlag | Fault::Hold | Fault::Thresholds => {}
             }
         }
         Some(frame)
